@@ -1,0 +1,133 @@
+#include "arguments.h"
+
+#include <cmath>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "errors.h"
+
+namespace braid {
+
+namespace {
+
+struct Element {
+  MPI_Datatype type;
+  size_t bytes;
+  bool is_integer;
+};
+
+Element ElementOf(napi_typedarray_type type) {
+  switch (type) {
+    case napi_int8_array:
+      return {MPI_INT8_T, 1, true};
+    case napi_uint8_array:
+    case napi_uint8_clamped_array:
+      return {MPI_UINT8_T, 1, true};
+    case napi_int16_array:
+      return {MPI_INT16_T, 2, true};
+    case napi_uint16_array:
+      return {MPI_UINT16_T, 2, true};
+    case napi_int32_array:
+      return {MPI_INT32_T, 4, true};
+    case napi_uint32_array:
+      return {MPI_UINT32_T, 4, true};
+    case napi_float32_array:
+      return {MPI_FLOAT, 4, false};
+    case napi_float64_array:
+      return {MPI_DOUBLE, 8, false};
+    case napi_bigint64_array:
+      return {MPI_INT64_T, 8, true};
+    case napi_biguint64_array:
+      return {MPI_UINT64_T, 8, true};
+    default:
+      /* A kind of array that a later Node has and MPI has no type for. */
+      RefuseType("no MPI datatype for this kind of typed array");
+  }
+}
+
+}  // namespace
+
+int Buffer::Count() const {
+  if (count > static_cast<size_t>(std::numeric_limits<int>::max())) {
+    RefuseRange("more than 2147483647 elements in one message");
+  }
+  return static_cast<int>(count);
+}
+
+Napi::Value Arguments::Next() {
+  if (next_ >= info_.Length()) RefuseType("argument " + std::to_string(next_) + " is missing");
+  return info_[next_++];
+}
+
+int32_t Arguments::Int() {
+  const double value = Number();
+  if (value != std::floor(value) || value < std::numeric_limits<int32_t>::min() ||
+      value > std::numeric_limits<int32_t>::max()) {
+    RefuseRange("argument " + std::to_string(next_ - 1) + " must be a 32-bit integer");
+  }
+  return static_cast<int32_t>(value);
+}
+
+int32_t Arguments::IntBetween(int32_t low, int32_t high, const char* what) {
+  const int32_t value = Int();
+  if (value < low || value > high) {
+    RefuseRange(std::string(what) + " " + std::to_string(value) + " isn't from " + std::to_string(low) +
+                " to " + std::to_string(high));
+  }
+  return value;
+}
+
+double Arguments::Number() {
+  const Napi::Value value = Next();
+  if (!value.IsNumber()) RefuseType("argument " + std::to_string(next_ - 1) + " must be a number");
+  return value.As<Napi::Number>().DoubleValue();
+}
+
+Buffer Arguments::Array() {
+  const Napi::Value value = Next();
+  if (!value.IsTypedArray()) RefuseType("argument " + std::to_string(next_ - 1) + " must be a typed array");
+  Buffer buffer;
+  napi_typedarray_type type;
+  const napi_status status =
+      napi_get_typedarray_info(info_.Env(), value, &type, &buffer.count, &buffer.data, nullptr, nullptr);
+  if (status != napi_ok) throw Napi::Error::New(info_.Env());
+  const Element element = ElementOf(type);
+  buffer.value = value;
+  buffer.type = element.type;
+  buffer.is_integer = element.is_integer;
+  buffer.bytes = buffer.count * element.bytes;
+  return buffer;
+}
+
+Buffer Arguments::ArrayOrNull() {
+  if (next_ < info_.Length() && info_[next_].IsNull()) {
+    next_++;
+    return Buffer{};
+  }
+  return Array();
+}
+
+std::pair<int32_t*, size_t> Arguments::Int32s() {
+  const size_t index = next_;
+  const Buffer buffer = Array();
+  if (buffer.type != MPI_INT32_T) RefuseType("argument " + std::to_string(index) + " must be an Int32Array");
+  return {static_cast<int32_t*>(buffer.data), buffer.count};
+}
+
+std::vector<int> Arguments::IntsOrNull() {
+  if (next_ < info_.Length() && info_[next_].IsNull()) {
+    next_++;
+    return {};
+  }
+  const auto [data, count] = Int32s();
+  return std::vector<int>(data, data + count);
+}
+
+Napi::Function Arguments::Function() {
+  const Napi::Value value = Next();
+  if (!value.IsFunction()) RefuseType("argument " + std::to_string(next_ - 1) + " must be a function");
+  return value.As<Napi::Function>();
+}
+
+}  // namespace braid

@@ -1,0 +1,184 @@
+#include "runtime.h"
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <thread>
+
+#include "errors.h"
+
+namespace braid {
+
+namespace {
+
+/* MPI belongs to the process, this addon is loaded once for every environment (main thread, workers) in it.
+ */
+struct Owner {
+  std::mutex mutex;
+  bool taken = false;
+  std::thread::id thread;
+  /* Until its environment is gone. */
+  Runtime* runtime = nullptr;
+};
+
+Owner owner;
+
+[[noreturn]] void RefuseThread() {
+  throw Refusal{Refusal::Kind::state, "ERR_BRAID_MPI_WRONG_THREAD",
+                "MPI is called from one thread of a process, and this is another one"};
+}
+
+[[noreturn]] void RefuseDown(const char* message) {
+  throw Refusal{Refusal::Kind::state, "ERR_BRAID_MPI_DOWN", message};
+}
+
+/*
+ * Launchers read the output of their ranks through pipes, and on an abort drop what they have not read: the
+ * sentence that says why.
+ */
+void LetLauncherRead() {
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+}
+
+bool IsFinalized() {
+  int finalized = 0;
+  Check(MPI_Finalized(&finalized), "MPI_Finalized");
+  return finalized != 0;
+}
+
+/*
+ * process.exit() and uncaught exceptions leave by exit(), without the hooks of the environment. JavaScript is
+ * over by then, but its heap, where the buffers of requests are, is still there.
+ */
+void AtProcessExit() {
+  if (owner.runtime && std::this_thread::get_id() == owner.thread) owner.runtime->End();
+}
+
+}  // namespace
+
+Runtime::~Runtime() {
+  if (owner.runtime == this) owner.runtime = nullptr;
+}
+
+void Runtime::Initialize() {
+  std::lock_guard<std::mutex> lock(owner.mutex);
+  if (usable_) return;
+  if (owner.taken) RefuseThread();
+  if (IsFinalized()) RefuseDown("MPI has been finalized in this process and can't be initialised again");
+
+  int initialized = 0;
+  Check(MPI_Initialized(&initialized), "MPI_Initialized");
+  if (initialized) {
+    int is_main = 0;
+    Check(MPI_Is_thread_main(&is_main), "MPI_Is_thread_main");
+    if (!is_main) RefuseThread();
+  } else {
+    int provided = 0;
+    Check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
+    ours_ = true;
+  }
+  owner.taken = true;
+  owner.thread = std::this_thread::get_id();
+  owner.runtime = this;
+  usable_ = true;
+  /* After MPI's own handlers, in order to be called before them. */
+  std::atexit(AtProcessExit);
+}
+
+void Runtime::RequireUsable() const {
+  if (usable_ && std::this_thread::get_id() == owner.thread) return;
+  std::lock_guard<std::mutex> lock(owner.mutex);
+  if (owner.taken && std::this_thread::get_id() != owner.thread) RefuseThread();
+  RefuseDown("MPI isn't initialised");
+}
+
+void Runtime::SetExit(int exit_code, double wait_ms) {
+  announced_ = true;
+  exit_code_ = exit_code;
+  wait_ms_ = wait_ms;
+}
+
+void Runtime::End() {
+  if (!usable_ || !announced_) return;
+  usable_ = false;
+  try {
+    if (IsFinalized()) return;
+    int size = 1;
+    Check(MPI_Comm_size(MPI_COMM_WORLD, &size), "MPI_Comm_size");
+    if (exit_code_ != 0 && size > 1) {
+      LetLauncherRead();
+      Abort(exit_code_);
+    }
+    if (!requests_.Drain(wait_ms_)) {
+      int rank = 0;
+      Check(MPI_Comm_rank(MPI_COMM_WORLD, &rank), "MPI_Comm_rank");
+      std::fprintf(stderr,
+                   "braid-mpi: rank %d of %d exits with operations under way that others did not join: "
+                   "ending the whole job\n",
+                   rank, size);
+      LetLauncherRead();
+      Abort(1);
+    }
+    /* Communicators are left to MPI_Finalize: freeing one is collective, and ranks end in whatever order they
+     * like. */
+    if (ours_) Check(MPI_Finalize(), "MPI_Finalize");
+  } catch (const MpiFailure& failure) {
+    std::fprintf(stderr, "braid-mpi: %s failed at exit (error %d): ending the whole job\n", failure.call,
+                 failure.code);
+    LetLauncherRead();
+    Abort(1);
+  }
+}
+
+void Runtime::Abort(int exit_code) {
+  MPI_Abort(MPI_COMM_WORLD, exit_code);
+  /* A library that came back from it must not let this process run on. */
+  std::_Exit(exit_code);
+}
+
+std::string Runtime::LibraryVersion() {
+  char text[MPI_MAX_LIBRARY_VERSION_STRING] = {};
+  int length = 0;
+  Check(MPI_Get_library_version(text, &length), "MPI_Get_library_version");
+  return std::string(text, static_cast<size_t>(length));
+}
+
+std::string Runtime::StandardVersion() {
+  int version = 0;
+  int subversion = 0;
+  Check(MPI_Get_version(&version, &subversion), "MPI_Get_version");
+  return std::to_string(version) + "." + std::to_string(subversion);
+}
+
+std::string Runtime::ProcessorName() {
+  char text[MPI_MAX_PROCESSOR_NAME] = {};
+  int length = 0;
+  Check(MPI_Get_processor_name(text, &length), "MPI_Get_processor_name");
+  return std::string(text, static_cast<size_t>(length));
+}
+
+int Runtime::ThreadLevel() {
+  int level = MPI_THREAD_SINGLE;
+  Check(MPI_Query_thread(&level), "MPI_Query_thread");
+  switch (level) {
+    case MPI_THREAD_MULTIPLE:
+      return 3;
+    case MPI_THREAD_SERIALIZED:
+      return 2;
+    case MPI_THREAD_FUNNELED:
+      return 1;
+    default:
+      return 0;
+  }
+}
+
+int Runtime::TagUpperBound() {
+  int* bound = nullptr;
+  int found = 0;
+  Check(MPI_Comm_get_attr(MPI_COMM_WORLD, MPI_TAG_UB, &bound, &found), "MPI_Comm_get_attr");
+  /* What the standard promises of every library. */
+  return found ? *bound : 32767;
+}
+
+}  // namespace braid

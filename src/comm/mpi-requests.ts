@@ -1,0 +1,115 @@
+import { RequestColumn, type MpiAddon, type RequestId } from '../native.js';
+import { progress } from './progress.js';
+import type { EachRequest } from './communicator.js';
+import { Request, type Pollable } from './request.js';
+
+/** What a receive tells when it is complete. */
+export interface Status {
+  readonly source: number;
+  readonly tag: number;
+  /** Elements received; -1 if they are no whole number. */
+  readonly count: number;
+}
+
+/** A request in flight: what to do with the row that tells its end. */
+type Finish = (row: Int32Array) => void;
+
+/** Completions told by one test; more come with the next. */
+const ROWS = 64;
+
+/** All MPI requests in flight, tested together by one native call. */
+export class MpiRequests implements Pollable {
+  readonly #addon: MpiAddon;
+  readonly #createError: (call: string, errorCode: number) => Error;
+  readonly #inFlight = new Map<RequestId, Finish>();
+  readonly #rows = new Int32Array(ROWS * RequestColumn.count);
+
+  constructor(addon: MpiAddon, createError: (call: string, errorCode: number) => Error) {
+    this.#addon = addon;
+    this.#createError = createError;
+  }
+
+  /** A request that is complete when `id` is, with what `valueOf` makes of its row. */
+  start<T>(call: string, id: RequestId, valueOf: (row: Int32Array) => T): Request<T> {
+    const request = new Request<T>();
+    this.#track(call, id, request, valueOf);
+    return request;
+  }
+
+  startEach(call: string, id: RequestId, messageCount: number): EachRequest {
+    const request = new PendingMessages(this, id, messageCount);
+    this.#track(call, id, request, () => undefined);
+    return request;
+  }
+
+  /** Indices of the messages of a request that are still to come. */
+  pending(id: RequestId, indices: Int32Array): number[] {
+    if (!this.#inFlight.has(id)) return [];
+    return [...indices.subarray(0, this.#addon.pending(id, indices))];
+  }
+
+  test(): boolean {
+    let completed = false;
+    let failure: { error: unknown } | undefined;
+    for (let count = ROWS; count === ROWS;) {
+      count = this.#addon.testSome(this.#rows);
+      completed ||= count > 0;
+      for (const finish of this.#take(count)) {
+        try {
+          finish();
+        } catch (error) {
+          // Someone's callback. The other completions have been told only to us and must get through.
+          failure ??= { error };
+        }
+      }
+    }
+    if (this.#inFlight.size === 0) progress.remove(this);
+    if (failure) throw failure.error;
+    return completed;
+  }
+
+  /** All rows are taken before any is acted on: a completion may start an operation and test again, into the same rows. */
+  #take(count: number): (() => void)[] {
+    const finishes: (() => void)[] = [];
+    for (let i = 0; i < count; i++) {
+      const row = this.#rows.slice(i * RequestColumn.count, (i + 1) * RequestColumn.count);
+      const id = row[RequestColumn.id];
+      const finish = this.#inFlight.get(id)!;
+      this.#inFlight.delete(id);
+      finishes.push(() => finish(row));
+    }
+    return finishes;
+  }
+
+  #track<T>(call: string, id: RequestId, request: Request<T>, valueOf: (row: Int32Array) => T): void {
+    // Each time: what has just begun is worth testing at full speed, however long the others have been waiting.
+    progress.add(this);
+    this.#inFlight.set(id, (row) => {
+      const errorCode = row[RequestColumn.error];
+      if (errorCode !== 0) request.reject(this.#createError(call, errorCode));
+      else request.resolve(valueOf(row));
+    });
+  }
+}
+
+/** A request over many messages. */
+class PendingMessages extends Request implements EachRequest {
+  readonly #requests: MpiRequests;
+  readonly #id: RequestId;
+  readonly #indices: Int32Array;
+
+  constructor(requests: MpiRequests, id: RequestId, messageCount: number) {
+    super();
+    this.#requests = requests;
+    this.#id = id;
+    this.#indices = new Int32Array(messageCount);
+  }
+
+  pending(): number[] {
+    return this.#requests.pending(this.#id, this.#indices);
+  }
+}
+
+export function statusOf(row: Int32Array): Status {
+  return { source: row[RequestColumn.source], tag: row[RequestColumn.tag], count: row[RequestColumn.value] };
+}

@@ -1,0 +1,96 @@
+/**
+ * MPI for Node: what jobs need for their own communication, and what the recorder uses itself.
+ *
+ * ```ts
+ * import { MPI } from 'braid-mpi/mpi';
+ * const comm = MPI.COMM_WORLD;
+ * await comm.iallreduce(MPI.IN_PLACE, gradients, MPI.SUM);
+ * ```
+ *
+ * MPI is initialised when first something is asked of it that needs it, never by the import; and finalized, or the job
+ * aborted, when the process ends.
+ */
+import { SELF, WORLD, type MpiVendor } from '../native.js';
+import { IN_PLACE, type InPlace } from './arguments.js';
+import { ANY_SOURCE, ANY_TAG, Communicator } from './mpi-communicator.js';
+import { Op } from './mpi-op.js';
+import { isMpiInitialized, mpiRuntime } from './mpi-runtime.js';
+
+export type { MpiVendor, NumericArray } from '../native.js';
+export type { InPlace } from './arguments.js';
+export type { EachRequest } from './communicator.js';
+export { Communicator } from './mpi-communicator.js';
+export { MpiError, MpiRangeError, MpiTypeError } from './mpi-error.js';
+export { Op } from './mpi-op.js';
+export type { Status } from './mpi-requests.js';
+export { Request } from './request.js';
+
+export type ThreadLevel = 'single' | 'funneled' | 'serialized' | 'multiple';
+
+const THREAD_LEVELS: readonly ThreadLevel[] = ['single', 'funneled', 'serialized', 'multiple'];
+
+let world: Communicator | undefined;
+let self: Communicator | undefined;
+
+export const MPI = {
+  SUM: Op.SUM,
+  PROD: Op.PROD,
+  MIN: Op.MIN,
+  MAX: Op.MAX,
+  LAND: Op.LAND,
+  LOR: Op.LOR,
+  BAND: Op.BAND,
+  BOR: Op.BOR,
+  /** In the place of a send buffer. A getter, since the type of a plain property would widen to any symbol. */
+  get IN_PLACE(): InPlace {
+    return IN_PLACE;
+  },
+  ANY_SOURCE,
+  ANY_TAG,
+
+  /** All ranks of the job. Initialises MPI, as everything below does. */
+  get COMM_WORLD(): Communicator {
+    world ??= new Communicator(mpiRuntime(), WORLD);
+    return world;
+  },
+
+  /** This rank alone. */
+  get COMM_SELF(): Communicator {
+    self ??= new Communicator(mpiRuntime(), SELF);
+    return self;
+  },
+
+  /** Whether something has initialised MPI through this module. Doesn't do so itself. */
+  get isInitialized(): boolean {
+    return isMpiInitialized();
+  },
+
+  /** Whose library is used. */
+  get vendor(): MpiVendor {
+    return mpiRuntime().vendor;
+  },
+
+  /** What the library says of itself. */
+  get libraryVersion(): string {
+    return mpiRuntime().addon.libraryVersion();
+  },
+
+  /** The version of the MPI standard that the library implements: '3.1'. */
+  get version(): string {
+    return mpiRuntime().addon.standardVersion();
+  },
+
+  get threadLevel(): ThreadLevel {
+    return THREAD_LEVELS[mpiRuntime().addon.threadLevel()];
+  },
+
+  /** The name of the machine, as MPI knows it. */
+  get processorName(): string {
+    return mpiRuntime().addon.processorName();
+  },
+
+  /** Seconds since some moment in the past. */
+  wtime(): number {
+    return mpiRuntime().addon.wtime();
+  },
+};

@@ -1,0 +1,77 @@
+/** Something under way that is tested from the event loop: an MPI request, a commit in the worker. */
+export interface Pollable {
+  /** Looks whether anything has completed, and if so runs its completions. Never waits. Returns true if something had. */
+  test(): boolean;
+}
+
+/**
+ * An operation under way. Completion is told synchronously, from wherever the operation was tested, so that a state
+ * machine that stands on requests advances even when the caller never returns to the event loop.
+ *
+ * It is also awaitable: `await comm.iallreduce(…)`.
+ */
+export class Request<T = void> implements PromiseLike<T> {
+  #settled = false;
+  #value: T | undefined;
+  #error: Error | undefined;
+  #callbacks: (() => void)[] = [];
+  #promise: Promise<T> | undefined;
+
+  /** A request that is complete from the start, as all of a one-process communicator are. */
+  static completed(): Request;
+  static completed<T>(value: T): Request<T>;
+  static completed<T>(value?: T): Request<T> {
+    const request = new Request<T>();
+    request.resolve(value as T);
+    return request;
+  }
+
+  get done(): boolean {
+    return this.#settled;
+  }
+
+  /** The error it failed with; undefined while under way or when it succeeded. */
+  get error(): Error | undefined {
+    return this.#error;
+  }
+
+  /** The value it completed with; throws its error, or if it is still under way. */
+  get value(): T {
+    if (!this.#settled) throw new Error('the request is still under way');
+    if (this.#error) throw this.#error;
+    return this.#value as T;
+  }
+
+  /** Runs `callback` on completion, at once if it is complete already. */
+  onDone(callback: () => void): void {
+    if (this.#settled) callback();
+    else this.#callbacks.push(callback);
+  }
+
+  resolve(value: T): void {
+    this.#settle(() => (this.#value = value));
+  }
+
+  reject(error: Error): void {
+    this.#settle(() => (this.#error = error));
+  }
+
+  then<A = T, B = never>(
+    fulfilled?: ((value: T) => A | PromiseLike<A>) | null,
+    rejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    this.#promise ??= new Promise<T>((resolve, reject) => {
+      this.onDone(() => (this.#error ? reject(this.#error) : resolve(this.#value as T)));
+    });
+    return this.#promise.then(fulfilled, rejected);
+  }
+
+  #settle(set: () => void): void {
+    if (this.#settled) throw new Error('the request is complete already');
+    set();
+    this.#settled = true;
+    const callbacks = this.#callbacks;
+    this.#callbacks = [];
+    for (const callback of callbacks) callback();
+  }
+}

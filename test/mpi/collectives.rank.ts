@@ -1,0 +1,300 @@
+import assert from 'node:assert/strict';
+
+import { MPI, Op, type Communicator, type NumericArray } from 'braid-mpi/mpi';
+
+import { runRankSuite, type Case } from './rank-suite.js';
+
+/** Enough of a typed array's constructor to make any of them. */
+interface ArrayClass {
+  readonly BYTES_PER_ELEMENT: number;
+  readonly name: string;
+  new (buffer: ArrayBufferLike, byteOffset: number, length: number): NumericArray;
+}
+
+const ARRAY_CLASSES: readonly ArrayClass[] = [
+  Int8Array,
+  Uint8Array,
+  Uint8ClampedArray,
+  Int16Array,
+  Uint16Array,
+  Int32Array,
+  Uint32Array,
+  Float32Array,
+  Float64Array,
+  BigInt64Array,
+  BigUint64Array,
+];
+
+const GUARD = 77;
+
+/** A view in the middle of a buffer, whose surroundings must stay as they are. */
+class Guarded {
+  readonly view: NumericArray;
+  readonly #whole: NumericArray;
+
+  constructor(type: ArrayClass, memory: new (length: number) => ArrayBufferLike, values: readonly number[]) {
+    const buffer = new memory((values.length + 2) * type.BYTES_PER_ELEMENT);
+    this.#whole = new type(buffer, 0, values.length + 2);
+    this.view = new type(buffer, type.BYTES_PER_ELEMENT, values.length);
+    [GUARD, ...values, GUARD].forEach((value, i) => put(this.#whole, i, value));
+  }
+
+  holds(values: readonly number[]): void {
+    assert.deepEqual(Array.from(this.#whole as Iterable<number | bigint>, Number), [GUARD, ...values, GUARD]);
+  }
+}
+
+function put(array: NumericArray, index: number, value: number): void {
+  if (array instanceof BigInt64Array || array instanceof BigUint64Array) array[index] = BigInt(value);
+  else array[index] = value;
+}
+
+const range = (length: number) => Array.from({ length }, (_, i) => i);
+
+const OPERATIONS: readonly [Op, (a: number, b: number) => number][] = [
+  [MPI.SUM, (a, b) => a + b],
+  [MPI.PROD, (a, b) => a * b],
+  [MPI.MIN, Math.min],
+  [MPI.MAX, Math.max],
+  [MPI.LAND, (a, b) => Number(a !== 0 && b !== 0)],
+  [MPI.LOR, (a, b) => Number(a !== 0 || b !== 0)],
+  [MPI.BAND, (a, b) => a & b],
+  [MPI.BOR, (a, b) => a | b],
+];
+
+/** What rank `rank` puts into a reduction: small enough that no product of five ranks leaves an Int8. */
+const contribution = (rank: number) => [rank + 1, 1, rank % 2];
+
+function casesFor(type: ArrayClass, memory: new (length: number) => ArrayBufferLike): Case[] {
+  const make = (values: readonly number[]) => new Guarded(type, memory, values);
+  const filled = (length: number) => make(Array<number>(length).fill(0));
+  const title = (call: string) => `${call} of ${type.name} in ${memory.name}`;
+  const operations = OPERATIONS.filter(([op]) => !op.needsIntegers || !type.name.startsWith('Float'));
+  const reduced = (comm: Communicator, combine: (a: number, b: number) => number) =>
+    range(3).map((i) =>
+      range(comm.size)
+        .map((rank) => contribution(rank)[i])
+        .reduce((a, b) => combine(a, b)),
+    );
+
+  return [
+    [
+      title('bcast'),
+      async (comm) => {
+        for (const root of range(comm.size)) {
+          for (const form of ['bcast', 'ibcast'] as const) {
+            const values = [root, 5, 6];
+            const buffer = comm.rank === root ? make(values) : filled(3);
+            await comm[form](buffer.view, root);
+            buffer.holds(values);
+          }
+        }
+      },
+    ],
+    [
+      title('reduce'),
+      async (comm) => {
+        for (const [op, combine] of operations) {
+          // With one rank MPI copies, so LAND and LOR leave a number as it is.
+          const expected = reduced(comm, combine);
+          const root = comm.size - 1;
+          for (const form of op === MPI.SUM ? (['reduce', 'ireduce'] as const) : (['reduce'] as const)) {
+            const send = make(contribution(comm.rank));
+            const receive = comm.rank === root ? filled(3) : null;
+            await comm[form](send.view, op, root, receive?.view);
+            receive?.holds(expected);
+            send.holds(contribution(comm.rank));
+
+            const inPlace = make(contribution(comm.rank));
+            if (comm.rank === root) await comm[form](MPI.IN_PLACE, op, root, inPlace.view);
+            else await comm[form](inPlace.view, op, root);
+            inPlace.holds(comm.rank === root ? expected : contribution(comm.rank));
+          }
+        }
+      },
+    ],
+    [
+      title('allreduce'),
+      async (comm) => {
+        for (const [op, combine] of operations) {
+          const expected = reduced(comm, combine);
+          for (const form of op === MPI.SUM ? (['allreduce', 'iallreduce'] as const) : (['allreduce'] as const)) {
+            const receive = filled(3);
+            await comm[form](make(contribution(comm.rank)).view, receive.view, op);
+            receive.holds(expected);
+            const inPlace = make(contribution(comm.rank));
+            await comm[form](MPI.IN_PLACE, inPlace.view, op);
+            inPlace.holds(expected);
+          }
+        }
+      },
+    ],
+    [
+      title('gather'),
+      async (comm) => {
+        const root = comm.size - 1;
+        const expected = range(comm.size).flatMap((rank) => [rank, rank + 1]);
+        for (const form of ['gather', 'igather'] as const) {
+          const send = make([comm.rank, comm.rank + 1]);
+          const receive = comm.rank === root ? filled(2 * comm.size) : null;
+          await comm[form](send.view, root, receive?.view);
+          receive?.holds(expected);
+
+          const own = expected.map((value, i) => (i >> 1 === root ? value : 0));
+          const inPlace = comm.rank === root ? make(own) : null;
+          await comm[form](inPlace ? MPI.IN_PLACE : send.view, root, inPlace?.view);
+          inPlace?.holds(expected);
+        }
+      },
+    ],
+    [
+      title('gatherv'),
+      async (comm) => {
+        // Rank r has r elements, the first none; they are laid down in the reverse order with a hole between.
+        const counts = Int32Array.from(range(comm.size));
+        const displs = new Int32Array(comm.size);
+        let length = 0;
+        for (const rank of range(comm.size).reverse()) {
+          displs[rank] = length;
+          length += counts[rank] + 1;
+        }
+        const expected = Array<number>(length).fill(0);
+        for (const rank of range(comm.size)) expected.fill(rank + 10, displs[rank], displs[rank] + counts[rank]);
+        for (const root of [0, comm.size - 1]) {
+          for (const form of ['gatherv', 'igatherv'] as const) {
+            const send = make(Array<number>(comm.rank).fill(comm.rank + 10));
+            if (comm.rank === root) {
+              const receive = filled(length);
+              await comm[form](send.view, root, receive.view, counts, displs);
+              receive.holds(expected);
+            } else {
+              await comm[form](send.view, root, null, null, null);
+            }
+          }
+        }
+      },
+    ],
+    [
+      title('allgather'),
+      async (comm) => {
+        const expected = range(comm.size).flatMap((rank) => [rank, rank + 1]);
+        for (const form of ['allgather', 'iallgather'] as const) {
+          const receive = filled(2 * comm.size);
+          await comm[form](make([comm.rank, comm.rank + 1]).view, receive.view);
+          receive.holds(expected);
+          const inPlace = make(expected.map((value, i) => (i >> 1 === comm.rank ? value : 0)));
+          await comm[form](MPI.IN_PLACE, inPlace.view);
+          inPlace.holds(expected);
+        }
+      },
+    ],
+    [
+      title('send and recv'),
+      async (comm) => {
+        const next = (comm.rank + 1) % comm.size;
+        const previous = (comm.rank + comm.size - 1) % comm.size;
+        const sent = make([comm.rank, 1, 2]);
+        const asked = filled(4);
+        const receiving = comm.irecv(asked.view, previous, 5);
+        comm.send(sent.view, next, 5);
+        assert.deepEqual(await receiving, { source: previous, tag: 5, count: 3 });
+        asked.holds([previous, 1, 2, 0]);
+
+        const anything = filled(3);
+        const sending = comm.isend(sent.view, next, 6);
+        assert.deepEqual(comm.recv(anything.view), { source: previous, tag: 6, count: 3 });
+        anything.holds([previous, 1, 2]);
+        await sending;
+        // A receive of anything would take a message of the next case from a rank that is already there.
+        comm.barrier();
+      },
+    ],
+  ];
+}
+
+const MESSAGES: Case[] = [
+  [
+    'isendEach and irecvEach',
+    async (comm) => {
+      const ranks = Int32Array.from(range(comm.size));
+      // To and from every rank, itself among them; one byte behind the last message stays.
+      const received = new Uint8Array(2 * comm.size + 1).fill(GUARD);
+      const receiving = comm.irecvEach(received, 2, ranks, 9);
+      const sending = comm.isendEach(
+        Uint8Array.from(range(comm.size).flatMap((dest) => [comm.rank, dest])),
+        2,
+        ranks,
+        9,
+      );
+      await Promise.all([sending, receiving]);
+      assert.deepEqual(receiving.pending(), []);
+      assert.deepEqual([...received], [...range(comm.size).flatMap((source) => [source, comm.rank]), GUARD]);
+    },
+  ],
+  [
+    'isendEach and irecvEach of nothing',
+    async (comm) => {
+      await comm.isendEach(new Uint8Array(0), 8, new Int32Array(0), 1);
+      const nothing = comm.irecvEach(new Uint8Array(0), 8, new Int32Array(0), 1);
+      await nothing;
+      assert.deepEqual(nothing.pending(), []);
+    },
+  ],
+  [
+    'pending names the messages that are still to come',
+    async (comm) => {
+      const ranks = Int32Array.from(range(comm.size));
+      const receiving = comm.irecvEach(new Uint8Array(comm.size), 1, ranks, 11);
+      assert.deepEqual(receiving.pending(), range(comm.size));
+      // Nobody sends before all have looked, and the last one only when the others' have arrived.
+      comm.barrier();
+      const isLast = comm.rank === comm.size - 1;
+      if (!isLast) await comm.isendEach(new Uint8Array(comm.size), 1, ranks, 11);
+      while (receiving.pending().length > 1) await comm.isendEach(new Uint8Array(0), 1, new Int32Array(0), 11);
+      assert.deepEqual(receiving.pending(), [comm.size - 1]);
+      comm.barrier();
+      if (isLast) await comm.isendEach(new Uint8Array(comm.size), 1, ranks, 11);
+      await receiving;
+      assert.deepEqual(receiving.pending(), []);
+    },
+  ],
+  [
+    'a message of many megabytes',
+    async (comm) => {
+      const next = (comm.rank + 1) % comm.size;
+      const received = new Float64Array(1 << 20);
+      const receiving = comm.irecv(received, MPI.ANY_SOURCE, 3);
+      await Promise.all([comm.isend(new Float64Array(1 << 20).fill(comm.rank + 0.5), next, 3), receiving]);
+      const previous = (comm.rank + comm.size - 1) % comm.size;
+      assert.ok(received.every((value) => value === previous + 0.5));
+    },
+  ],
+  ['barrier', (comm) => comm.barrier()],
+  ['ibarrier', async (comm) => void (await comm.ibarrier())],
+];
+
+const world = MPI.COMM_WORLD;
+const duplicate = world.dup();
+const later = await world.idup();
+const reversed = world.split(0, -world.rank)!;
+const half = world.split(world.rank % 2)!;
+assert.equal(reversed.rank, world.size - 1 - world.rank);
+assert.equal(half.size, Math.ceil((world.size - (world.rank % 2)) / 2));
+assert.equal(world.split(world.rank === 0 ? null : 1) === null, world.rank === 0);
+assert.equal(world.name, 'MPI_COMM_WORLD');
+assert.equal(MPI.COMM_SELF.size, 1);
+
+const all = ARRAY_CLASSES.flatMap((type) => casesFor(type, ArrayBuffer));
+// Shared memory is a matter of the buffer and not of its type, as later communicators are none of it.
+const shared = [Uint8Array, Float64Array].flatMap((type) => casesFor(type, SharedArrayBuffer));
+await runRankSuite([
+  [
+    [...all, ...shared, ...MESSAGES],
+    [MPI.COMM_SELF, world, duplicate, half],
+  ],
+  [
+    [...casesFor(Int32Array, ArrayBuffer), ...MESSAGES],
+    [later, reversed],
+  ],
+]);
+for (const comm of [duplicate, later, reversed, half]) comm.free();

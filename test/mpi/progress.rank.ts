@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { setTimeout as pause } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+import { MPI, type Communicator, type Request } from 'braid-mpi/mpi';
+import { progress } from '#src/comm/progress.js';
+
+import { runRankSuite, type Case } from './rank-suite.js';
+
+/** Tests without ever returning to the event loop, as a long recording loop does. */
+function pokeUntil(isDone: () => boolean, poke = () => progress.poke()): void {
+  const limit = performance.now() + 20_000;
+  while (!isDone()) {
+    poke();
+    if (performance.now() > limit) throw new Error('no progress in 20 s of poking');
+  }
+}
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+function sum(comm: Communicator): number {
+  const all = new Int32Array(1);
+  comm.allreduce(Int32Array.of(comm.rank), all);
+  return all[0];
+}
+
+const cases: Case[] = [
+  [
+    'requests complete while a synchronous loop pokes',
+    (comm) => {
+      const received = new Int32Array(1);
+      const request = comm.iallreduce(Int32Array.of(comm.rank), received);
+      pokeUntil(() => request.done);
+      assert.equal(received[0], sum(comm));
+    },
+  ],
+  [
+    'a completion starts the next operation, from within the test',
+    (comm) => {
+      const received = new Int32Array(1);
+      const told: number[] = [];
+      const step = (left: number) => {
+        comm.iallreduce(Int32Array.of(comm.rank + left), received).onDone(() => {
+          told.push(left);
+          if (left > 0) step(left - 1);
+        });
+      };
+      step(5);
+      pokeUntil(() => told.length === 6);
+      assert.deepEqual(told, [5, 4, 3, 2, 1, 0]);
+    },
+  ],
+  [
+    'a completion may poke itself',
+    (comm) => {
+      const received = new Int32Array(1);
+      const inner = comm.ibarrier();
+      let innerDone = false;
+      const outer = comm.iallreduce(Int32Array.of(1), received);
+      outer.onDone(() => {
+        pokeUntil(() => inner.done);
+        innerDone = inner.done;
+      });
+      pokeUntil(() => outer.done && innerDone);
+    },
+  ],
+  [
+    'more requests than one test can tell',
+    async (comm) => {
+      const count = 300;
+      const next = (comm.rank + 1) % comm.size;
+      const received = Array.from({ length: count }, () => new Int32Array(1));
+      const requests: Request<unknown>[] = received.map((buffer, tag) => comm.irecv(buffer, MPI.ANY_SOURCE, tag));
+      for (let tag = 0; tag < count; tag++) requests.push(comm.isend(Int32Array.of(tag), next, tag));
+      await Promise.all(requests);
+      assert.deepEqual(
+        received.map(([value]) => value),
+        Array.from({ length: count }, (_, tag) => tag),
+      );
+    },
+  ],
+  [
+    'a completion that throws keeps no other from being told',
+    (comm) => {
+      const next = (comm.rank + 1) % comm.size;
+      const receiving = [1, 2, 3].map((tag) => comm.irecv(new Uint8Array(1), MPI.ANY_SOURCE, tag));
+      receiving[0].onDone(() => {
+        throw new Error('of the completion');
+      });
+      const sending = [1, 2, 3].map((tag) => comm.isend(new Uint8Array(1), next, tag));
+      const thrown: unknown[] = [];
+      const all = [...receiving, ...sending];
+      pokeUntil(
+        () => all.every((request) => request.done),
+        () => {
+          try {
+            progress.poke();
+          } catch (error) {
+            thrown.push(error);
+          }
+        },
+      );
+      assert.deepEqual(
+        thrown.map((error) => (error as Error).message),
+        ['of the completion'],
+      );
+    },
+  ],
+  [
+    'a rank that comes late finds the others still testing',
+    async (comm) => {
+      // Long enough for the others to have slowed down to a timer.
+      if (comm.rank === 0) await pause(25);
+      const received = new Int32Array(1);
+      await comm.iallreduce(Int32Array.of(comm.rank), received);
+      assert.equal(received[0], sum(comm));
+    },
+  ],
+  [
+    'a buffer lives as long as its request, and no longer',
+    async (comm) => {
+      const post = () => {
+        const buffer = new Uint8Array(1 << 16);
+        return { buffer: new WeakRef(buffer), request: comm.irecv(buffer, MPI.ANY_SOURCE, 1) };
+      };
+      const { buffer, request } = post();
+      // A new turn, since a WeakRef holds what it was made of for the rest of its own.
+      await pause(1);
+      collectGarbage();
+      assert.notEqual(buffer.deref(), undefined);
+
+      await Promise.all([comm.isend(new Uint8Array(1 << 16), (comm.rank + 1) % comm.size, 1), request]);
+      await pause(1);
+      collectGarbage();
+      assert.equal(buffer.deref(), undefined);
+    },
+  ],
+];
+
+await runRankSuite([[cases, [MPI.COMM_WORLD]]]);
