@@ -1,0 +1,82 @@
+// braid_sqlite: makes a round of frames readable in SQL, so that committing it takes no call per row. It
+// works in any SQLite that loads extensions, by the function table that SQLite hands over; it never links a
+// SQLite of its own.
+
+#include <memory>
+#include <new>
+
+#include "tables.h"
+
+SQLITE_EXTENSION_INIT1
+
+namespace braid {
+namespace {
+
+using SessionPointer = std::shared_ptr<Session>;
+
+// The session, unless a statement that is still running reads its round.
+Session* IdleSession(sqlite3_context* context) {
+  Session& session = **static_cast<SessionPointer*>(sqlite3_user_data(context));
+  if (session.readers == 0) return &session;
+  sqlite3_result_error(context, "a statement is still reading the round", -1);
+  return nullptr;
+}
+
+// braid_round_load(blob): the number of its ops. Whatever was loaded before is dropped even if this one is
+// damaged, so that nobody takes the old round for the new one.
+void Load(sqlite3_context* context, int, sqlite3_value** arguments) {
+  Session* session = IdleSession(context);
+  if (session == nullptr) return;
+  if (sqlite3_value_type(arguments[0]) != SQLITE_BLOB) {
+    return sqlite3_result_error(context, "braid_round_load takes a blob", -1);
+  }
+  session->round = Round{};
+  const void* bytes = sqlite3_value_blob(arguments[0]);
+  const int size = sqlite3_value_bytes(arguments[0]);
+  if (bytes == nullptr && size > 0) return sqlite3_result_error_nomem(context);
+  try {
+    session->round = DecodeRound(bytes, static_cast<size_t>(size));
+    sqlite3_result_int64(context, static_cast<sqlite3_int64>(session->round.ops));
+  } catch (const DamagedRound& damage) {
+    sqlite3_result_error(context, damage.what(), -1);
+  } catch (const std::exception&) {  // bad_alloc, or the length_error of a vector that can't grow
+    sqlite3_result_error_nomem(context);
+  }
+}
+
+// braid_round_free(): NULL.
+void Free(sqlite3_context* context, int, sqlite3_value**) {
+  if (Session* session = IdleSession(context)) session->round = Round{};
+}
+
+int RegisterFunction(sqlite3* db, const char* name, int arity, const SessionPointer& session,
+                     void (*function)(sqlite3_context*, int, sqlite3_value**)) {
+  auto* held = new (std::nothrow) SessionPointer(session);
+  if (held == nullptr) return SQLITE_NOMEM;
+  // On failure, too, SQLite calls the destructor.
+  return sqlite3_create_function_v2(db, name, arity, SQLITE_UTF8 | SQLITE_DIRECTONLY, held, function, nullptr,
+                                    nullptr, [](void* data) { delete static_cast<SessionPointer*>(data); });
+}
+
+int Register(sqlite3* db) {
+  SessionPointer session;
+  try {
+    session = std::make_shared<Session>();
+  } catch (const std::bad_alloc&) {
+    return SQLITE_NOMEM;
+  }
+  int rc = RegisterFunction(db, "braid_round_load", 1, session, Load);
+  if (rc == SQLITE_OK) rc = RegisterFunction(db, "braid_round_free", 0, session, Free);
+  if (rc == SQLITE_OK) rc = RegisterTables(db, session);
+  return rc;
+}
+
+}  // namespace
+}  // namespace braid
+
+// The name that SQLite derives from the file's, braid_sqlite.so.
+extern "C" __attribute__((visibility("default"))) int sqlite3_braidsqlite_init(
+    sqlite3* db, char**, const sqlite3_api_routines* api) {
+  SQLITE_EXTENSION_INIT2(api);
+  return braid::Register(db);
+}

@@ -1,0 +1,90 @@
+// A round, decoded: an index over its bytes, checked once so that nobody needs to check again. Knows neither
+// SQLite nor Node, so that it can be fuzzed alone.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "ops.h"
+
+namespace braid {
+
+// Offsets into a round are 32 bits; SQLite in better-sqlite3 takes no larger value anyway.
+constexpr size_t kMaxRoundBytes = size_t{512} << 20;
+
+// The message names the frame (the first is 1), the byte of the round, and what is wrong there.
+class DamagedRound : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+using Hex = std::array<char, 32>;
+
+Hex ToHex(const uint8_t* uuid);
+
+struct Frame {
+  Hex run;
+  uint32_t attempt;
+  uint32_t rank;
+  uint32_t seq;
+  uint32_t bytes;
+  uint32_t ops;
+  uint32_t records;
+};
+
+// Where an op is, and the number of the frame or of the update that it belongs to.
+struct Row {
+  uint32_t op;
+  uint32_t owner;
+};
+
+// Where a version is spoken of.
+struct Mention {
+  uint32_t op;
+  uint32_t frame;
+  bool seen;  // the version that the update had seen, not the one it made
+};
+
+struct Round {
+  std::unique_ptr<uint8_t[]> bytes;
+  size_t ops = 0;
+
+  std::vector<Frame> frames;
+
+  // By the record's id; among equals, and in the lists below, in the order of the round.
+  std::vector<Row> records;
+  std::vector<Row> uris;
+  std::vector<Row> tags;
+
+  // By the derived record's id. An exposure is also a derivation: of its update's model.
+  std::vector<Row> derivations;          // owner: the frame of a derivation, the update of an exposure
+  std::vector<Row> derivation_versions;  // owner: frame
+
+  std::vector<Mention> versions;
+  std::vector<Row> updates;       // owner: frame
+  std::vector<Row> exposures;     // owner: update
+  std::vector<Row> version_uris;  // owner: update
+  std::vector<Row> version_tags;  // owner: update
+  std::vector<Row> invalidations;
+
+  OpType TypeAt(uint32_t offset) const { return static_cast<OpType>(bytes[offset + 3]); }
+
+  template <class Op>
+  Op At(uint32_t offset) const {
+    Op op;
+    TrustingReader in(&bytes[offset + 4]);
+    Read(in, op);
+    return op;
+  }
+};
+
+// Copies and checks everything but the CRCs and the text's encoding. Throws DamagedRound, or what a failed
+// allocation throws.
+Round DecodeRound(const void* bytes, size_t size);
+
+}  // namespace braid

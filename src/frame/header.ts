@@ -1,0 +1,80 @@
+import { crc32 } from 'node:zlib';
+import {
+  FORMAT_VERSION,
+  FRAME_HEADER_BYTES,
+  FRAME_MAGIC,
+  FRAME_SEALED,
+  FrameField,
+  MAX_FRAME_BYTES,
+} from './format.js';
+
+/** Who writes frames: one rank of one attempt of a run. */
+export interface FrameOwner {
+  /** 32 hex digits. */
+  readonly run: string;
+  readonly attempt: number;
+  readonly rank: number;
+}
+
+export interface FrameHeader extends FrameOwner {
+  readonly sequence: number;
+  /** Of the ops, the header not counted. */
+  readonly bytes: number;
+  readonly ops: number;
+  readonly records: number;
+  readonly sealed: boolean;
+  readonly crc: number;
+}
+
+/**
+ * Begins a frame at byte `at`: all fields, the zero word where its first op will go, and last, atomically, the magic that
+ * makes it a frame.
+ */
+export function beginFrame(buffer: Buffer, at: number, owner: FrameOwner, sequence: number): void {
+  buffer.fill(0, at, at + FRAME_HEADER_BYTES + 4);
+  buffer.writeUInt16LE(FORMAT_VERSION, at + FrameField.version);
+  buffer.write(owner.run, at + FrameField.run, 16, 'hex');
+  buffer.writeUInt32LE(owner.attempt, at + FrameField.attempt);
+  buffer.writeUInt32LE(owner.rank, at + FrameField.rank);
+  buffer.writeUInt32LE(sequence, at + FrameField.sequence);
+  storeWord(buffer, at + FrameField.magic, FRAME_MAGIC);
+}
+
+/** Seals the frame at byte `at` whose ops take `bytes`; the flag that says so is stored last. */
+export function sealFrame(buffer: Buffer, at: number, bytes: number, ops: number, records: number): void {
+  buffer.writeUInt32LE(bytes, at + FrameField.bytes);
+  buffer.writeUInt32LE(ops, at + FrameField.ops);
+  buffer.writeUInt32LE(records, at + FrameField.records);
+  buffer.writeUInt32LE(frameCrc(buffer, at, bytes), at + FrameField.crc);
+  storeWord(buffer, at + FrameField.version, FORMAT_VERSION | (FRAME_SEALED << 16));
+}
+
+/** The header at byte `at`, or undefined where no frame of this version begins or its lengths can't be true. */
+export function readFrameHeader(buffer: Buffer, at: number): FrameHeader | undefined {
+  if (at + FRAME_HEADER_BYTES > buffer.length) return undefined;
+  if (buffer.readUInt32LE(at) !== FRAME_MAGIC) return undefined;
+  if (buffer.readUInt16LE(at + FrameField.version) !== FORMAT_VERSION) return undefined;
+  const bytes = buffer.readUInt32LE(at + FrameField.bytes);
+  if (bytes % 4 !== 0 || bytes > MAX_FRAME_BYTES || at + FRAME_HEADER_BYTES + bytes > buffer.length) return undefined;
+  return {
+    run: buffer.toString('hex', at + FrameField.run, at + FrameField.run + 16),
+    attempt: buffer.readUInt32LE(at + FrameField.attempt),
+    rank: buffer.readUInt32LE(at + FrameField.rank),
+    sequence: buffer.readUInt32LE(at + FrameField.sequence),
+    bytes,
+    ops: buffer.readUInt32LE(at + FrameField.ops),
+    records: buffer.readUInt32LE(at + FrameField.records),
+    sealed: (buffer.readUInt16LE(at + FrameField.flags) & FRAME_SEALED) !== 0,
+    crc: buffer.readUInt32LE(at + FrameField.crc),
+  };
+}
+
+/** The CRC of a sealed frame's identity, counts and ops. */
+export function frameCrc(buffer: Buffer, at: number, bytes: number): number {
+  const head = crc32(buffer.subarray(at + FrameField.run, at + FrameField.crc));
+  return crc32(buffer.subarray(at + FRAME_HEADER_BYTES, at + FRAME_HEADER_BYTES + bytes), head);
+}
+
+function storeWord(buffer: Buffer, at: number, value: number): void {
+  Atomics.store(new Int32Array(buffer.buffer, buffer.byteOffset + at, 1), 0, value);
+}
