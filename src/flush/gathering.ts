@@ -1,0 +1,192 @@
+import type { RecorderCommunicator } from '../comm/communicator.js';
+import { Request } from '../comm/request.js';
+import { wait, type Steps } from './drive.js';
+import type { Header, Order } from './messages.js';
+
+/** A frame on its way: its size is known without reading it, its bytes may be read when its round comes. */
+export interface SendableFrame {
+  readonly size: number;
+  readonly bytes: Buffer;
+}
+
+/** What a rank brings to a collective. */
+export interface Contribution {
+  /** Sealed frames, oldest first. Their bytes stay where they are until the collective has ended. */
+  readonly frames: readonly SendableFrame[];
+  readonly text?: string;
+  /** Why this rank can't do its part. It comes all the same, so that nobody waits for it. */
+  readonly failure?: Error;
+  /** Ops recorded so far. */
+  readonly recorded: number;
+  /** What recording them took, as sampled. */
+  readonly captureMs?: number;
+}
+
+/** Frames of several ranks, gathered. `memory` is reused by the round after the next. */
+export interface Round {
+  readonly memory: SharedArrayBuffer;
+  readonly bytes: number;
+}
+
+/** Two buffers for rounds: one is filled while the other is committed. Kept from flush to flush. */
+export class RoundMemory {
+  readonly #buffers: (SharedArrayBuffer | undefined)[] = [undefined, undefined];
+  #next = 0;
+  peakBytes = 0;
+
+  take(bytes: number): SharedArrayBuffer {
+    const index = this.#next;
+    this.#next = 1 - index;
+    let buffer = this.#buffers[index];
+    if (!buffer || buffer.byteLength < bytes) {
+      // Room to spare, so that rounds that grow a little don't each take new memory.
+      buffer = new SharedArrayBuffer(Math.max(2 ** 16, Math.ceil(bytes * 1.25)));
+      this.#buffers[index] = buffer;
+      this.peakBytes = this.#buffers.reduce((sum, each) => sum + (each?.byteLength ?? 0), 0);
+    }
+    return buffer;
+  }
+}
+
+/** The bytes of `count` frames from the `first` on, as one piece: in place if they lie together, else copied. */
+export function contiguous(frames: readonly SendableFrame[], first: number, count: number): Buffer {
+  if (count === 0) return Buffer.alloc(0);
+  const pieces = frames.slice(first, first + count).map(({ bytes }) => bytes);
+  const start = pieces[0];
+  const together = pieces.every((piece, i) => {
+    const before = pieces[i - 1] ?? start;
+    return i === 0 || (piece.buffer === start.buffer && piece.byteOffset === before.byteOffset + before.length);
+  });
+  if (!together) return Buffer.concat(pieces);
+  const last = pieces[count - 1];
+  return Buffer.from(start.buffer, start.byteOffset, last.byteOffset + last.length - start.byteOffset);
+}
+
+/** The frames' sizes, as the root needs them to plan rounds. */
+export function frameSizes(frames: readonly SendableFrame[]): Buffer {
+  return Buffer.from(Uint32Array.from(frames, ({ size }) => size).buffer);
+}
+
+/** The root's side of a collective in which all ranks take part: it orders, they give. */
+export class Gathering {
+  /** How many frames of each rank are committed. */
+  readonly committed: number[];
+
+  constructor(
+    private readonly comm: RecorderCommunicator,
+    private readonly own: Contribution,
+    /** By rank. */
+    readonly headers: readonly Header[],
+    private readonly order: (orderFor: (rank: number) => Partial<Order> & Pick<Order, 'order'>) => void,
+  ) {
+    this.committed = headers.map(() => 0);
+  }
+
+  /** Every rank's text. */
+  *texts(): Steps<string[]> {
+    this.order(() => ({ order: 'text' }));
+    const counts = this.headers.map(({ textBytes }) => textBytes);
+    const { bytes, displs } = yield* this.#gather(Buffer.from(textOf(this.own)), counts);
+    return counts.map((count, rank) => bytes.toString('utf8', displs[rank], displs[rank] + count));
+  }
+
+  /**
+   * Gathers all frames, in rounds of at most `roundBytes` (or one frame), and hands each round to `commit`. The next round
+   * is gathered while one is committed; never more than two are in memory.
+   *
+   * Fails with the first commit that fails; `committed` says what was committed before.
+   */
+  *rounds(roundBytes: number, memory: RoundMemory, commit: (round: Round) => Request<unknown>): Steps<void> {
+    const { headers } = this;
+    const total = headers.reduce((sum, { bytes }) => sum + bytes, 0);
+    if (total === 0) return;
+    const plan =
+      total <= roundBytes ? [headers.map(({ frames }) => frames)] : this.#plan(yield* this.#sizes(), roundBytes);
+    let underway: { request: Request<unknown>; counts: number[] } | undefined;
+    const sent = headers.map(() => 0);
+    for (const round of plan) {
+      const counts = round;
+      this.order((rank) => ({ order: 'send', frames: counts[rank] }));
+      const bytes = headers.map(({ bytes }, rank) =>
+        plan.length === 1 ? bytes : this.#bytesOf(rank, sent[rank], counts[rank]),
+      );
+      const target = memory.take(bytes.reduce((sum, each) => sum + each, 0));
+      const gathered = yield* this.#gather(
+        contiguous(this.own.frames, sent[this.comm.rank], counts[this.comm.rank]),
+        bytes,
+        target,
+      );
+      counts.forEach((count, rank) => (sent[rank] += count));
+      if (underway) yield* this.#settle(underway);
+      underway = { request: commit({ memory: target, bytes: gathered.bytes.length }), counts };
+    }
+    if (underway) yield* this.#settle(underway);
+  }
+
+  #frameSizes: Uint32Array[] = [];
+
+  *#settle({ request, counts }: { request: Request<unknown>; counts: number[] }): Steps<void> {
+    yield* wait(request);
+    counts.forEach((count, rank) => (this.committed[rank] += count));
+  }
+
+  *#sizes(): Steps<Uint32Array[]> {
+    this.order(() => ({ order: 'sizes' }));
+    const counts = this.headers.map(({ frames }) => frames * 4);
+    const { bytes, displs } = yield* this.#gather(frameSizes(this.own.frames), counts);
+    this.#frameSizes = counts.map(
+      (count, rank) => new Uint32Array(bytes.buffer, bytes.byteOffset + displs[rank], count / 4),
+    );
+    return this.#frameSizes;
+  }
+
+  #bytesOf(rank: number, first: number, count: number): number {
+    let sum = 0;
+    for (let i = first; i < first + count; i++) sum += this.#frameSizes[rank][i];
+    return sum;
+  }
+
+  /** How many frames of each rank go into each round: one of each in turn, so that a round's ids lie close together. */
+  #plan(sizes: Uint32Array[], roundBytes: number): number[][] {
+    const next = sizes.map(() => 0);
+    const rounds: number[][] = [];
+    let left = sizes.reduce((sum, { length }) => sum + length, 0);
+    while (left > 0) {
+      const counts = sizes.map(() => 0);
+      let bytes = 0;
+      for (let full = false; !full;) {
+        full = true;
+        for (let rank = 0; rank < sizes.length; rank++) {
+          const size = sizes[rank][next[rank]];
+          if (size === undefined || (bytes > 0 && bytes + size > roundBytes)) continue;
+          bytes += size;
+          next[rank]++;
+          counts[rank]++;
+          left--;
+          full = false;
+        }
+      }
+      rounds.push(counts);
+    }
+    return rounds;
+  }
+
+  *#gather(own: Buffer, counts: number[], memory?: SharedArrayBuffer): Steps<{ bytes: Buffer; displs: Int32Array }> {
+    const displs = new Int32Array(counts.length);
+    let total = 0;
+    counts.forEach((count, rank) => {
+      displs[rank] = total;
+      total += count;
+    });
+    const bytes = Buffer.from(memory ?? new ArrayBuffer(total), 0, total);
+    yield* wait(this.comm.igatherv(own, this.comm.rank, bytes, Int32Array.from(counts), displs));
+    return { bytes, displs };
+  }
+}
+
+/** What a rank's text is: what it has to say, or why it failed. */
+export function textOf({ text, failure }: Contribution): string {
+  if (!failure) return text ?? '';
+  const { code, message } = failure as Error & { code?: string };
+  return JSON.stringify({ code: code ?? 'ERR_BRAID', message });
+}

@@ -1,0 +1,100 @@
+/**
+ * The two fixed messages of a collective: every rank's header to the root, and the root's orders to every rank.
+ * Both sides run the same version of this library: the magic says so, and nothing more is negotiated.
+ */
+export const MESSAGE_BYTES = 64;
+export const HEADER_TAG = 1;
+export const ORDER_TAG = 2;
+export const TEXT_TAG = 3;
+
+const HEADER_MAGIC = 0x31484242; // 'BBH1'
+const ORDER_MAGIC = 0x314f4242; // 'BBO1'
+
+export const KINDS = ['left', 'open', 'begin', 'recover', 'share', 'onRoot', 'flush', 'close'] as const;
+export type CollectiveKind = (typeof KINDS)[number];
+
+/** What a rank says when it comes to a collective. */
+export interface Header {
+  readonly kind: CollectiveKind;
+  /** Which of the channel's collectives this is for the rank, from 1. */
+  readonly ordinal: number;
+  /** Which of the process's databases on this channel it is for, in the order of their opening. */
+  readonly database: number;
+  /** The rank can't do its part, but takes its place; the text says why. */
+  readonly failed: boolean;
+  /** Bytes of the text that it will send if ordered: its hello, or why it failed. */
+  readonly textBytes: number;
+  readonly frames: number;
+  /** Of all its frames. */
+  readonly bytes: number;
+  /** Ops that it has recorded so far, and what that took. */
+  readonly recorded: number;
+  readonly captureMs: number;
+}
+
+export function writeHeader(header: Header): Buffer {
+  const message = Buffer.alloc(MESSAGE_BYTES);
+  message.writeUInt32LE(HEADER_MAGIC, 0);
+  message.writeUInt32LE(KINDS.indexOf(header.kind), 4);
+  message.writeUInt32LE(header.ordinal, 8);
+  message.writeUInt32LE(header.database, 12);
+  message.writeUInt32LE(header.failed ? 1 : 0, 16);
+  message.writeUInt32LE(header.textBytes, 20);
+  message.writeUInt32LE(header.frames, 24);
+  message.writeDoubleLE(header.bytes, 32);
+  message.writeDoubleLE(header.recorded, 40);
+  message.writeDoubleLE(header.captureMs, 48);
+  return message;
+}
+
+export function readHeader(messages: Buffer, at: number): Header {
+  if (messages.readUInt32LE(at) !== HEADER_MAGIC) throw new Error('a message that is not a header of this version');
+  return {
+    kind: KINDS[messages.readUInt32LE(at + 4)],
+    ordinal: messages.readUInt32LE(at + 8),
+    database: messages.readUInt32LE(at + 12),
+    failed: messages.readUInt32LE(at + 16) === 1,
+    textBytes: messages.readUInt32LE(at + 20),
+    frames: messages.readUInt32LE(at + 24),
+    bytes: messages.readDoubleLE(at + 32),
+    recorded: messages.readDoubleLE(at + 40),
+    captureMs: messages.readDoubleLE(at + 48),
+  };
+}
+
+const ORDERS = ['text', 'sizes', 'send', 'verdict', 'left'] as const;
+
+/**
+ * What the root tells a rank to do next: give its text, give the sizes of its frames, send so many frames into the
+ * next gather, or take the verdict. `left` is sent by a root that is going away.
+ */
+export interface Order {
+  readonly order: (typeof ORDERS)[number];
+  /** `send`: how many of its next frames. `verdict`: how many of them are committed. */
+  readonly frames: number;
+  /** `verdict`: bytes of the text that follows, by broadcast unless `byMessage`. */
+  readonly textBytes: number;
+  readonly byMessage: boolean;
+  /** `verdict`: the text tells of an error. */
+  readonly failed: boolean;
+}
+
+export function writeOrder(messages: Buffer, at: number, order: Partial<Order> & Pick<Order, 'order'>): void {
+  messages.writeUInt32LE(ORDER_MAGIC, at);
+  messages.writeUInt32LE(ORDERS.indexOf(order.order), at + 4);
+  messages.writeUInt32LE(order.frames ?? 0, at + 8);
+  messages.writeUInt32LE(order.textBytes ?? 0, at + 12);
+  messages.writeUInt32LE(order.failed ? 1 : 0, at + 16);
+  messages.writeUInt32LE(order.byMessage ? 1 : 0, at + 20);
+}
+
+export function readOrder(message: Buffer): Order {
+  if (message.readUInt32LE(0) !== ORDER_MAGIC) throw new Error('a message that is not an order of this version');
+  return {
+    order: ORDERS[message.readUInt32LE(4)],
+    frames: message.readUInt32LE(8),
+    textBytes: message.readUInt32LE(12),
+    failed: message.readUInt32LE(16) === 1,
+    byMessage: message.readUInt32LE(20) === 1,
+  };
+}

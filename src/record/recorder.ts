@@ -1,0 +1,158 @@
+import { progress } from '../comm/progress.js';
+import { BraidError } from '../errors.js';
+import type { Encoder } from '../frame/encoder.js';
+import type { VersionName } from '../frame/format.js';
+
+/** Where a recorder's ops go: the spool, or nowhere (`BRAID=off`). */
+export interface OpSink {
+  readonly encoder: Encoder;
+  publish(): void;
+}
+
+/** Who records: a run as 32 hex digits, which attempt of it, and which rank. */
+export interface Identity {
+  readonly run: string;
+  readonly attempt: number;
+  readonly rank: number;
+  /** Ranks. */
+  readonly size: number;
+}
+
+/** A block of ids that this run may give out: `base + 1` to `base + count`. */
+export interface IdBlock {
+  readonly base: number;
+  readonly count: number;
+}
+
+/**
+ * After the first few, which are slower and all counted, one recording call in so many is timed: what recording costs is
+ * known without adding to it.
+ */
+const SAMPLE = 64;
+const TIMED_FIRST = 32;
+
+/** What records share: who they are for, ids, what this rank has seen of which model, and where their ops go. */
+export class Recorder {
+  readonly identity: Identity;
+  /** The version of a model that this rank has seen last, by the model's id. */
+  readonly seen = new Map<number, VersionName>();
+
+  readonly #sink: OpSink | undefined;
+  readonly #ids: IdBlock;
+  /** How many ids this rank has given out. */
+  #minted = 0;
+  #unsteppedUpdates = 0;
+  #calls = 0;
+  #timed = false;
+  #callStart = 0;
+  #captureMs = 0;
+  #closed = false;
+  readonly #describe: (id: number) => { name: string; time: Date };
+
+  /** @param describe looks up a record that this rank has only the id of; throws where it can't. */
+  constructor(
+    identity: Identity,
+    ids: IdBlock,
+    sink: OpSink | undefined,
+    describe: (id: number) => { name: string; time: Date },
+  ) {
+    this.identity = identity;
+    this.#ids = ids;
+    this.#sink = sink;
+    this.#describe = describe;
+  }
+
+  describe(id: number): { name: string; time: Date } {
+    return this.#describe(id);
+  }
+
+  /** The newest id that this rank can have given out; the block's base if none. */
+  get highestId(): number {
+    return this.#minted === 0 ? this.#ids.base : this.#idOf(this.#minted - 1);
+  }
+
+  /**
+   * Starts a recording call. Returns the encoder to write ops to, or undefined when nothing is recorded.
+   *
+   * @param bound an upper bound of the ops' bytes.
+   */
+  begin(bound: number): Encoder | undefined {
+    this.assertOpen();
+    this.#timed = this.#calls < TIMED_FIRST || this.#calls % SAMPLE === 0;
+    if (this.#timed) this.#callStart = performance.now();
+    const encoder = this.#sink?.encoder;
+    encoder?.begin(bound);
+    return encoder;
+  }
+
+  /** Ends a recording call: what it wrote is now kept. */
+  publish(): void {
+    this.#sink?.publish();
+    if (this.#timed) {
+      this.#captureMs += (performance.now() - this.#callStart) * (this.#calls < TIMED_FIRST ? 1 : SAMPLE);
+    }
+    // A long synchronous loop would otherwise keep a flush that has begun from getting on.
+    if ((++this.#calls & 0xff) === 0) progress.poke();
+  }
+
+  /** The next id, which counts as given out only with `keepId`: a call that fails takes none. */
+  nextId(): number {
+    const id = this.#idOf(this.#minted);
+    if (id > this.#ids.base + this.#ids.count) {
+      throw new BraidError(
+        'ERR_BRAID_IDS_EXHAUSTED',
+        `this run's block of ${this.#ids.count} ids is used up: close and open the database again`,
+      );
+    }
+    return id;
+  }
+
+  keepId(): void {
+    this.#minted++;
+  }
+
+  /** Names an update without a step. */
+  nextOrdinal(): number {
+    return this.#unsteppedUpdates++;
+  }
+
+  assertOpen(): void {
+    if (this.#closed) throw new BraidError('ERR_BRAID_CLOSED', 'the database is closed: record before close()');
+  }
+
+  /** What all recording calls took so far, estimated from the sampled ones. */
+  get captureMs(): number {
+    return this.#captureMs;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Refuses recording calls from now on, or takes them again if closing has failed. */
+  set closed(closed: boolean) {
+    this.#closed = closed;
+  }
+
+  #idOf(ordinal: number): number {
+    return this.#ids.base + ordinal * this.identity.size + this.identity.rank + 1;
+  }
+}
+
+/** The property by which a `BraidDB` gives its records what they need of it. */
+export const RECORDER: unique symbol = Symbol('recorder');
+
+export interface HasRecorder {
+  readonly [RECORDER]: Recorder;
+}
+
+export function recorderOf(db: HasRecorder): Recorder {
+  const recorder = (db as HasRecorder | undefined)?.[RECORDER];
+  if (!recorder) {
+    throw new BraidError(
+      'ERR_BRAID_NOT_A_DATABASE',
+      'the first argument must be a BraidDB, as BraidDB.open() resolves with',
+    );
+  }
+  return recorder;
+}

@@ -1,0 +1,29 @@
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileSystemOf } from './file-system.js';
+
+/** Beside the database, a directory of this user's own. */
+function besideDatabase(path: string): string {
+  return `${path}-spool-${process.geteuid!()}`;
+}
+
+function inTemporary(): string {
+  return join(tmpdir(), `braid-spool-${process.geteuid!()}`);
+}
+
+/**
+ * Where this process keeps its spool: as told, else beside the database if that is on this machine's own disk, else in
+ * this node's temporary directory: a network file system would pay for every page, and can't promise that a mapped page
+ * outlives the process.
+ */
+export function spoolDirectory(path: string, told: string | undefined): string {
+  // Absolute: the database tells others of it, who look for it from elsewhere.
+  if (told !== undefined) return resolve(told);
+  return existsSync(dirname(path)) && fileSystemOf(dirname(path)).local ? besideDatabase(path) : inTemporary();
+}
+
+/** Where spools of a database may have been left on this machine. */
+export function leftoverDirectories(path: string, told: readonly string[]): string[] {
+  return [...new Set([...told, besideDatabase(path), inTemporary()])].filter((directory) => existsSync(directory));
+}

@@ -1,0 +1,242 @@
+import type { Database, Statement } from 'better-sqlite3';
+import { BraidError } from '../errors.js';
+import { FRAME_HEADER_BYTES } from '../frame/format.js';
+import { frameCrc, readFrameHeader, type FrameHeader } from '../frame/header.js';
+import { applyInvalidations } from './invalidation.js';
+import { ROUND_TABLES, RoundTables } from './round-tables.js';
+
+/** What one commit brought into the database. */
+export interface CommitResult {
+  records: number;
+  ops: number;
+  bytes: number;
+}
+
+/** The id of a version that a row of a round's table names by the columns with `prefix`; NULL where it names none. */
+function versionId(model: string, row: string, prefix = ''): string {
+  const column = (name: string) => `${row}.${prefix}${name}`;
+  const attempt = `(SELECT attempt_id FROM attempts JOIN runs USING (run_id)
+    WHERE uuid = ${column('run')} AND attempt = ${column('attempt')})`;
+  return `(
+    SELECT version_id FROM versions WHERE model_id = ${model} AND attempt_id = ${attempt} AND step = ${column('step')}
+    UNION ALL
+    SELECT version_id FROM versions WHERE model_id = ${model} AND attempt_id = ${attempt} AND step IS NULL
+      AND rank = ${column('rank')} AND ordinal = ${column('ordinal')} AND ${column('step')} IS NULL
+  )`;
+}
+
+/**
+ * A round into the tables. `@base` is the number of updates before it. The tables named `braid_round_…` are the round,
+ * decoded: virtual tables of our SQLite extension, or temporary ones that prepared statements have filled.
+ */
+const INSERTS: [roundTable: keyof typeof ROUND_TABLES, sql: string][] = [
+  [
+    'records',
+    `INSERT INTO records (record_id, name, time, kind) SELECT record_id, name, time, kind FROM braid_round_records`,
+  ],
+  ['uris', `INSERT INTO uris (record_id, uri) SELECT record_id, uri FROM braid_round_uris`],
+  [
+    'tags',
+    `INSERT INTO tags (record_id, key, value, tag_type, boolean) SELECT record_id, key, value, tag_type, boolean FROM braid_round_tags`,
+  ],
+  [
+    'derivations',
+    `INSERT INTO derivations (record_id, derivation, time, unversioned)
+     SELECT record_id, derivation, time, unversioned FROM braid_round_derivations WHERE true
+     ON CONFLICT DO UPDATE SET unversioned = 1 WHERE excluded.unversioned = 1 AND unversioned = 0`,
+  ],
+  // A version may be named by one rank before the frame of the rank that makes it has come: whoever names it first adds it.
+  [
+    'versions',
+    `INSERT OR IGNORE INTO versions (model_id, attempt_id, step, rank, ordinal)
+     SELECT v.model_id, a.attempt_id, v.step, v.rank, v.ordinal FROM braid_round_versions v
+     CROSS JOIN runs r ON r.uuid = v.run CROSS JOIN attempts a ON a.run_id = r.run_id AND a.attempt = v.attempt`,
+  ],
+  [
+    'derivation_versions',
+    `INSERT OR IGNORE INTO derivation_versions (derivation, record_id, version_id)
+     SELECT derivation, record_id, version_id FROM (
+       SELECT d.derivation, d.record_id, ${versionId('d.record_id', 'd')} AS version_id FROM braid_round_derivation_versions d
+     ) WHERE version_id IS NOT NULL`,
+  ],
+  [
+    'updates',
+    `INSERT INTO updates (update_id, version_id, rank, time, seen)
+     SELECT @base + u.update_index, ${versionId('u.model_id', 'u')}, u.recorder, u.time, ${versionId('u.model_id', 'u', 'seen_')}
+     FROM braid_round_updates u`,
+  ],
+  [
+    'exposures',
+    `INSERT INTO exposures (update_id, ordinal, source_id, version_id, unversioned)
+     SELECT @base + e.update_index, e.rowid, e.source_id, ${versionId('e.source_id', 'e')}, e.unversioned
+     FROM braid_round_exposures e`,
+  ],
+  [
+    'version_uris',
+    `INSERT OR IGNORE INTO version_uris (version_id, uri) SELECT u.version_id, x.uri
+     FROM braid_round_version_uris x CROSS JOIN updates u ON u.update_id = @base + x.update_index`,
+  ],
+  [
+    'version_tags',
+    `INSERT INTO version_tags (version_id, rank, key, value, tag_type, boolean)
+     SELECT u.version_id, u.rank, x.key, x.value, x.tag_type, x.boolean
+     FROM braid_round_version_tags x CROSS JOIN updates u ON u.update_id = @base + x.update_index`,
+  ],
+  [
+    'invalidations',
+    `INSERT INTO invalidation_requests (id, record_id, cascade, cause, time)
+     SELECT id, record_id, cascade, cause, time FROM braid_round_invalidations`,
+  ],
+];
+
+/** Numbers the versions that this round's updates have made, in the order of their times within the round. */
+const NUMBER_VERSIONS = `
+  UPDATE versions SET number = made.number, time = made.time FROM (
+    SELECT v.version_id, u.time,
+      (SELECT ifnull(max(number), 0) FROM versions m WHERE m.model_id = v.model_id AND m.number IS NOT NULL)
+        + row_number() OVER (PARTITION BY v.model_id ORDER BY u.time, v.version_id) AS number
+    FROM (SELECT version_id, min(time) AS time FROM updates WHERE update_id >= @base GROUP BY version_id) u
+    JOIN versions v USING (version_id)
+    WHERE v.number IS NULL
+  ) made WHERE versions.version_id = made.version_id`;
+
+/**
+ * Commits rounds of frames, each once: the one function that flush and recovery share. Holds the prepared statements of
+ * one connection.
+ */
+export class Committer {
+  readonly #db: Database;
+  readonly #tables: RoundTables;
+  readonly #inserts: { table: keyof typeof ROUND_TABLES; statement: Statement }[];
+  readonly #numberVersions: Statement;
+  readonly #updateCount: Statement;
+  readonly #ledgerRow: Statement;
+  readonly #moveLedger: Statement;
+
+  constructor(db: Database, tables: RoundTables) {
+    this.#db = db;
+    this.#tables = tables;
+    this.#inserts = INSERTS.map(([table, sql]) => ({ table, statement: db.prepare(sql) }));
+    this.#numberVersions = db.prepare(NUMBER_VERSIONS);
+    this.#updateCount = db.prepare('SELECT ifnull(max(update_id), 0) + 1 FROM updates').pluck();
+    this.#ledgerRow = db.prepare(
+      `SELECT attempt_id AS attemptId, frame FROM ledger JOIN attempts USING (attempt_id) JOIN runs USING (run_id)
+       WHERE uuid = ? AND attempt = ? AND rank = ?`,
+    );
+    this.#moveLedger = db.prepare(
+      `UPDATE ledger SET committed = committed + @ops, records = records + @records, frame = @frame,
+         recorded = max(recorded, committed + @ops, @recorded)
+       WHERE attempt_id = @attemptId AND rank = @rank`,
+    );
+  }
+
+  /**
+   * Brings the frames of a round that the ledger doesn't know yet into the tables, in one transaction.
+   *
+   * @param round sealed frames, one after another.
+   * @param recorded ops that each rank has recorded so far, where the round is of one attempt.
+   * @throws BraidError ERR_BRAID_FRAME_DAMAGED, ERR_BRAID_LEDGER
+   */
+  commit(round: Buffer, recorded?: readonly number[], inside?: () => void): CommitResult {
+    const frames = checkFrames(round);
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      const result = this.#insert(round, frames, recorded);
+      inside?.();
+      this.#db.exec('COMMIT');
+      return result;
+    } catch (error) {
+      // SQLite may have rolled back by itself, as it does when the disk is full.
+      if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  #insert(round: Buffer, frames: PlacedFrame[], recorded: readonly number[] | undefined): CommitResult {
+    const fresh = this.#moveLedgers(frames, recorded);
+    const ops = fresh.reduce((sum, { header }) => sum + header.ops, 0);
+    const records = fresh.reduce((sum, { header }) => sum + header.records, 0);
+    const bytes = fresh.reduce((sum, { header }) => sum + FRAME_HEADER_BYTES + header.bytes, 0);
+    if (fresh.length === 0) return { records, ops, bytes };
+    const pieces = fresh.map(({ at, header }) => round.subarray(at, at + FRAME_HEADER_BYTES + header.bytes));
+    const filled = this.#tables.load(fresh.length === frames.length ? round : Buffer.concat(pieces));
+    try {
+      const base = this.#updateCount.get() as number;
+      for (const { table, statement } of this.#inserts) {
+        if (!filled.has(table)) continue;
+        if (UPDATE_TABLES.has(table)) statement.run({ base });
+        else statement.run();
+      }
+      if (filled.has('updates')) this.#numberVersions.run({ base });
+      applyInvalidations(this.#db);
+    } finally {
+      this.#tables.free();
+    }
+    return { records, ops, bytes };
+  }
+
+  /** Moves each rank's watermark over its frames, and gives the frames that lie above it. */
+  #moveLedgers(frames: PlacedFrame[], recorded: readonly number[] | undefined): PlacedFrame[] {
+    const fresh: PlacedFrame[] = [];
+    for (let first = 0; first < frames.length;) {
+      const { run, attempt, rank } = frames[first].header;
+      let end = first + 1;
+      while (end < frames.length && sameOwner(frames[first].header, frames[end].header)) end++;
+      const row = this.#ledgerRow.get(run, attempt, rank) as { attemptId: number; frame: number } | undefined;
+      if (!row) {
+        throw new BraidError(
+          'ERR_BRAID_LEDGER',
+          `the database knows no rank ${rank} of attempt ${attempt} of run ${run}`,
+        );
+      }
+      const mine = frames.slice(first, end).filter(({ header }) => header.sequence > row.frame);
+      mine.forEach(({ header }, i) => {
+        if (i > 0 && header.sequence <= mine[i - 1].header.sequence) {
+          throw new BraidError('ERR_BRAID_FRAME_DAMAGED', `frame ${header.sequence} of rank ${rank} is out of order`);
+        }
+      });
+      if (mine.length > 0) {
+        this.#moveLedger.run({
+          attemptId: row.attemptId,
+          rank,
+          frame: mine.at(-1)!.header.sequence,
+          ops: mine.reduce((sum, { header }) => sum + header.ops, 0),
+          records: mine.reduce((sum, { header }) => sum + header.records, 0),
+          recorded: recorded?.[rank] ?? 0,
+        });
+        fresh.push(...mine);
+      }
+      first = end;
+    }
+    return fresh;
+  }
+}
+
+const UPDATE_TABLES = new Set<keyof typeof ROUND_TABLES>(['updates', 'exposures', 'version_uris', 'version_tags']);
+
+interface PlacedFrame {
+  readonly at: number;
+  readonly header: FrameHeader;
+}
+
+function sameOwner(a: FrameHeader, b: FrameHeader): boolean {
+  return a.run === b.run && a.attempt === b.attempt && a.rank === b.rank;
+}
+
+/** The frames of a round, each with a sound header and CRC. */
+function checkFrames(round: Buffer): PlacedFrame[] {
+  const frames: PlacedFrame[] = [];
+  for (let at = 0; at < round.length;) {
+    const header = readFrameHeader(round, at);
+    if (!header?.sealed) throw new BraidError('ERR_BRAID_FRAME_DAMAGED', `no sealed frame at byte ${at} of a round`);
+    if (frameCrc(round, at, header.bytes) !== header.crc) {
+      throw new BraidError(
+        'ERR_BRAID_FRAME_DAMAGED',
+        `frame ${header.sequence} of rank ${header.rank} (attempt ${header.attempt} of run ${header.run}) has a wrong CRC`,
+      );
+    }
+    frames.push({ at, header });
+    at += FRAME_HEADER_BYTES + header.bytes;
+  }
+  return frames;
+}

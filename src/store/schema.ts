@@ -1,0 +1,221 @@
+import { randomUUID } from 'node:crypto';
+import type { Database } from 'better-sqlite3';
+import { BraidError } from '../errors.js';
+
+/** Raised with every change of the tables that an older version of this library could not write to. */
+export const SCHEMA_VERSION = 1;
+
+/**
+ * The tables. Those of the first part are Braid-DB's, with its columns, types and formats; what we add to them has
+ * defaults, so that its own readers and writers don't notice. `records` is AUTOINCREMENT because runs reserve blocks of
+ * ids by raising `sqlite_sequence`, which makes SQLite's next rowid respect them. `derivations` is WITHOUT ROWID: one
+ * B-tree instead of two.
+ */
+const TABLES = `
+CREATE TABLE invalidations (
+  id CHAR(32) NOT NULL PRIMARY KEY,
+  root_invalidation CHAR(32) REFERENCES invalidations (id),
+  cause VARCHAR NOT NULL,
+  time DATETIME NOT NULL
+);
+CREATE TABLE invalidation_actions (
+  action_type VARCHAR(14),
+  params JSON,
+  id CHAR(32) NOT NULL PRIMARY KEY,
+  name VARCHAR NOT NULL,
+  cmd VARCHAR NOT NULL
+);
+CREATE TABLE records (
+  record_id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+  name VARCHAR NOT NULL,
+  time DATETIME NOT NULL,
+  invalidation_id CHAR(32) REFERENCES invalidations (id),
+  invalidation_action_id CHAR(32) REFERENCES invalidation_actions (id),
+  kind INTEGER NOT NULL DEFAULT 0           -- 0 not known, 1 fact, 2 data, 3 model
+);
+CREATE TABLE derivations (
+  record_id INTEGER NOT NULL REFERENCES records (record_id),    -- the source
+  derivation INTEGER NOT NULL REFERENCES records (record_id),   -- the derived record
+  time DATETIME NOT NULL,
+  unversioned INTEGER NOT NULL DEFAULT 1,   -- 1: some statement of it didn't know the source's version
+  PRIMARY KEY (record_id, derivation)
+) WITHOUT ROWID;
+CREATE INDEX ix_derivations_derivation ON derivations (derivation);
+CREATE TABLE uris (
+  id INTEGER NOT NULL PRIMARY KEY,
+  record_id INTEGER NOT NULL REFERENCES records (record_id),
+  uri VARCHAR NOT NULL
+);
+CREATE INDEX ix_uris_record_id ON uris (record_id);
+CREATE TABLE tags (
+  id INTEGER NOT NULL PRIMARY KEY,
+  record_id INTEGER NOT NULL REFERENCES records (record_id),
+  key VARCHAR NOT NULL,
+  value VARCHAR NOT NULL,
+  tag_type INTEGER NOT NULL,
+  boolean INTEGER NOT NULL DEFAULT 0        -- 1: an integer 0 or 1 that means false or true
+);
+CREATE INDEX ix_tags_record_id ON tags (record_id);
+
+CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE runs (
+  run_id INTEGER NOT NULL PRIMARY KEY,
+  uuid CHAR(32) NOT NULL UNIQUE,
+  name TEXT,
+  status TEXT NOT NULL,                     -- RUNNING, COMPLETED, FAILED, KILLED, INCOMPLETE
+  started DATETIME NOT NULL,
+  ended DATETIME
+);
+CREATE TABLE attempts (
+  attempt_id INTEGER NOT NULL PRIMARY KEY,
+  run_id INTEGER NOT NULL REFERENCES runs (run_id),
+  attempt INTEGER NOT NULL,
+  size INTEGER NOT NULL,                    -- ranks
+  status TEXT NOT NULL,
+  started DATETIME NOT NULL,
+  ended DATETIME,
+  id_base INTEGER NOT NULL,                 -- rank r gives out id_base + 1 + r, then every size-th
+  id_end INTEGER NOT NULL,                  -- the last id of its block
+  context JSON NOT NULL,
+  report JSON,                              -- what recording it cost
+  UNIQUE (run_id, attempt)
+);
+CREATE INDEX ix_attempts_id_base ON attempts (id_base);
+CREATE TABLE ledger (
+  attempt_id INTEGER NOT NULL REFERENCES attempts (attempt_id),
+  rank INTEGER NOT NULL,
+  host TEXT NOT NULL,
+  spool TEXT NOT NULL,
+  recorded INTEGER NOT NULL DEFAULT 0,      -- ops that the rank is known to have recorded
+  committed INTEGER NOT NULL DEFAULT 0,     -- ops of it that are in this database
+  records INTEGER NOT NULL DEFAULT 0,       -- how many of those are records
+  frame INTEGER NOT NULL DEFAULT 0,         -- the newest frame committed: all before it are too, or listed as gaps
+  PRIMARY KEY (attempt_id, rank)
+) WITHOUT ROWID;
+CREATE TABLE ledger_gaps (
+  attempt_id INTEGER NOT NULL REFERENCES attempts (attempt_id),
+  rank INTEGER NOT NULL,
+  frame INTEGER NOT NULL,                   -- 0: not known which
+  reason TEXT NOT NULL,
+  PRIMARY KEY (attempt_id, rank, frame, reason)
+) WITHOUT ROWID;
+
+CREATE TABLE versions (
+  version_id INTEGER NOT NULL PRIMARY KEY,
+  model_id INTEGER NOT NULL REFERENCES records (record_id),
+  attempt_id INTEGER NOT NULL REFERENCES attempts (attempt_id),
+  step INTEGER,                             -- NULL: made by one update without a step, the next two say which
+  rank INTEGER NOT NULL DEFAULT -1,
+  ordinal INTEGER NOT NULL DEFAULT -1,
+  number INTEGER,                           -- model@number; NULL until an update of it is committed
+  time DATETIME                             -- of its first update
+);
+CREATE UNIQUE INDEX ix_versions_step ON versions (model_id, attempt_id, step) WHERE step IS NOT NULL;
+CREATE UNIQUE INDEX ix_versions_ordinal ON versions (model_id, attempt_id, rank, ordinal) WHERE step IS NULL;
+CREATE UNIQUE INDEX ix_versions_number ON versions (model_id, number) WHERE number IS NOT NULL;
+CREATE TABLE updates (
+  update_id INTEGER NOT NULL PRIMARY KEY,
+  version_id INTEGER NOT NULL REFERENCES versions (version_id),
+  rank INTEGER NOT NULL,
+  time DATETIME NOT NULL,
+  seen INTEGER REFERENCES versions (version_id)    -- the version that the rank had seen before; NULL: none
+);
+CREATE INDEX ix_updates_version_id ON updates (version_id);
+CREATE TABLE exposures (
+  update_id INTEGER NOT NULL REFERENCES updates (update_id),
+  ordinal INTEGER NOT NULL,
+  source_id INTEGER NOT NULL REFERENCES records (record_id),
+  version_id INTEGER REFERENCES versions (version_id),   -- of the source
+  unversioned INTEGER NOT NULL,             -- 1: the source may be a model whose version isn't known
+  PRIMARY KEY (update_id, ordinal)
+) WITHOUT ROWID;
+CREATE INDEX ix_exposures_source_id ON exposures (source_id);
+CREATE TABLE version_uris (
+  version_id INTEGER NOT NULL REFERENCES versions (version_id),
+  uri TEXT NOT NULL,
+  PRIMARY KEY (version_id, uri)
+) WITHOUT ROWID;
+CREATE TABLE version_tags (
+  id INTEGER NOT NULL PRIMARY KEY,
+  version_id INTEGER NOT NULL REFERENCES versions (version_id),
+  rank INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  value TEXT NOT NULL,
+  tag_type INTEGER NOT NULL,
+  boolean INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX ix_version_tags_version_id ON version_tags (version_id);
+CREATE TABLE derivation_versions (
+  derivation INTEGER NOT NULL,
+  record_id INTEGER NOT NULL,
+  version_id INTEGER NOT NULL REFERENCES versions (version_id),   -- of the source, record_id
+  PRIMARY KEY (derivation, record_id, version_id)
+) WITHOUT ROWID;
+CREATE TABLE invalidation_requests (
+  id CHAR(32) NOT NULL PRIMARY KEY,
+  record_id INTEGER NOT NULL,
+  cascade INTEGER NOT NULL,
+  cause TEXT NOT NULL,
+  time DATETIME NOT NULL
+) WITHOUT ROWID;
+`;
+
+/** What a file turns out to be. */
+export type DatabaseKind = 'empty' | 'ours' | 'braid-db' | 'other';
+
+export function databaseKind(db: Database): DatabaseKind {
+  const tables = new Set(
+    (db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all() as { name: string }[]).map(
+      ({ name }) => name,
+    ),
+  );
+  if (tables.size === 0) return 'empty';
+  if (tables.has('meta') && tables.has('ledger')) return 'ours';
+  if (['records', 'derivations', 'uris', 'tags'].every((name) => tables.has(name))) return 'braid-db';
+  return 'other';
+}
+
+/**
+ * Makes the tables of a new database, or checks that an existing one is ours and not newer than this library. To be
+ * called inside a write transaction, so that two runs that open a new file at once make one schema.
+ *
+ * @returns the database's UUID, as 32 hex digits.
+ * @throws BraidError ERR_BRAID_DB_FOREIGN, ERR_BRAID_DB_NEWER
+ */
+export function ensureSchema(db: Database): string {
+  const kind = databaseKind(db);
+  if (kind === 'empty') {
+    db.exec(TABLES);
+    const uuid = randomUUID().replaceAll('-', '');
+    const set = db.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
+    set.run('schema_version', String(SCHEMA_VERSION));
+    set.run('uuid', uuid);
+    return uuid;
+  }
+  return checkSchema(db, kind);
+}
+
+/** The UUID of a database of ours; throws if it is somebody else's or newer. */
+export function checkSchema(db: Database, kind = databaseKind(db)): string {
+  if (kind === 'braid-db') {
+    throw new BraidError(
+      'ERR_BRAID_DB_FOREIGN',
+      `${db.name} was made by Braid-DB: it can be read (BraidReader.open, braid print), but record into a new file`,
+    );
+  }
+  if (kind !== 'ours') {
+    throw new BraidError(
+      'ERR_BRAID_DB_FOREIGN',
+      `${db.name} is an SQLite database with other tables in it: record into a new file`,
+    );
+  }
+  const get = db.prepare('SELECT value FROM meta WHERE key = ?').pluck();
+  const version = Number(get.get('schema_version'));
+  if (!(version <= SCHEMA_VERSION)) {
+    throw new BraidError(
+      'ERR_BRAID_DB_NEWER',
+      `${db.name} has schema version ${version}, this braid-mpi knows up to ${SCHEMA_VERSION}: install a newer one`,
+    );
+  }
+  return get.get('uuid') as string;
+}

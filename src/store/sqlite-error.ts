@@ -1,0 +1,38 @@
+import Database from 'better-sqlite3';
+import { BraidError, type BraidErrorCode } from '../errors.js';
+
+/** What to tell of SQLite's own errors, by the beginning of their code. */
+const EXPLAINED: [prefix: string, code: BraidErrorCode, advice: string][] = [
+  ['SQLITE_FULL', 'ERR_BRAID_DB_FULL', 'its disk is full: free some space; the next flush commits all the rest'],
+  [
+    'SQLITE_BUSY',
+    'ERR_BRAID_DB_BUSY',
+    'another program keeps it locked (an open sqlite3 shell, a backup, another run?)',
+  ],
+  ['SQLITE_LOCKED', 'ERR_BRAID_DB_BUSY', 'another connection keeps a table locked'],
+  ['SQLITE_READONLY', 'ERR_BRAID_DB_UNWRITABLE', 'it, or its directory, cannot be written to'],
+  [
+    'SQLITE_CANTOPEN',
+    'ERR_BRAID_DB_UNWRITABLE',
+    'it cannot be opened: does its directory exist, and may this user write there?',
+  ],
+  ['SQLITE_PERM', 'ERR_BRAID_DB_UNWRITABLE', 'access is denied'],
+  ['SQLITE_NOTADB', 'ERR_BRAID_DB_NOT_SQLITE', 'it is not an SQLite database'],
+  [
+    'SQLITE_CORRUPT',
+    'ERR_BRAID_DB_CORRUPT',
+    'it is damaged: see braid verify; what is not committed stays in the spools',
+  ],
+  ['SQLITE_IOERR', 'ERR_BRAID_DB_IO', 'its disk reports an error; what is not committed stays in the spools'],
+];
+
+/** The error to give a user for whatever a database operation on `path` threw. */
+export function explainSqliteError(error: unknown, path: string): BraidError {
+  if (error instanceof BraidError) return error;
+  if (error instanceof Database.SqliteError) {
+    const known = EXPLAINED.find(([prefix]) => error.code.startsWith(prefix));
+    if (known) return new BraidError(known[1], `${path}: ${known[2]} (${error.code})`, { cause: error });
+  }
+  const { message } = error as Error;
+  return new BraidError('ERR_BRAID_DB', `${path}: ${message}`, { cause: error });
+}

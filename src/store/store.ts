@@ -1,0 +1,309 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import Database from 'better-sqlite3';
+import { BraidError } from '../errors.js';
+import { MAX_ID } from '../frame/format.js';
+import { fileSystemOf } from '../spool/file-system.js';
+import { Committer, type CommitResult } from './commit.js';
+import { attemptState, runningAttempts, spoolPlaces, type AttemptState, type RunningAttempt } from './ledger.js';
+import { ExtensionTables, StatementTables } from './round-tables.js';
+import { checkSchema, ensureSchema } from './schema.js';
+import { explainSqliteError } from './sqlite-error.js';
+import { timeText } from '../time.js';
+
+export type RunStatus = 'RUNNING' | 'COMPLETED' | 'FAILED' | 'KILLED' | 'INCOMPLETE';
+
+export interface StoreOptions {
+  readonly path: string;
+  /** How long to wait for another writer's lock. */
+  readonly busyMs: number;
+  /** `statements` leaves the extension out: for tests, and where it can't be loaded. */
+  readonly commit?: 'extension' | 'statements';
+  /** Not to be made if it isn't there: what is done to it makes no sense with a new one. */
+  readonly existing?: boolean;
+}
+
+export interface OpenedStore {
+  /** Of the database. */
+  readonly uuid: string;
+  /** Whether readers and the writer don't block each other. */
+  readonly wal: boolean;
+  /** How rounds are decoded, and why not by the extension if not. */
+  readonly commit: 'extension' | 'statements';
+  readonly commitReason?: string;
+}
+
+export interface RunInit {
+  readonly run: string;
+  readonly attempt: number;
+  readonly name?: string;
+  readonly context: object;
+  /** By rank. */
+  readonly ranks: readonly { readonly host: string; readonly spool: string }[];
+}
+
+export interface BegunRun {
+  readonly run: string;
+  readonly attempt: number;
+  readonly base: number;
+  readonly count: number;
+}
+
+/** Ids that each rank of a run may give out. */
+const IDS_PER_RANK = 2 ** 32;
+
+/** Our SQLite extension. */
+export const EXTENSION = fileURLToPath(new URL('../../build/Release/braid_sqlite.so', import.meta.url));
+
+/** The database, as its one writer sees it. Synchronous: it lives in a worker thread, or in a command. */
+export class Store {
+  readonly opened: OpenedStore;
+  readonly #db: Database.Database;
+  readonly #path: string;
+  readonly #inode: number;
+  readonly #committer: Committer;
+
+  /**
+   * Opens the database, and makes it if there is none.
+   *
+   * @throws BraidError ERR_BRAID_DB_IS_DIRECTORY, ERR_BRAID_DB_UNWRITABLE, ERR_BRAID_DB_NOT_SQLITE, ERR_BRAID_DB_FOREIGN, ERR_BRAID_DB_NEWER, ERR_BRAID_DB_BUSY, ERR_BRAID_DB_FULL
+   */
+  constructor({ path, busyMs, commit = 'extension', existing = false }: StoreOptions) {
+    this.#path = path;
+    checkPath(path);
+    let db: Database.Database | undefined;
+    try {
+      db = new Database(path, { timeout: busyMs, fileMustExist: existing });
+      db.pragma('foreign_keys = OFF');
+      const { wal } = fileSystemOf(path);
+      db.exec('BEGIN IMMEDIATE');
+      const uuid = existing ? checkSchema(db) : ensureSchema(db);
+      db.exec('COMMIT');
+      db.pragma(`journal_mode = ${wal ? 'WAL' : 'DELETE'}`);
+      db.pragma('synchronous = FULL');
+      db.pragma('temp_store = MEMORY');
+      db.pragma('cache_size = -65536');
+      const { tables, reason } = roundTables(db, commit);
+      this.#committer = new Committer(db, tables);
+      this.#inode = statSync(path).ino;
+      this.#db = db;
+      this.opened = {
+        uuid,
+        wal: db.pragma('journal_mode', { simple: true }) === 'wal',
+        commit: tables instanceof ExtensionTables ? 'extension' : 'statements',
+        commitReason: reason,
+      };
+    } catch (error) {
+      db?.close();
+      throw explainSqliteError(error, path);
+    }
+  }
+
+  /** The name of a new run's first attempt, or of the next one of the run to resume. Nothing is written yet. */
+  nextAttempt(resume?: string): { run: string; attempt: number } {
+    if (resume === undefined) return { run: randomUUID().replaceAll('-', ''), attempt: 1 };
+    const last = this.#db
+      .prepare('SELECT max(attempt) FROM attempts JOIN runs USING (run_id) WHERE uuid = ?')
+      .pluck()
+      .get(resume) as number | null;
+    if (last === null) {
+      throw new BraidError(
+        'ERR_BRAID_NO_SUCH_RUN',
+        `${this.#path} has no run ${resume} to resume: braid stats lists its runs`,
+      );
+    }
+    return { run: resume, attempt: last + 1 };
+  }
+
+  /** Writes a run's header, or that of a new attempt of it, and reserves its ids. */
+  beginRun({ run, attempt, name, context, ranks }: RunInit): BegunRun {
+    return this.#write(() => {
+      const db = this.#db;
+      const started = timeText(Date.now() * 1000);
+      db.prepare(
+        `INSERT INTO runs (uuid, name, status, started) VALUES (?, ?, 'RUNNING', ?)
+         ON CONFLICT (uuid) DO UPDATE SET status = 'RUNNING', ended = NULL`,
+      ).run(run, name ?? null, started);
+      const size = ranks.length;
+      const count = size * IDS_PER_RANK;
+      const base = this.#reserveIds(count);
+      const attemptId = db
+        .prepare(
+          `INSERT INTO attempts (run_id, attempt, size, status, started, id_base, id_end, context)
+           SELECT run_id, ?, ?, 'RUNNING', ?, ?, ?, ? FROM runs WHERE uuid = ?`,
+        )
+        .run(attempt, size, started, base, base + count, JSON.stringify(context), run).lastInsertRowid;
+      const insertRank = db.prepare('INSERT INTO ledger (attempt_id, rank, host, spool) VALUES (?, ?, ?, ?)');
+      ranks.forEach(({ host, spool }, rank) => insertRank.run(attemptId, rank, host, spool));
+      return { run, attempt, base, count };
+    });
+  }
+
+  /** Commits a round; see `Committer.commit`. */
+  commit(round: Uint8Array, recorded?: readonly number[]): CommitResult {
+    const bytes = Buffer.from(round.buffer, round.byteOffset, round.byteLength);
+    try {
+      return this.#committer.commit(bytes, recorded, () => this.#checkFile());
+    } catch (error) {
+      throw explainSqliteError(error, this.#path);
+    }
+  }
+
+  /** Ends an attempt, and with it its run if it is the last one; gives back the ids that it hasn't used. */
+  endAttempt(run: string, attempt: number, status: RunStatus, recorded?: readonly number[], report?: object): void {
+    this.#write(() => {
+      const db = this.#db;
+      const ended = timeText(Date.now() * 1000);
+      const row = this.#attempt(run, attempt);
+      db.prepare('UPDATE attempts SET status = ?, ended = ?, report = ? WHERE attempt_id = ?').run(
+        status,
+        ended,
+        report ? JSON.stringify(report) : null,
+        row.attempt_id,
+      );
+      db.prepare(
+        `UPDATE runs SET status = ?, ended = ? WHERE run_id = ? AND NOT EXISTS (SELECT 1 FROM attempts WHERE run_id = runs.run_id AND attempt > ?)`,
+      ).run(status, ended, row.run_id, attempt);
+      const setRecorded = db.prepare('UPDATE ledger SET recorded = max(recorded, ?) WHERE attempt_id = ? AND rank = ?');
+      recorded?.forEach((ops, rank) => setRecorded.run(ops, row.attempt_id, rank));
+      if (status === 'COMPLETED') this.#giveBackIds(row);
+    });
+  }
+
+  /** Gives back the ids that an attempt has not used, and never will: all that it recorded is committed. */
+  returnIds(run: string, attempt: number): void {
+    this.#write(() => this.#giveBackIds(this.#attempt(run, attempt)));
+  }
+
+  /** Lists frames that are lost; not those that are committed already. */
+  addGaps(run: string, attempt: number, rank: number, gaps: readonly { frame: number; reason: string }[]): void {
+    this.#write(() => {
+      const { attempt_id } = this.#attempt(run, attempt);
+      const insert = this.#db.prepare(
+        `INSERT OR IGNORE INTO ledger_gaps (attempt_id, rank, frame, reason)
+         SELECT attempt_id, rank, @frame, @reason FROM ledger
+         WHERE attempt_id = @attempt_id AND rank = @rank AND (@frame = 0 OR @frame > ledger.frame)`,
+      );
+      for (const gap of gaps) insert.run({ ...gap, attempt_id, rank });
+    });
+  }
+
+  /** What the database says of an attempt; undefined if it knows none such. */
+  attemptState(run: string, attempt: number): AttemptState | undefined {
+    return attemptState(this.#db, run, attempt);
+  }
+
+  /** Attempts that are RUNNING in the database, whoever does. */
+  runningAttempts(): RunningAttempt[] {
+    return runningAttempts(this.#db);
+  }
+
+  /** Where attempts that did not end by `close()` have kept their spools. */
+  spoolPlaces(): { host: string; spool: string }[] {
+    return spoolPlaces(this.#db);
+  }
+
+  /** Closes the database; as one file, if nobody else has it open. */
+  close(): void {
+    if (!this.#db.open) return;
+    try {
+      // Leaving WAL mode brings everything into the one file, which then opens read-only and on any file system.
+      if (this.opened.wal) this.#db.pragma('busy_timeout = 0');
+      if (this.opened.wal) this.#db.pragma('journal_mode = DELETE');
+    } catch {
+      // Somebody else has it open: they will be the last.
+    }
+    this.#db.close();
+  }
+
+  #write<T>(write: () => T): T {
+    try {
+      return this.#db
+        .transaction(() => {
+          const result = write();
+          this.#checkFile();
+          return result;
+        })
+        .immediate();
+    } catch (error) {
+      throw explainSqliteError(error, this.#path);
+    }
+  }
+
+  /** A file that was deleted or replaced would take commits and show them to nobody. */
+  #checkFile(): void {
+    const inode = existsSync(this.#path) ? statSync(this.#path).ino : undefined;
+    if (inode !== this.#inode) {
+      throw new BraidError(
+        'ERR_BRAID_DB_REPLACED',
+        `${this.#path} was ${inode === undefined ? 'deleted' : 'replaced'} while it was open: put it back; what is not committed stays in the spools`,
+      );
+    }
+  }
+
+  #attempt(run: string, attempt: number): { attempt_id: number; run_id: number; id_base: number; id_end: number } {
+    return this.#db
+      .prepare(
+        'SELECT attempt_id, run_id, id_base, id_end FROM attempts JOIN runs USING (run_id) WHERE uuid = ? AND attempt = ?',
+      )
+      .get(run, attempt) as { attempt_id: number; run_id: number; id_base: number; id_end: number };
+  }
+
+  #reserveIds(count: number): number {
+    const base = this.#db
+      .prepare(
+        `SELECT max(ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'records'), 0), ifnull((SELECT max(record_id) FROM records), 0))`,
+      )
+      .pluck()
+      .get() as number;
+    if (base + count > MAX_ID) {
+      throw new BraidError(
+        'ERR_BRAID_IDS_EXHAUSTED',
+        `${this.#path} has no ${count} ids left (highest ${base}): record into a new file`,
+      );
+    }
+    // sqlite_sequence has no unique index, so an upsert is not to be had.
+    const raised = this.#db.prepare(`UPDATE sqlite_sequence SET seq = ? WHERE name = 'records'`).run(base + count);
+    if (raised.changes === 0)
+      this.#db.prepare(`INSERT INTO sqlite_sequence (name, seq) VALUES ('records', ?)`).run(base + count);
+    return base;
+  }
+
+  #giveBackIds({ attempt_id, id_base, id_end }: { attempt_id: number; id_base: number; id_end: number }): void {
+    const used = this.#db
+      .prepare('SELECT ifnull(max(record_id), ?) FROM records WHERE record_id BETWEEN ? AND ?')
+      .pluck()
+      .get(id_base, id_base + 1, id_end) as number;
+    const returned = this.#db
+      .prepare(`UPDATE sqlite_sequence SET seq = ? WHERE name = 'records' AND seq = ?`)
+      .run(used, id_end);
+    // Even an end that somebody else's block follows is worth knowing: ids above it are nobody's.
+    if (returned.changes > 0)
+      this.#db.prepare('UPDATE attempts SET id_end = ? WHERE attempt_id = ?').run(used, attempt_id);
+  }
+}
+
+function roundTables(db: Database.Database, commit: 'extension' | 'statements') {
+  if (commit === 'statements') return { tables: new StatementTables(db) };
+  try {
+    return { tables: new ExtensionTables(db, EXTENSION) };
+  } catch (error) {
+    return { tables: new StatementTables(db), reason: (error as Error).message };
+  }
+}
+
+/** Says what SQLite would only call "unable to open". */
+function checkPath(path: string): void {
+  if (!existsSync(path)) {
+    if (!existsSync(dirname(path))) {
+      throw new BraidError('ERR_BRAID_DB_UNWRITABLE', `${path}: its directory does not exist`);
+    }
+    return;
+  }
+  const stat = statSync(path);
+  if (stat.isDirectory())
+    throw new BraidError('ERR_BRAID_DB_IS_DIRECTORY', `${path} is a directory: name a file in it`);
+  if (!stat.isFile()) throw new BraidError('ERR_BRAID_DB_NOT_SQLITE', `${path} is not a regular file`);
+}
