@@ -1,0 +1,41 @@
+/**
+ * What users import. `braid-mpi/mpi` has the MPI binding.
+ */
+export { BraidDB, type FlushResult } from './braid-db.js';
+export { create, type CreateReport } from './create.js';
+export { doctor, type DoctorReport, type Finding, type FindingLevel } from './doctor.js';
+export { BraidError, type BraidErrorCode } from './errors.js';
+export type { Kind } from './frame/format.js';
+export type { OpenOptions } from './options.js';
+export {
+  BraidReader,
+  type LineageOptions,
+  type LineageRow,
+  type RecordFilter,
+  type RecordRow,
+  type RunRow,
+} from './query/reader.js';
+export { verify, type VerifyCheck, type VerifyProblem, type VerifyReport } from './query/verify.js';
+export { BraidData } from './record/data.js';
+export { BraidFact } from './record/fact.js';
+export { BraidModel, type UpdateInit } from './record/model.js';
+export { BraidRecord, type RecordInit, type Source } from './record/record.js';
+export type { Tag, Tags, TagTypeName } from './record/tags.js';
+export { BraidVersion } from './record/version.js';
+export {
+  recover,
+  type LeftAlone,
+  type RecoverOptions,
+  type RecoverProgress,
+  type RecoverReport,
+  type RecoveredAttempt,
+} from './recover.js';
+export {
+  databaseStats,
+  runDetails,
+  type CaptureStats,
+  type DatabaseStats,
+  type RankStats,
+  type RunDetails,
+  type RunStats,
+} from './stats.js';

@@ -1,0 +1,97 @@
+import * as v from 'valibot';
+import type { RecorderCommunicator } from './comm/communicator.js';
+import { BraidError } from './errors.js';
+
+export interface OpenOptions {
+  /** `auto` (default): MPI when a launcher started this process as a rank, else one process. Or `BRAID_MPI=off`. */
+  mpi?: 'auto' | 'on' | 'off';
+  /** The ranks that record together: a `Communicator` of `braid-mpi/mpi`. Default: all of `COMM_WORLD`. */
+  comm?: RecorderCommunicator;
+  /** Of the run. */
+  name?: string;
+  /** A run's id: this becomes a new attempt of it. */
+  resume?: string;
+  /** A directory of this node for the spool. Default: beside the database on a local file system, else `TMPDIR`. */
+  spoolDir?: string;
+  /** Ceiling of one rank's spool, in bytes. Default 4 GiB. */
+  spoolLimitBytes?: number;
+  /** How much the root gathers at once, in bytes. Default 64 MiB. */
+  roundBytes?: number;
+  /** What a recording call survives: the death of its process (default), or that of the node, at the price of a disk write each. */
+  durability?: 'process' | 'node';
+  /** How long the root waits for another writer of the database, in milliseconds. Default 60,000. */
+  busyMs?: number;
+  /** After how long the root says which ranks it waits for. Default 30,000. */
+  stallMs?: number;
+  /** After how long the root ends the job when ranks don't come. Default: never. */
+  abortMs?: number;
+  /** Signals that mark the run KILLED and exit with 128 + n, unless the program handles them itself. */
+  signals?: NodeJS.Signals[];
+}
+
+const bytes = (low: number, high: number) => v.pipe(v.number(), v.safeInteger(), v.minValue(low), v.maxValue(high));
+const milliseconds = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(2 ** 31 - 1));
+const text = v.pipe(v.string(), v.nonEmpty());
+
+const schema = v.strictObject({
+  mpi: v.optional(v.picklist(['auto', 'on', 'off']), 'auto'),
+  comm: v.optional(
+    v.custom<RecorderCommunicator>(
+      (value) => typeof (value as RecorderCommunicator | null)?.igatherv === 'function',
+      'must be a Communicator of braid-mpi/mpi',
+    ),
+  ),
+  name: v.optional(text),
+  resume: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/, 'must be the id of a run: 32 hex digits'))),
+  spoolDir: v.optional(text),
+  spoolLimitBytes: v.optional(bytes(2 ** 21, Number.MAX_SAFE_INTEGER), 4 * 2 ** 30),
+  // SQLite takes no value above 512 MiB, and a round is one.
+  roundBytes: v.optional(bytes(1, 256 * 2 ** 20), 64 * 2 ** 20),
+  durability: v.optional(v.picklist(['process', 'node']), 'process'),
+  busyMs: v.optional(milliseconds, 60_000),
+  stallMs: v.optional(milliseconds, 30_000),
+  abortMs: v.optional(milliseconds),
+  signals: v.optional(v.array(v.pipe(v.string(), v.regex(/^SIG[A-Z0-9]+$/))), ['SIGTERM', 'SIGINT']),
+});
+
+export type ParsedOptions = v.InferOutput<typeof schema>;
+
+/** Options that the environment can give, where the program doesn't. */
+const VARIABLES = {
+  name: 'BRAID_NAME',
+  resume: 'BRAID_RESUME',
+  spoolDir: 'BRAID_SPOOL_DIR',
+  spoolLimitBytes: 'BRAID_SPOOL_LIMIT_BYTES',
+  roundBytes: 'BRAID_ROUND_BYTES',
+  durability: 'BRAID_DURABILITY',
+  busyMs: 'BRAID_BUSY_MS',
+  stallMs: 'BRAID_STALL_MS',
+  abortMs: 'BRAID_ABORT_MS',
+} as const;
+
+/**
+ * Checks options and fills in the environment's and the defaults.
+ *
+ * @throws BraidError ERR_BRAID_OPTION_INVALID
+ */
+export function parseOptions(options: OpenOptions = {}, env: NodeJS.ProcessEnv = process.env): ParsedOptions {
+  if (typeof options !== 'object' || options === null) {
+    throw new BraidError('ERR_BRAID_OPTION_INVALID', 'options must be an object');
+  }
+  const given: Record<string, unknown> = {};
+  for (const [option, variable] of Object.entries(VARIABLES)) {
+    const value = env[variable];
+    if (value === undefined || value === '') continue;
+    given[option] = /(Bytes|Ms)$/.test(option) ? Number(value) : value;
+  }
+  for (const [option, value] of Object.entries(options)) if (value !== undefined) given[option] = value;
+  const result = v.safeParse(schema, given);
+  if (result.success) return result.output;
+  const { message, path } = result.issues[0];
+  const name = path?.[0].key as string | undefined;
+  const variable = name !== undefined && !(name in options) ? VARIABLES[name as keyof typeof VARIABLES] : undefined;
+  throw new BraidError(
+    'ERR_BRAID_OPTION_INVALID',
+    `option ${name}${variable ? ` (from ${variable})` : ''}: ${message}`,
+  );
+}

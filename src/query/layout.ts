@@ -1,0 +1,47 @@
+import type { Database } from 'better-sqlite3';
+import { BraidError } from '../errors.js';
+import { SCHEMA_VERSION, checkSchema, databaseKind } from '../store/schema.js';
+
+/**
+ * How to select what a reader shows, from our own tables or from those of a database that Braid-DB has made, which lacks
+ * our columns and tables.
+ */
+export interface Layout {
+  /** Whether runs, versions and kinds are there. */
+  readonly ours: boolean;
+  /** Expressions over a row `r` of records. */
+  readonly kind: string;
+  readonly run: string;
+  readonly rank: string;
+  /** An expression over a row `t` of tags. */
+  readonly boolean: string;
+}
+
+const OURS: Layout = {
+  ours: true,
+  kind: 'r.kind',
+  run: `(SELECT u.uuid FROM attempts a JOIN runs u USING (run_id) WHERE a.attempt_id = (
+      SELECT attempt_id FROM attempts b WHERE b.id_base < r.record_id AND b.id_end >= r.record_id
+      ORDER BY b.id_base DESC LIMIT 1))`,
+  rank: `(SELECT (r.record_id - a.id_base - 1) % a.size FROM attempts a
+      WHERE a.id_base < r.record_id AND a.id_end >= r.record_id ORDER BY a.id_base DESC LIMIT 1)`,
+  boolean: 't.boolean',
+};
+
+const BRAID_DB: Layout = { ours: false, kind: '0', run: 'NULL', rank: 'NULL', boolean: '0' };
+
+/** @throws BraidError ERR_BRAID_DB_FOREIGN, ERR_BRAID_DB_NEWER */
+export function layoutOf(db: Database): Layout {
+  const kind = databaseKind(db);
+  if (kind === 'empty') {
+    throw new BraidError(
+      'ERR_BRAID_DB_FOREIGN',
+      `${db.name} has no tables: nothing was recorded in it (braid create makes a database)`,
+    );
+  }
+  if (kind === 'braid-db') return BRAID_DB;
+  checkSchema(db, kind);
+  return OURS;
+}
+
+export { SCHEMA_VERSION };

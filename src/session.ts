@@ -1,0 +1,338 @@
+import { commitRounds } from './flush/commit-rounds.js';
+import { Channel, ROOT, ranksText, verdictText, type Patience, type Verdict } from './flush/channel.js';
+import { wait, type Steps } from './flush/drive.js';
+import { RoundMemory, type Contribution, type Gathering } from './flush/gathering.js';
+import type { CollectiveKind, Header } from './flush/messages.js';
+import { Request } from './comm/request.js';
+import { captureContext } from './context.js';
+import { BraidError } from './errors.js';
+import { groupBy } from './group-by.js';
+import { bootId, host } from './host.js';
+import type { ParsedOptions } from './options.js';
+import { Recorder } from './record/recorder.js';
+import {
+  Leftovers,
+  deadAttempts,
+  knownAttempts,
+  leadRecovery,
+  recoverable,
+  type DeadAttempt,
+  type SpoolReport,
+} from './recovery.js';
+import { leftoverDirectories, spoolDirectory } from './spool/directories.js';
+import { Spool } from './spool/spool.js';
+import { StoreClient } from './store/store-client.js';
+import type { CommitResult } from './store/commit.js';
+import type { RunningAttempt } from './store/ledger.js';
+
+/** What a rank tells the root when it opens. */
+interface Hello {
+  readonly path: string;
+  readonly host: string;
+  readonly spool: string;
+}
+
+/** What the root tells the ranks when the database is open. */
+interface Welcome {
+  readonly database: string;
+  readonly run: string;
+  readonly attempt: number;
+  readonly base: number;
+  readonly count: number;
+  /** By host: the rank that looks for leftovers there, and where else. */
+  readonly scans: Record<string, { readonly rank: number; readonly directories: readonly string[] }>;
+}
+
+/**
+ * One opening of a database by one rank: everything that a `BraidDB` stands on. The collectives that move records are
+ * here; what users call is in `BraidDB`.
+ */
+export class Session {
+  recorder!: Recorder;
+  /** Looks up a record of which only the id is known; whoever can read the database sets it. */
+  describe!: (id: number) => { name: string; time: Date };
+  /** Undefined with BRAID=off. */
+  spool: Spool | undefined;
+  /** On the root only. */
+  store: StoreClient | undefined;
+
+  readonly #database: number;
+  readonly #describe = (id: number) => this.describe(id);
+  readonly #memory = new RoundMemory();
+  /** On the root: what was RUNNING in the database when it was opened. */
+  #running: readonly RunningAttempt[] = [];
+
+  private constructor(
+    readonly path: string,
+    readonly channel: Channel,
+    readonly options: ParsedOptions,
+  ) {
+    this.#database = channel.nextDatabase();
+  }
+
+  /**
+   * Collective. Opens the database on the root, begins a run in it, makes every rank's spool, and brings in what earlier
+   * runs have left on these machines.
+   *
+   * @param failure why this rank can't open it; it comes all the same.
+   */
+  static async open(path: string, channel: Channel, options: ParsedOptions, failure?: BraidError): Promise<Session> {
+    const session = new Session(path, channel, options);
+    try {
+      const welcome = await session.#hello(failure);
+      await session.#begin(welcome);
+      return session;
+    } catch (error) {
+      session.spool?.remove();
+      await session.store?.terminate();
+      throw error;
+    }
+  }
+
+  /** Collective. What BRAID=off opens: ids of the same form, handles that can be shared, and nothing recorded. */
+  static openOff(path: string, channel: Channel, options: ParsedOptions): Session {
+    const session = new Session(path, channel, options);
+    const identity = { run: '0'.repeat(32), attempt: 1, rank: channel.rank, size: channel.size };
+    session.recorder = new Recorder(
+      identity,
+      { base: 0, count: Number.MAX_SAFE_INTEGER },
+      undefined,
+      session.#describe,
+    );
+    return session;
+  }
+
+  get isRoot(): boolean {
+    return this.channel.rank === ROOT;
+  }
+
+  /** Takes part in a collective of this database. Resolves with the verdict's text; throws its error. */
+  async collective(
+    kind: CollectiveKind,
+    contribute: () => Contribution,
+    lead: (gathering: Gathering) => Steps<string>,
+  ): Promise<string> {
+    return verdictText(await this.start(kind, contribute, lead));
+  }
+
+  start(
+    kind: CollectiveKind,
+    contribute: () => Contribution,
+    lead: (gathering: Gathering) => Steps<string>,
+  ): Request<Verdict> {
+    const { stallMs, abortMs } = this.options;
+    const patience: Patience = { stallMs, abortMs };
+    return this.channel.run({ kind, database: this.#database, patience, contribute, lead });
+  }
+
+  /**
+   * Takes part in a collective that first commits all that is stored so far on every rank.
+   *
+   * @param then what the root does when that is done; gives the text for all.
+   */
+  startFlush(
+    kind: 'flush' | 'onRoot' | 'close',
+    then: (totals: CommitResult, headers: readonly Header[]) => Steps<string>,
+    text?: string,
+  ): Request<Verdict> {
+    const { spool, recorder } = this;
+    // What is recorded between this call and the collective's turn is for the next one.
+    const through = spool?.seal() ?? 0;
+    let frames: readonly { sequence: number }[] = [];
+    const verdict = this.start(
+      kind,
+      () => {
+        const pending = spool?.pending(through) ?? [];
+        frames = pending;
+        return { frames: pending, recorded: spool?.recorded ?? 0, captureMs: recorder.captureMs, text };
+      },
+      (gathering) => this.#leadFlush(gathering, then),
+    );
+    verdict.onDone(() => {
+      // Also when it failed: what was committed before need not be sent again.
+      const { committed } = verdict.value;
+      if (committed > 0) spool!.trim(frames[committed - 1].sequence);
+    });
+    return verdict;
+  }
+
+  /**
+   * Takes part in the collective that commits the rest, ends the run and closes the database.
+   *
+   * @param before what the root does before the database is closed.
+   */
+  startClose(before: () => void): Request<Verdict> {
+    return this.startFlush('close', (_, headers) => this.#leadClose(headers, before));
+  }
+
+  *#leadClose(headers: readonly Header[], before: () => void): Steps<string> {
+    const { store, recorder } = this;
+    const { run, attempt } = recorder.identity;
+    const recorded = headers.map((header) => header.recorded);
+    const report = { captureMs: headers.map(({ captureMs }) => captureMs), peakRoundBytes: this.#memory.peakBytes };
+    yield* wait(store!.call('endAttempt', run, attempt, 'COMPLETED', recorded, report));
+    before();
+    yield* wait(store!.call('close'));
+    return '';
+  }
+
+  *#leadFlush(
+    gathering: Gathering,
+    then: (totals: CommitResult, headers: readonly Header[]) => Steps<string>,
+  ): Steps<string> {
+    const recorded = gathering.headers.map((header) => header.recorded);
+    const totals = yield* commitRounds(gathering, { ...this.#rounds, recorded });
+    return yield* then(totals, gathering.headers);
+  }
+
+  get #rounds() {
+    return { store: this.store!, memory: this.#memory, roundBytes: this.options.roundBytes };
+  }
+
+  /** Collective. The root opens the database and begins the run. */
+  async #hello(failure: BraidError | undefined): Promise<Welcome> {
+    const hello: Hello = {
+      path: this.path,
+      host,
+      spool: failure ? '' : spoolDirectory(this.path, this.options.spoolDir),
+    };
+    const text = await this.collective(
+      'open',
+      () => ({ frames: [], recorded: 0, text: JSON.stringify(hello), failure }),
+      (gathering) => this.#leadOpen(gathering),
+    );
+    return JSON.parse(text) as Welcome;
+  }
+
+  *#leadOpen(gathering: Gathering): Steps<string> {
+    const hellos = (yield* gathering.texts()).map((text) => JSON.parse(text) as Hello);
+    checkPaths(hellos);
+    this.store = new StoreClient();
+    const { path, options } = this;
+    const { uuid } = yield* wait(this.store.open({ path, busyMs: options.busyMs }));
+    // The root's spool is there, and locked, before the run can be seen: who finds the run finds that it lives.
+    const named = yield* wait(this.store.call('nextAttempt', options.resume));
+    this.spool = this.#makeSpool(uuid, named.run, named.attempt, hellos[ROOT].spool);
+    const context = captureContext(this.channel.description);
+    const ranks = hellos.map(({ host, spool }) => ({ host, spool }));
+    const begun = yield* wait(this.store.call('beginRun', { ...named, name: options.name, context, ranks }));
+    // Asked before the hosts are: a run that begins meanwhile has no spool that they could have seen.
+    this.#running = yield* wait(this.store.call('runningAttempts'));
+    const places = yield* wait(this.store.call('spoolPlaces'));
+    const scans: Welcome['scans'] = {};
+    hellos.forEach(({ host }, rank) => {
+      if (host in scans) return;
+      scans[host] = { rank, directories: places.filter((each) => each.host === host).map(({ spool }) => spool) };
+    });
+    return JSON.stringify({ database: uuid, ...begun, scans } satisfies Welcome);
+  }
+
+  /** Collective. Every rank makes its spool, and one on each host looks for what others have left there. */
+  async #begin({ database, run, attempt, base, count, scans }: Welcome): Promise<void> {
+    const { rank, size } = this.channel;
+    let failure: Error | undefined;
+    let leftovers: Leftovers | undefined;
+    try {
+      const directory = spoolDirectory(this.path, this.options.spoolDir);
+      this.spool ??= this.#makeSpool(database, run, attempt, directory);
+      const { rank: scanner, directories } = scans[host];
+      if (scanner === rank) {
+        leftovers = new Leftovers({
+          directories: leftoverDirectories(this.path, [directory, ...directories]),
+          database,
+          except: `${run}.${attempt}.`,
+        });
+      }
+    } catch (error) {
+      failure = error as Error;
+    }
+    try {
+      const reports = leftovers?.reports.filter(({ alone }) => alone !== 'other-database') ?? [];
+      const text = await this.collective(
+        'begin',
+        () => ({ frames: [], recorded: 0, text: JSON.stringify(reports), failure }),
+        (gathering) => this.#leadBegin(gathering, { run, attempt }, Object.keys(scans)),
+      );
+      this.recorder = new Recorder({ run, attempt, rank, size }, { base, count }, this.spool, this.#describe);
+      if (text !== '') await this.#recover(JSON.parse(text) as DeadAttempt[], leftovers);
+    } catch (error) {
+      await this.#endRun(run, attempt);
+      throw error;
+    } finally {
+      leftovers?.release();
+    }
+  }
+
+  *#leadBegin(gathering: Gathering, own: { run: string; attempt: number }, hosts: string[]): Steps<string> {
+    const reports = (yield* gathering.texts()).flatMap((text) => JSON.parse(text) as SpoolReport[]);
+    const found = deadAttempts(reports, { hosts, running: this.#running, except: own });
+    const dead = yield* knownAttempts(this.store!, found);
+    return dead.length === 0 ? '' : JSON.stringify(dead);
+  }
+
+  /**
+   * Collective. Commits the frames of dead attempts, from whichever hosts they are on. What stands in the way of that is
+   * not in the way of this run: it is said, and the spools stay.
+   */
+  async #recover(dead: readonly DeadAttempt[], leftovers: Leftovers | undefined): Promise<void> {
+    const files = leftovers ? recoverable(dead, leftovers) : [];
+    try {
+      await this.collective(
+        'recover',
+        () => ({ frames: leftovers?.frames(files) ?? [], recorded: 0 }),
+        (gathering) => this.#leadRecover(gathering, dead),
+      );
+    } catch (error) {
+      if (this.isRoot) {
+        process.stderr.write(
+          `braid-mpi: what earlier runs left could not be brought in: ${(error as Error).message}\n` +
+            `braid-mpi: their spools stay; see braid recover ${this.path}\n`,
+        );
+      }
+      return;
+    }
+    leftovers?.remove(files);
+  }
+
+  *#leadRecover(gathering: Gathering, dead: readonly DeadAttempt[]): Steps<string> {
+    yield* leadRecovery(gathering, this.#rounds, dead);
+    return '';
+  }
+
+  #makeSpool(database: string, run: string, attempt: number, directory: string): Spool {
+    const { rank, size } = this.channel;
+    const { spoolLimitBytes: limitBytes, durability } = this.options;
+    const created = Date.now() * 1000;
+    const owner = {
+      database,
+      path: this.path,
+      run,
+      attempt,
+      rank,
+      size,
+      host,
+      boot: bootId(),
+      pid: process.pid,
+      created,
+    };
+    return new Spool(directory, owner, { limitBytes, durable: durability === 'node' });
+  }
+
+  /** A run that couldn't begin has failed; nothing was recorded in it. */
+  async #endRun(run: string, attempt: number): Promise<void> {
+    try {
+      await this.store?.call('endAttempt', run, attempt, 'FAILED');
+      await this.store?.call('close');
+    } catch {
+      // The error that is on its way says more.
+    }
+  }
+}
+
+/** All ranks must mean the same database. */
+function checkPaths(hellos: readonly Hello[]): void {
+  const ranks = groupBy(hellos.keys(), (rank) => hellos[rank].path);
+  if (ranks.size === 1) return;
+  const who = [...ranks].map(([path, list]) => `${path} on ${ranksText(list)}`).join(', ');
+  throw new BraidError('ERR_BRAID_PATH_MISMATCH', `the ranks have opened different databases: ${who}`);
+}
