@@ -7,6 +7,7 @@ export { doctor, type DoctorReport, type Finding, type FindingLevel } from './do
 export { BraidError, type BraidErrorCode } from './errors.js';
 export type { Kind } from './frame/format.js';
 export type { OpenOptions } from './options.js';
+export { findRecord, findRun } from './query/find.js';
 export {
   BraidReader,
   type LineageOptions,

@@ -215,8 +215,9 @@ export function deadAttempts(
 
 function statusOf(spools: readonly SpoolReport[]): RunStatus {
   const ends = spools.map(({ end }) => end);
-  if (ends.includes('signal')) return 'KILLED';
+  // In this order: the ranks of a job of which one has failed are ended by a signal.
   if (ends.includes('failed')) return 'FAILED';
+  if (ends.includes('signal')) return 'KILLED';
   return 'INCOMPLETE';
 }
 
@@ -245,12 +246,17 @@ function* listGaps(store: StoreClient, dead: readonly DeadAttempt[]): Steps<void
   }
 }
 
-/** Gives recovered attempts their status; one that they could still write themselves stands. */
+/**
+ * Gives recovered attempts their status. What the root could still write stands, unless its ranks know better: a launcher
+ * ends the others by a signal when one has failed.
+ */
 function* endDead(store: StoreClient, dead: readonly DeadAttempt[]): Steps<void> {
   for (const { run, attempt, status, spools } of dead) {
     const state = yield* wait(store.call('attemptState', run, attempt));
-    if (state?.status !== 'RUNNING') continue;
-    yield* wait(store.call('endAttempt', run, attempt, status));
+    if (!state) continue;
+    const better = state.status === 'KILLED' && status === 'FAILED';
+    if (state.status === 'RUNNING' || better) yield* wait(store.call('endAttempt', run, attempt, status));
+    else if (state.status === 'COMPLETED') continue;
     // With every rank's spool read, nobody can come with an id that isn't in the database.
     const complete = spools.length === state.frames.length && spools.every(({ losses = [] }) => losses.length === 0);
     if (complete) yield* wait(store.call('returnIds', run, attempt));

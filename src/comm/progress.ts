@@ -17,12 +17,19 @@ export class Progress {
   /** Those that wake the event loop themselves, and need asking only when it isn't running. */
   readonly #watched = new Set<Pollable>();
   #scheduled = false;
+  #pause: NodeJS.Timeout | undefined;
   #lastCompletion = 0;
 
   /** Tests `pollable` from now on, and keeps the process alive until it is removed. */
   add(pollable: Pollable): void {
     this.#active.add(pollable);
     this.#lastCompletion = performance.now();
+    if (this.#pause) {
+      // What has just begun may be complete in microseconds: it doesn't wait for the end of a pause.
+      clearTimeout(this.#pause);
+      this.#pause = undefined;
+      this.#scheduled = false;
+    }
     this.#schedule();
   }
 
@@ -49,11 +56,12 @@ export class Progress {
     this.#scheduled = true;
     const turn = () => {
       this.#scheduled = false;
+      this.#pause = undefined;
       this.poke();
       this.#schedule();
     };
     if (performance.now() - this.#lastCompletion < SPIN_MS) setImmediate(turn);
-    else setTimeout(turn, PAUSE_MS);
+    else this.#pause = setTimeout(turn, PAUSE_MS);
   }
 }
 

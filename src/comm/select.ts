@@ -1,8 +1,8 @@
 import { isMainThread } from 'node:worker_threads';
 import { BraidError } from '../errors.js';
 import type { RecorderCommunicator } from './communicator.js';
-import { detectLaunch } from './launcher.js';
 import { LocalCommunicator } from './local-communicator.js';
+import { launchOfThisProcess } from './mpi-runtime.js';
 
 /** The ranks that record together, and what is worth knowing of how they talk; nothing for one that is alone. */
 export interface Selected {
@@ -22,7 +22,7 @@ export async function selectCommunicator(mpi: 'auto' | 'on' | 'off', given?: Rec
       'BraidDB is for the main thread: send what a worker finds to the main thread and record it there',
     );
   }
-  const launch = mpi === 'auto' && !given ? detectLaunch(process.env, process.pid) : undefined;
+  const launch = mpi === 'auto' && !given ? launchOfThisProcess() : undefined;
   if (!given && (mpi === 'off' || (mpi === 'auto' && !launch))) return { comm: new LocalCommunicator() };
   if (given instanceof LocalCommunicator) return { comm: given };
   // Only now: a single process never loads the binding.

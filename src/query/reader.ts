@@ -247,7 +247,8 @@ export class BraidReader {
     const { kind, run, rank, boolean } = this.#layout;
     return `r.record_id AS id, ${kind} AS kind, r.name, r.time, r.invalidation_id AS invalidation, ${run} AS run, ${rank} AS rank,
       (SELECT json_group_array(u.uri ORDER BY u.id) FROM uris u WHERE u.record_id = r.record_id) AS uris,
-      (SELECT json_group_array(json_array(t.key, t.value, t.tag_type, ${boolean}) ORDER BY t.id) FROM tags t WHERE t.record_id = r.record_id) AS tags`;
+      (SELECT json_group_array(json_array(t.key, t.value, t.tag_type, ${boolean}))
+        FROM (SELECT * FROM tags WHERE record_id = r.record_id ORDER BY id) t) AS tags`;
   }
 
   #filter({ name, kind, tag, run, rank }: RecordFilter): { where: string; values: unknown[] } {
@@ -323,7 +324,12 @@ export class BraidReader {
   *#map<Raw, Row>(sql: string, values: unknown[], convert: (raw: Raw) => Row): IterableIterator<Row> {
     // A statement of its own: two iterations of the same query may be under way at once.
     const rows = this.#read(() => this.#db.prepare(sql).iterate(...values) as IterableIterator<Raw>);
-    for (const row of rows) yield convert(row);
+    try {
+      for (const row of rows) yield convert(row);
+    } catch (error) {
+      // A damaged page shows only when the iteration comes to it.
+      throw explainSqliteError(error, this.path);
+    }
   }
 
   #read<T>(read: () => T): T {

@@ -1,0 +1,89 @@
+/** Nobody reads our output any more, as after `| head -1`: not an error, and no reason to go on. */
+export class ClosedPipe extends Error {}
+
+const CHUNK_CHARS = 2 ** 16;
+
+/** Writes lines to stdout as fast as they are taken, holding a chunk of them at most. */
+export async function writeLines(lines: Iterable<string>): Promise<void> {
+  let chunk = '';
+  for (const line of lines) {
+    chunk += `${line}\n`;
+    if (chunk.length < CHUNK_CHARS) continue;
+    await write(chunk);
+    chunk = '';
+  }
+  if (chunk !== '') await write(chunk);
+}
+
+/** One JSON document. */
+export function writeJson(value: unknown): Promise<void> {
+  return writeLines([toJson(value, 2)]);
+}
+
+/** Integers that a double can't hold become decimal strings. */
+export function toJson(value: unknown, indent?: number): string {
+  return JSON.stringify(value, (_, each: unknown) => (typeof each === 'bigint' ? String(each) : each), indent);
+}
+
+function write(text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(text, (error) => {
+      if (!error) resolve();
+      else if ((error as NodeJS.ErrnoException).code === 'EPIPE') reject(new ClosedPipe());
+      else reject(error);
+    });
+  });
+}
+
+/** Text of somebody else's on one line, and without what a terminal would take for an order. */
+export function printable(text: string): string {
+  return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (char) => {
+    const code = char.charCodeAt(0);
+    if (char === '\n') return '\\n';
+    if (char === '\t') return '\\t';
+    return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`;
+  });
+}
+
+/** "2026-07-28 09:30:00.123", UTC. */
+export function dateText(date: Date): string {
+  return Number.isNaN(date.getTime()) ? '(not a time)' : date.toISOString().slice(0, 23).replace('T', ' ');
+}
+
+/** "1,234,567". */
+export function countText(count: number): string {
+  return count.toLocaleString('en-US', { maximumFractionDigits: 0 });
+}
+
+/** "1 rank", "1,200 ranks". */
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${countText(count)} ${count === 1 ? one : many}`;
+}
+
+/** "850 ms", "12.3 s", "2 h 05 min". */
+export function durationText(seconds: number): string {
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 100) return `${seconds.toFixed(1)} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
+}
+
+/** Columns under their titles; those of numbers are aligned to the right. */
+export async function tableLines(titles: readonly string[], rows: readonly (string | number)[][]): Promise<string[]> {
+  const { table, getBorderCharacters } = await import('table');
+  const cells = rows.map((row) => row.map((cell) => (typeof cell === 'number' ? countText(cell) : printable(cell))));
+  const columns = titles.map((_, column) => ({
+    alignment: rows.some((row) => typeof row[column] === 'number') ? ('right' as const) : ('left' as const),
+  }));
+  const text = table([[...titles], ...cells], {
+    border: getBorderCharacters('void'),
+    columnDefault: { paddingLeft: 0, paddingRight: 2 },
+    drawHorizontalLine: () => false,
+    columns,
+  });
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.trimEnd());
+}

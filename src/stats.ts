@@ -1,0 +1,194 @@
+import { existsSync, statSync } from 'node:fs';
+import { inspect } from './recover.js';
+import { parseTime } from './time.js';
+import { findRun } from './query/find.js';
+import { BraidReader, type RunRow } from './query/reader.js';
+
+/** What recording took on the ranks, sampled. */
+export interface CaptureStats {
+  minMs: number;
+  medianMs: number;
+  maxMs: number;
+  /** The slowest rank's, as a part of the wall time: 0.01 is one per cent. */
+  share: number;
+}
+
+export interface RankStats {
+  attempt: number;
+  rank: number;
+  host: string;
+  /** Directory. */
+  spool: string;
+  recorded: number;
+  committed: number;
+  records: number;
+  captureMs?: number;
+}
+
+export interface RunStats extends RunRow {
+  /** Wall time of its attempts together; of one that goes on, until now. Known of those that were closed. */
+  seconds?: number;
+  recordsPerSecond?: number;
+  /** Of its last attempt, where that was closed. */
+  capture?: CaptureStats;
+  /** Of a run that is RUNNING in the database: whether anybody of it lives. `elsewhere`: its root ran on another host. */
+  liveness?: 'alive' | 'dead' | 'elsewhere';
+  /** What of it waits in spools on this host, if it is dead. */
+  waitingOps?: number;
+}
+
+export interface RunDetails extends RunStats {
+  ranks: RankStats[];
+  /** How its last attempt was started. */
+  context: Record<string, unknown>;
+}
+
+export interface DatabaseStats {
+  path: string;
+  madeBy: 'braid-mpi' | 'braid-db';
+  /** With what is not yet moved from its write-ahead log. */
+  fileBytes: number;
+  journalMode: string;
+  /** Rows. */
+  tables: Record<string, number>;
+  runs: RunStats[];
+}
+
+interface AttemptRow {
+  attempt: number;
+  status: string;
+  started: string;
+  ended: string | null;
+  report: string | null;
+  context: string;
+}
+
+const TABLES = ['records', 'derivations', 'uris', 'tags', 'invalidations'];
+const OUR_TABLES = ['versions', 'updates', 'exposures'];
+
+/**
+ * What a database holds, and how its runs went.
+ *
+ * @throws BraidError as `BraidReader.open`
+ */
+export function databaseStats(path: string): DatabaseStats {
+  const reader = BraidReader.open(path);
+  try {
+    const { ours } = reader.layout;
+    const runs = runStats(reader, reader.runs());
+    return {
+      path: reader.path,
+      madeBy: ours ? 'braid-mpi' : 'braid-db',
+      fileBytes: [path, `${path}-wal`].reduce((sum, file) => sum + (existsSync(file) ? statSync(file).size : 0), 0),
+      journalMode: reader.query<{ journal_mode: string }>('PRAGMA journal_mode')[0].journal_mode,
+      tables: Object.fromEntries(
+        [...TABLES, ...(ours ? OUR_TABLES : [])].map((table) => [
+          table,
+          reader.query<{ count: number }>(`SELECT count(*) AS count FROM ${table}`)[0].count,
+        ]),
+      ),
+      runs,
+    };
+  } finally {
+    reader.close();
+  }
+}
+
+/**
+ * How one run went, rank by rank.
+ *
+ * @param run its id, or its first digits.
+ * @throws BraidError as `BraidReader.open`; ERR_BRAID_NO_SUCH_RUN, ERR_BRAID_RUN_AMBIGUOUS
+ */
+export function runDetails(path: string, run: string): RunDetails {
+  const reader = BraidReader.open(path);
+  try {
+    const id = findRun(reader, run);
+    const [stats] = runStats(
+      reader,
+      reader.runs().filter((row) => row.id === id),
+    );
+    const attempts = attemptsOf(reader, id);
+    const captures = new Map(attempts.map(({ attempt, report }) => [attempt, captureOf(report)]));
+    const ranks = reader.query<Omit<RankStats, 'captureMs'>>(
+      `SELECT attempt, rank, host, spool, recorded, committed, records FROM ledger JOIN attempts USING (attempt_id)
+       JOIN runs USING (run_id) WHERE uuid = ? ORDER BY attempt, rank`,
+      id,
+    );
+    return {
+      ...stats,
+      context: JSON.parse(attempts.at(-1)!.context) as Record<string, unknown>,
+      ranks: ranks.map((row) => ({ ...row, captureMs: captures.get(row.attempt)?.[row.rank] })),
+    };
+  } finally {
+    reader.close();
+  }
+}
+
+function runStats(reader: BraidReader, runs: readonly RunRow[]): RunStats[] {
+  const running = runs.some(({ status }) => status === 'RUNNING');
+  const living = running ? liveness(reader.path) : new Map<string, Pick<RunStats, 'liveness' | 'waitingOps'>>();
+  return runs.map((run) => {
+    const attempts = attemptsOf(reader, run.id);
+    const lives = run.status === 'RUNNING' ? (living.get(run.id) ?? { liveness: 'elsewhere' as const }) : {};
+    const walls = attempts.map(({ status, started, ended }) => {
+      // One that died was ended by whoever found it so, some time later.
+      if (ended !== null) return status === 'COMPLETED' ? secondsBetween(started, parseTime(ended)) : undefined;
+      return lives.liveness === 'alive' ? secondsBetween(started, new Date()) : undefined;
+    });
+    const seconds = walls.includes(undefined) ? undefined : walls.reduce((sum, wall) => sum! + wall!, 0);
+    const capture = captureOf(attempts.at(-1)?.report ?? null);
+    return {
+      ...run,
+      seconds,
+      recordsPerSecond: seconds ? run.records / seconds : undefined,
+      capture: capture && capture.length > 0 ? summary(capture, walls.at(-1)) : undefined,
+      ...lives,
+    };
+  });
+}
+
+function attemptsOf(reader: BraidReader, run: string): AttemptRow[] {
+  return reader.query<AttemptRow>(
+    `SELECT attempt, a.status, a.started, a.ended, report, context FROM attempts a JOIN runs USING (run_id)
+     WHERE uuid = ? ORDER BY attempt`,
+    run,
+  );
+}
+
+/** Of each run that is RUNNING in the database, by what its spools on this host say. */
+function liveness(path: string): Map<string, Pick<RunStats, 'liveness' | 'waitingOps'>> {
+  const { leftovers, dead, states } = inspect(path, { dryRun: true });
+  try {
+    const found = new Map<string, Pick<RunStats, 'liveness' | 'waitingOps'>>();
+    for (const { run, attempt, spools } of dead) {
+      const frames = states.get(`${run}.${attempt}`)?.frames ?? [];
+      const waiting = spools.reduce((sum, { file, rank }) => sum + leftovers.after(file, frames[rank!] ?? 0).ops, 0);
+      found.set(run, { liveness: 'dead', waitingOps: (found.get(run)?.waitingOps ?? 0) + waiting });
+    }
+    for (const { run, alone } of leftovers.reports) if (run && alone === 'alive') found.set(run, { liveness: 'alive' });
+    return found;
+  } finally {
+    leftovers.release();
+  }
+}
+
+function captureOf(report: string | null): number[] | undefined {
+  return report === null ? undefined : (JSON.parse(report) as { captureMs?: number[] }).captureMs;
+}
+
+function summary(captureMs: readonly number[], seconds: number | undefined): CaptureStats {
+  const sorted = [...captureMs].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const maxMs = sorted.at(-1)!;
+  return {
+    minMs: sorted[0],
+    medianMs: sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2,
+    maxMs,
+    share: seconds ? maxMs / 1000 / seconds : 0,
+  };
+}
+
+function secondsBetween(started: string, ended: Date): number {
+  return Math.max(0, (ended.getTime() - parseTime(started).getTime()) / 1000);
+}

@@ -1,0 +1,32 @@
+/** Runs the contract on the ranks of a job: node contract.rank.js DIRECTORY. The first failure ends the job. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { MPI } from 'braid-mpi/mpi';
+import { CONTRACT } from '../contract/contract.js';
+
+const [base] = process.argv.slice(2);
+const { rank, size } = MPI.COMM_WORLD;
+let ran = 0;
+for (const [i, { title, run, atLeast = 1 }] of CONTRACT.entries()) {
+  if (size < atLeast) continue;
+  const directory = join(base, String(i));
+  mkdirSync(directory, { recursive: true });
+  try {
+    await run({ rank, size, directory, options: { mpi: 'on' } });
+  } catch (cause) {
+    throw new Error(`rank ${rank} of ${size}: ${title}`, { cause });
+  }
+  ran++;
+}
+// In some part of the world, too: every rank by itself, and the odd and the even ones.
+for (const [parts, color] of [
+  ['alone', rank],
+  ['odd-even', rank % 2],
+] as const) {
+  const comm = MPI.COMM_WORLD.split(color, rank);
+  const directory = join(base, `${parts}-${color}`);
+  mkdirSync(directory, { recursive: true });
+  await CONTRACT[0].run({ rank: comm!.rank, size: comm!.size, directory, options: { comm: comm! } });
+}
+MPI.COMM_WORLD.barrier();
+if (rank === 0) console.log(`ran ${ran} cases on ${size} ranks`);

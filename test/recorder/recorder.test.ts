@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { BraidDB, BraidReader } from 'braid-mpi';
+import { mpiexec, missingVendors, runAlone, vendors, type Run, type TestVendor } from '../support/mpiexec.js';
+
+const program = (name: string) => fileURLToPath(new URL(`./${name}.rank.js`, import.meta.url));
+const told = (run: Run) =>
+  `${JSON.stringify({ code: run.code, signal: run.signal, timedOut: run.timedOut })}\n${run.stdout}\n${run.stderr}`;
+
+for (const missing of missingVendors) {
+  it(`records on MPI, skipped for ${missing}`, function () {
+    this.skip();
+  });
+}
+
+describe('the recorder', function () {
+  this.timeout(120_000);
+  let directory: string;
+  let path: string;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'braid-recorder-'));
+    path = join(directory, 'run.db');
+  });
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  for (const vendor of vendors) {
+    for (const ranks of vendor.ranks) {
+      it(`keeps the contract on ${ranks} ranks of ${vendor.name}`, async () => {
+        const run = await mpiexec(vendor, ranks, program('contract'), { args: [directory], timeoutMs: 110_000 });
+        assert.equal(run.code, 0, told(run));
+        assert.match(run.stdout, new RegExp(`^ran \\d+ cases on ${ranks} ranks\\n$`), told(run));
+      });
+    }
+  }
+
+  /** A stage, a way to end there, the exit code, and what the run is called in the end. */
+  const ENDS: [stage: string, way: string, code: number | undefined, status: string][] = [
+    ['open', 'its last line', 0, 'INCOMPLETE'],
+    ['open', 'an uncaught exception', 1, 'FAILED'],
+    ['open', 'SIGTERM', 143, 'KILLED'],
+    ['open', 'SIGKILL', undefined, 'INCOMPLETE'],
+    ['record', 'its last line', 0, 'INCOMPLETE'],
+    ['record', 'process.exit(0)', 0, 'INCOMPLETE'],
+    ['record', 'process.exit(3)', 3, 'FAILED'],
+    ['record', 'an uncaught exception', 1, 'FAILED'],
+    ['record', 'SIGTERM', 143, 'KILLED'],
+    ['record', 'SIGKILL', undefined, 'INCOMPLETE'],
+    ['flush', 'process.exit(0)', 0, 'INCOMPLETE'],
+    ['flush', 'SIGKILL', undefined, 'INCOMPLETE'],
+    ['record more', 'process.exit(3)', 3, 'FAILED'],
+    ['record more', 'SIGTERM', 143, 'KILLED'],
+    ['record more', 'SIGKILL', undefined, 'INCOMPLETE'],
+    ['start a flush', 'an uncaught exception', 1, 'FAILED'],
+    ['start a flush', 'SIGKILL', undefined, 'INCOMPLETE'],
+    ['close', 'its last line', 0, 'COMPLETED'],
+    ['close', 'process.exit(3)', 3, 'COMPLETED'],
+    ['close', 'SIGTERM', undefined, 'COMPLETED'],
+  ];
+
+  /** What a kill leaves is brought in by the next open; all that was acknowledged is there, once. */
+  async function checkRecovered(...statuses: string[]): Promise<void> {
+    const next = await BraidDB.open(path, { mpi: 'off' });
+    await next.close();
+    const reader = BraidReader.open(path);
+    try {
+      const [run] = reader.runs();
+      assert.ok(statuses.includes(run.status), run.status);
+      assert.equal(run.recorded, run.committed);
+      const names = [...reader.records()].map(({ name }) => name).sort();
+      const acknowledged = existsSync(`${path}.acknowledged`)
+        ? readFileSync(`${path}.acknowledged`, 'utf8').split('\n').filter(Boolean).sort()
+        : [];
+      assert.deepEqual(names, acknowledged);
+      for (const { tags } of reader.records()) assert.equal(typeof tags.i, 'number');
+    } finally {
+      reader.close();
+    }
+    assert.deepEqual(
+      readdirSync(directory).filter((name) => name.startsWith('run.db-')),
+      [],
+      'the database is one file, and no spool is left',
+    );
+  }
+
+  for (const [stage, way, code, status] of ENDS) {
+    it(`loses nothing of one process that ends by ${way} after ${stage}`, async () => {
+      const run = await runAlone(program('exit'), { args: [path, stage, way], env: { BRAID_MPI: 'off' } });
+      assert.equal(run.timedOut, false, told(run));
+      if (code !== undefined && way !== 'SIGTERM') assert.equal(run.code, code, told(run));
+      if (way === 'SIGKILL') assert.equal(run.signal, 'SIGKILL');
+      if (way === 'SIGTERM' && stage !== 'close') assert.equal(run.code, 143, told(run));
+      const silent = stage === 'close' || way === 'SIGKILL' || way === 'SIGTERM';
+      assert.equal(/braid-mpi: this process .*Nothing is lost/.test(run.stderr), !silent, told(run));
+      await checkRecovered(status);
+    });
+  }
+
+  const launch = async (vendor: TestVendor, [stage, way, code, status]: (typeof ENDS)[number]) => {
+    const run = await mpiexec(vendor, 3, program('exit'), { args: [path, stage, way] });
+    assert.equal(run.timedOut, false, told(run));
+    const well = code === 0;
+    // A rank's failure is the job's; its launcher says with which code.
+    assert.equal(run.code === 0, well, told(run));
+    if (stage !== 'close' && well) {
+      assert.match(run.stdout, /rank 0: ERR_BRAID_RANK_LEFT rank 2 ended without close/, told(run));
+      assert.match(run.stdout, /rank 1: ERR_BRAID_RANK_LEFT rank 2 ended without close/, told(run));
+    }
+    // A launcher ends the other ranks of a job by SIGTERM, so one of which a rank was killed may say so.
+    await checkRecovered(status, ...(way === 'SIGKILL' ? ['KILLED'] : []));
+  };
+
+  const [openmpi] = vendors.filter(({ name }) => name === 'openmpi');
+  const [mpich] = vendors.filter(({ name }) => name === 'mpich');
+  if (openmpi) {
+    for (const end of ENDS) {
+      it(`loses nothing of an Open MPI job whose last rank ends by ${end[1]} after ${end[0]}`, () =>
+        launch(openmpi, end));
+    }
+  }
+  if (mpich) {
+    for (const end of ENDS.filter(([stage, way]) => stage === 'record' || way === 'SIGKILL')) {
+      it(`loses nothing of an MPICH job whose last rank ends by ${end[1]} after ${end[0]}`, () => launch(mpich, end));
+    }
+  }
+});
