@@ -15,6 +15,7 @@ export {
   type RecordFilter,
   type RecordRow,
   type RunRow,
+  type VersionRow,
 } from './query/reader.js';
 export { verify, type VerifyCheck, type VerifyProblem, type VerifyReport } from './query/verify.js';
 export { BraidData } from './record/data.js';

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <thread>
 
@@ -141,7 +142,8 @@ std::string Runtime::LibraryVersion() {
   char text[MPI_MAX_LIBRARY_VERSION_STRING] = {};
   int length = 0;
   Check(MPI_Get_library_version(text, &length), "MPI_Get_library_version");
-  return std::string(text, static_cast<size_t>(length));
+  // Open MPI counts the NUL.
+  return std::string(text, strnlen(text, static_cast<size_t>(length)));
 }
 
 std::string Runtime::StandardVersion() {

@@ -34,7 +34,7 @@ async function databaseLines({ path, madeBy, fileBytes, journalMode, tables, run
   lines.push(Object.entries(tables).map(([table, rows]) => `${table} ${countText(rows)}`).join('  ')); // prettier-ignore
   if (runs.length === 0) return [...lines, 'no runs'];
   const digits = distinctDigits(runs.map(({ id }) => id));
-  const titles = ['RUN', 'NAME', 'STATUS', 'STARTED', 'RANKS', 'RECORDS', 'RECORDED', 'COMMITTED', 'WALL', 'RECORDS/S', 'CAPTURE', 'SHARE']; // prettier-ignore
+  const titles = ['RUN', 'NAME', 'STATUS', 'STARTED', 'RANKS', 'RECORDS', 'OPS', 'COMMITTED', 'BYTES', 'WALL', 'RECORDS/S', 'CAPTURE', 'SHARE']; // prettier-ignore
   const rows = runs.map((run) => [
     run.id.slice(0, digits),
     run.name ?? '-',
@@ -44,6 +44,7 @@ async function databaseLines({ path, madeBy, fileBytes, journalMode, tables, run
     run.records,
     run.recorded,
     run.committed,
+    bytesText(run.bytes),
     run.seconds === undefined ? '-' : durationText(run.seconds),
     run.recordsPerSecond === undefined ? '-' : Math.round(run.recordsPerSecond),
     run.capture ? captureText(run.capture) : '-',
@@ -65,7 +66,10 @@ async function runLines(path: string, run: RunDetails): Promise<string[]> {
       'records',
       countText(run.records) + (run.recordsPerSecond === undefined ? '' : `, ${countText(run.recordsPerSecond)}/s`),
     ],
-    ['ops', `${countText(run.recorded)} recorded, ${countText(run.committed)} committed`],
+    [
+      'ops',
+      `${countText(run.recorded)} recorded, ${countText(run.committed)} committed, ${bytesText(run.bytes)} of ops`,
+    ],
     [
       'capture',
       run.capture &&
@@ -79,16 +83,7 @@ async function runLines(path: string, run: RunDetails): Promise<string[]> {
   ];
   const lines = facts.flatMap(([name, value]) => (value ? [`${name.padEnd(10)} ${printable(value)}`] : []));
   const several = run.attempts > 1;
-  const titles = [
-    ...(several ? ['ATTEMPT'] : []),
-    'RANK',
-    'HOST',
-    'RECORDS',
-    'RECORDED',
-    'COMMITTED',
-    'CAPTURE',
-    'SPOOL',
-  ];
+  const titles = [...(several ? ['ATTEMPT'] : []), 'RANK', 'HOST', 'RECORDS', 'OPS', 'COMMITTED', 'CAPTURE', 'SPOOL'];
   const rows = ranks.map((rank) => [
     ...(several ? [rank.attempt] : []),
     rank.rank,

@@ -65,6 +65,8 @@ export interface RunRow {
   committed: number;
   /** How many of those are records. */
   records: number;
+  /** What its ranks sent to the root. */
+  bytes: number;
 }
 
 /** A version of a model, as it is stored. */
@@ -193,9 +195,9 @@ export class BraidReader {
   runs(): RunRow[] {
     if (!this.#layout.ours) return [];
     const rows = this.#all<Record<string, string | number | null>>(
-      `SELECT uuid, name, status, started, ended, size, attempts, recorded, committed, records FROM runs
+      `SELECT uuid, name, status, started, ended, size, attempts, recorded, committed, records, bytes FROM runs
        JOIN (SELECT run_id, count(*) AS attempts, max(attempt) AS last, size FROM attempts GROUP BY run_id) USING (run_id)
-       JOIN (SELECT run_id, sum(l.recorded) AS recorded, sum(l.committed) AS committed, sum(l.records) AS records
+       JOIN (SELECT run_id, sum(l.recorded) AS recorded, sum(l.committed) AS committed, sum(l.records) AS records, sum(l.bytes) AS bytes
              FROM attempts JOIN ledger l USING (attempt_id) GROUP BY run_id) USING (run_id)
        ORDER BY run_id`,
     );
@@ -210,6 +212,7 @@ export class BraidReader {
       recorded: row.recorded as number,
       committed: row.committed as number,
       records: row.records as number,
+      bytes: row.bytes as number,
     }));
   }
 

@@ -6,6 +6,7 @@ import type { VersionName } from '../frame/format.js';
 /** Where a recorder's ops go: the spool, or nowhere (`BRAID=off`). */
 export interface OpSink {
   readonly encoder: Encoder;
+  readonly growthMs: number;
   publish(): void;
 }
 
@@ -30,6 +31,8 @@ export interface IdBlock {
  */
 const SAMPLE = 64;
 const TIMED_FIRST = 32;
+/** A sample that takes longer was not ours: the system ran somebody else meanwhile, or the spool grew, which it times itself. */
+const SAMPLE_LIMIT_MS = 0.1;
 
 /** What records share: who they are for, ids, what this rank has seen of which model, and where their ops go. */
 export class Recorder {
@@ -89,7 +92,8 @@ export class Recorder {
   publish(): void {
     this.#sink?.publish();
     if (this.#timed) {
-      this.#captureMs += (performance.now() - this.#callStart) * (this.#calls < TIMED_FIRST ? 1 : SAMPLE);
+      const took = performance.now() - this.#callStart;
+      this.#captureMs += this.#calls < TIMED_FIRST ? took : Math.min(took, SAMPLE_LIMIT_MS) * SAMPLE;
     }
     // A long synchronous loop would otherwise keep a flush that has begun from getting on.
     if ((++this.#calls & 0xff) === 0) progress.poke();
@@ -122,7 +126,7 @@ export class Recorder {
 
   /** What all recording calls took so far, estimated from the sampled ones. */
   get captureMs(): number {
-    return this.#captureMs;
+    return this.#captureMs + (this.#sink?.growthMs ?? 0);
   }
 
   get closed(): boolean {

@@ -1,4 +1,15 @@
-import { closeSync, constants, mkdirSync, openSync, rmdirSync, rmSync, lstatSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  rmdirSync,
+  statSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BraidError } from '../errors.js';
 import { Encoder } from '../frame/encoder.js';
@@ -55,6 +66,8 @@ export class Spool {
   /** Ops and bytes ever sealed or published, for the report. */
   recordedOps = 0;
   peakBytes = SPOOL_HEADER_BYTES;
+  /** What taking new segments took: rare, and too long to be sampled. */
+  growthMs = 0;
 
   readonly #core = loadAddon<CoreAddon>('braid_core');
   readonly #owner: SpoolOwner;
@@ -82,14 +95,8 @@ export class Spool {
     this.#options = options;
     this.file = join(directory, `${owner.run}.${owner.attempt}.${owner.rank}.spool`);
     makeDirectory(directory);
-    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+    this.#fd = createLocked(this.file, (fd) => this.#core.lock(fd));
     try {
-      this.#fd = openSync(this.file, flags, 0o600);
-    } catch (error) {
-      throw unwritable(directory, error);
-    }
-    try {
-      if (!this.#core.lock(this.#fd)) throw new Error('it is locked by somebody else');
       this.#reserve(0, SPOOL_HEADER_BYTES);
       this.#headerMemory = this.#core.map(this.#fd, 0, SPOOL_HEADER_BYTES);
       this.#header = Buffer.from(this.#headerMemory);
@@ -237,8 +244,10 @@ export class Spool {
           'flush more often, or raise spoolLimitBytes (BRAID_SPOOL_LIMIT_BYTES)',
       );
     }
+    const started = performance.now();
     this.#reserve(offset, size);
     const memory = this.#core.map(this.#fd, offset, size);
+    this.growthMs += performance.now() - started;
     const segment: Segment = { memory, buffer: Buffer.from(memory), newest: 0, free: false };
     writeSegmentHeader(segment.buffer, size);
     this.#segments.push(segment);
@@ -261,6 +270,27 @@ export class Spool {
       );
     }
   }
+}
+
+/**
+ * Creates a file and locks it. Between the two a scan for leftovers can find a file that is nobody's, and delete it; then
+ * it is made once more.
+ */
+function createLocked(file: string, lock: (fd: number) => boolean): number {
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  for (let tries = 0; tries < 100; tries++) {
+    let fd: number;
+    try {
+      fd = openSync(file, flags, 0o600);
+    } catch (error) {
+      // Somebody is just looking at the one that was made before.
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST' && tries > 0) continue;
+      throw unwritable(dirname(file), error);
+    }
+    if (lock(fd) && existsSync(file) && statSync(file).ino === fstatSync(fd).ino) return fd;
+    closeSync(fd);
+  }
+  throw unwritable(dirname(file), new Error(`${file} is deleted or locked by somebody as soon as it is made`));
 }
 
 /** Makes a directory of this user's own, and refuses one that somebody else could have prepared. */

@@ -124,7 +124,7 @@ export class Committer {
        WHERE uuid = ? AND attempt = ? AND rank = ?`,
     );
     this.#moveLedger = db.prepare(
-      `UPDATE ledger SET committed = committed + @ops, records = records + @records, frame = @frame,
+      `UPDATE ledger SET committed = committed + @ops, records = records + @records, bytes = bytes + @bytes, frame = @frame,
          recorded = max(recorded, committed + @ops, @recorded)
        WHERE attempt_id = @attemptId AND rank = @rank`,
     );
@@ -202,6 +202,7 @@ export class Committer {
           frame: mine.at(-1)!.header.sequence,
           ops: mine.reduce((sum, { header }) => sum + header.ops, 0),
           records: mine.reduce((sum, { header }) => sum + header.records, 0),
+          bytes: mine.reduce((sum, { header }) => sum + FRAME_HEADER_BYTES + header.bytes, 0),
           recorded: recorded?.[rank] ?? 0,
         });
         fresh.push(...mine);

@@ -81,7 +81,10 @@ export class StatementTables implements RoundTables {
     this.#inserts = new Map(
       tables.map(([name, columns]) => [
         name,
-        db.prepare(`INSERT INTO temp.braid_round_${name} VALUES (${columns.map(() => '?').join(', ')})`),
+        // Rows are counted from 0, as the extension counts them.
+        db.prepare(
+          `INSERT INTO temp.braid_round_${name} (rowid, ${columns.join(', ')}) VALUES (?, ${columns.map(() => '?').join(', ')})`,
+        ),
       ]),
     );
   }
@@ -90,7 +93,7 @@ export class StatementTables implements RoundTables {
     const rows = decodeRound(round);
     for (const [table, tableRows] of rows) {
       const insert = this.#inserts.get(table)!;
-      for (const row of tableRows) insert.run(...row);
+      for (const [i, row] of tableRows.entries()) insert.run(i, ...row);
     }
     return new Set([...rows.keys()].filter((table) => rows.get(table)!.length > 0));
   }

@@ -89,6 +89,7 @@ CREATE TABLE ledger (
   recorded INTEGER NOT NULL DEFAULT 0,      -- ops that the rank is known to have recorded
   committed INTEGER NOT NULL DEFAULT 0,     -- ops of it that are in this database
   records INTEGER NOT NULL DEFAULT 0,       -- how many of those are records
+  bytes INTEGER NOT NULL DEFAULT 0,         -- of the frames committed
   frame INTEGER NOT NULL DEFAULT 0,         -- the newest frame committed: all before it are too, or listed as gaps
   PRIMARY KEY (attempt_id, rank)
 ) WITHOUT ROWID;

@@ -321,7 +321,7 @@ export const CONTRACT: ContractCase[] = [
       const fact = new BraidFact(db, { name: 'fact' });
       const model = new BraidModel(db, { name: 'model' });
       const foreign = new BraidData(other, { name: 'foreign' });
-      const data = (init: object) => () => new BraidData(db, { name: 'x', ...init } as never);
+      const data = (init: object) => () => new BraidData(db, { name: 'x', ...init });
       const bad: [code: string, run: () => unknown][] = [
         ['ERR_BRAID_NAME_INVALID', data({ name: '' })],
         ['ERR_BRAID_NAME_INVALID', data({ name: 7 })],

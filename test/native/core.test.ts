@@ -85,7 +85,7 @@ describe('core addon', () => {
         process.stdout.write(String(core.lock(fd))); setInterval(() => {}, 1000);`;
       const holder = spawn(process.execPath, ['-e', program, addon, file], { stdio: ['ignore', 'pipe', 'inherit'] });
       try {
-        const [answer] = await once(holder.stdout, 'data');
+        const [answer] = (await once(holder.stdout, 'data')) as [Buffer];
         assert.equal(String(answer), 'true');
         assert.equal(core.lock(fd), false);
       } finally {
@@ -226,7 +226,7 @@ describe('core addon', () => {
       await new Promise(setImmediate);
       assert.equal(mappings(), kept.length);
       kept.forEach((buffer, i) => (new Uint8Array(buffer)[i] = i));
-      kept.forEach(core.unmap);
+      kept.forEach((buffer) => core.unmap(buffer));
       assert.equal(mappings(), 0);
     });
 

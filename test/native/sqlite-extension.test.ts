@@ -36,7 +36,10 @@ const op = (type: number, ...fields: Buffer[]) => {
   return Buffer.concat([u32((4 + payload.length + pad) | (type << 24)), payload, Buffer.alloc(pad)]);
 };
 
-type Version = { form: number; bytes: Buffer };
+interface Version {
+  form: number;
+  bytes: Buffer;
+}
 const none: Version = { form: 0, bytes: Buffer.alloc(0) };
 const unknown: Version = { form: 1, bytes: Buffer.alloc(0) };
 const step = (value: number): Version => ({ form: 2, bytes: i64(value) });
@@ -61,7 +64,13 @@ const invalidation = (recordId: number, cascades: number, time: number, hex: str
 
 const run = '0123456789abcdeffedcba9876543210';
 
-type Header = { attempt?: number; rank?: number; seq?: number; ops?: number; records?: number };
+interface Header {
+  attempt?: number;
+  rank?: number;
+  seq?: number;
+  ops?: number;
+  records?: number;
+}
 const frame = (ops: Buffer[], { attempt = 1, rank = 0, seq = 1, ...counts }: Header = {}) => {
   const body = Buffer.concat(ops);
   const records = ops.filter((each) => each[3] === 1).length;

@@ -1,0 +1,344 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { BRAID, braid, makeBraidDbFile, makeDirectory, query, runJob, sql, type Ended } from './support.js';
+
+interface Row {
+  id: number;
+  name: string;
+  kind: string;
+  depth: number;
+  run?: string;
+  tags: Record<string, unknown>;
+  uris: string[];
+  derived: number[];
+  valid: boolean;
+}
+
+const jsonLines = (text: string) => text.trim().split('\n').map((line) => JSON.parse(line) as Row); // prettier-ignore
+const names = (rows: readonly Row[]) => rows.map(({ name }) => name);
+
+/** Every command that needs a database that is there. */
+const READING: readonly (readonly [command: string, ...args: string[]])[] = [
+  ['print'],
+  ['stats'],
+  ['lineage', '1'],
+  ['verify'],
+  ['recover'],
+];
+
+describe('the command braid', function () {
+  this.timeout(120_000);
+  const directory = makeDirectory();
+  const path = join(directory.path, 'graph.db');
+  let run: string;
+
+  before(async () => {
+    const { stdout } = await runJob(path, 'graph');
+    run = /run (\w+)/.exec(stdout)![1];
+  });
+  after(() => directory.remove());
+
+  const fails = ({ code, stdout, stderr }: Ended, exit: number, errorCode: string) => {
+    assert.equal(code, exit, stderr);
+    assert.match(stderr, new RegExp(`^braid: ${errorCode}: .+\\n$`));
+    assert.equal(stderr.trimEnd().split('\n').length, 1);
+    assert.equal(stdout, '');
+  };
+
+  describe('used wrongly', () => {
+    const WRONG: readonly (readonly [title: string, ...args: string[]])[] = [
+      ['an unknown command', 'frobnicate'],
+      ['a missing argument', 'print'],
+      ['an argument too many', 'verify', 'a.db', 'b.db'],
+      ['an unknown option', 'stats', 'a.db', '--rnu', '1'],
+      ['a kind that is none', 'print', 'a.db', '--kind', 'thing'],
+      ['a depth that is no number', 'lineage', 'a.db', '1', '--depth', 'deep'],
+      ['a negative depth', 'lineage', 'a.db', '1', '--depth', '-1'],
+    ];
+    for (const [title, ...args] of WRONG) {
+      it(`exits with 2 and one line on stderr: ${title}`, async () => {
+        fails(await braid(args), 2, 'ERR_BRAID_USAGE');
+      });
+    }
+
+    it('prints its help, and exits with 2, when it is told nothing', async () => {
+      const { code, stdout, stderr } = await braid([]);
+      assert.equal(code, 2);
+      assert.equal(stdout, '');
+      assert.match(stderr, /^Usage: braid/);
+    });
+
+    it('suggests the command that was meant', async () => {
+      assert.match((await braid(['verfy', path])).stderr, /Did you mean verify\?/);
+    });
+
+    it('gives the error as JSON on stderr where JSON is asked for', async () => {
+      const { code, stdout, stderr } = await braid(['print', '--json']);
+      assert.equal(code, 2);
+      assert.equal(stdout, '');
+      assert.equal((JSON.parse(stderr) as { error: { code: string } }).error.code, 'ERR_BRAID_USAGE');
+    });
+
+    it('exits with 2 for a record that can not be one', async () => {
+      for (const record of ['zero', '0', '-1', '1.5', '99999999999999999999']) {
+        fails(await braid(['lineage', path, '--', record]), 2, 'ERR_BRAID_ID_INVALID');
+      }
+    });
+  });
+
+  describe('asked for help', () => {
+    for (const command of ['create', 'print', 'stats', 'lineage', 'verify', 'recover', 'doctor']) {
+      it(`shows an example of ${command}`, async () => {
+        const { code, stdout, stderr } = await braid([command, '--help']);
+        assert.deepEqual([code, stderr], [0, '']);
+        assert.match(stdout, new RegExp(`\\$ .*braid ${command} `));
+        assert.match(stdout, /--json/);
+      });
+    }
+
+    it('names its version', async () => {
+      const { code, stdout } = await braid(['--version']);
+      assert.equal(code, 0);
+      assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
+    });
+  });
+
+  describe('given a file that is none of its databases', () => {
+    const FILES: readonly (readonly [title: string, errorCode: string, make: (file: string) => void])[] = [
+      ['a missing one', 'ERR_BRAID_DB_NOT_FOUND', () => {}],
+      ['a directory', 'ERR_BRAID_DB_IS_DIRECTORY', (file) => mkdirSync(file)],
+      ['one that is not of SQLite', 'ERR_BRAID_DB_NOT_SQLITE', (file) => writeFileSync(file, 'provenance '.repeat(99))],
+      ['an empty one', 'ERR_BRAID_DB_FOREIGN', (file) => writeFileSync(file, '')],
+      ['one with other tables', 'ERR_BRAID_DB_FOREIGN', (file) => sql(file, 'CREATE TABLE cats (name)')],
+    ];
+    for (const [title, errorCode, make] of FILES) {
+      it(`says so, and leaves it as it is: ${title}`, async () => {
+        const own = makeDirectory();
+        try {
+          const file = join(own.path, 'x.db');
+          make(file);
+          const bytes = () => (errorCode.endsWith('DIRECTORY') || !existsSync(file) ? undefined : readFileSync(file));
+          const before = bytes();
+          for (const [command, ...args] of READING) fails(await braid([command, file, ...args]), 1, errorCode);
+          assert.deepEqual(bytes(), before);
+          assert.deepEqual(readdirSync(own.path), existsSync(file) ? ['x.db'] : []);
+        } finally {
+          own.remove();
+        }
+      });
+    }
+
+    it('says that a newer schema needs a newer version', async () => {
+      const file = join(directory.path, 'newer.db');
+      writeFileSync(file, readFileSync(path));
+      sql(file, `UPDATE meta SET value = '99' WHERE key = 'schema_version'`);
+      for (const [command, ...args] of READING) fails(await braid([command, file, ...args]), 1, 'ERR_BRAID_DB_NEWER');
+    });
+  });
+
+  describe('create', () => {
+    it('makes a database, once', async () => {
+      const file = join(directory.path, 'new.db');
+      const { code, stdout } = await braid(['create', file]);
+      assert.deepEqual([code, stdout], [0, `made ${file}\n`]);
+      assert.equal((await braid(['verify', file])).code, 0);
+      fails(await braid(['create', file]), 1, 'ERR_BRAID_DB_EXISTS');
+    });
+
+    it('moves an existing file away where it is told to, to the first free name', async () => {
+      const file = join(directory.path, 'again.db');
+      await runJob(file, 'graph');
+      const content = readFileSync(file);
+      for (const number of ['001', '002']) {
+        const { code, stdout } = await braid(['create', '-B', file, '--json']);
+        assert.equal(code, 0);
+        assert.equal((JSON.parse(stdout) as { backup: string }).backup, `${file}.${number}.bak`);
+      }
+      assert.deepEqual(readFileSync(`${file}.001.bak`), content);
+      assert.deepEqual(query(file, 'SELECT * FROM records'), []);
+    });
+
+    it('brings in what a dead run has left before it moves its database away', async () => {
+      const file = join(directory.path, 'left.db');
+      await runJob(file, 'unclosed', 5);
+      assert.equal((await braid(['create', '-B', file])).code, 0);
+      assert.equal(query(`${file}.001.bak`, 'SELECT * FROM records').length, 5);
+      assert.deepEqual(readdirSync(directory.path).filter((name) => name.startsWith('left.db')), ['left.db', 'left.db.001.bak']); // prettier-ignore
+    });
+
+    it('refuses a directory, and a place that is not there', async () => {
+      for (const backup of [[], ['-B']]) {
+        fails(await braid(['create', directory.path, ...backup]), 1, 'ERR_BRAID_DB_IS_DIRECTORY');
+        fails(await braid(['create', join(directory.path, 'no', 'where.db'), ...backup]), 1, 'ERR_BRAID_DB_UNWRITABLE');
+      }
+    });
+  });
+
+  describe('print', () => {
+    it('prints a line for each record, with URIs and tags under it', async () => {
+      const { code, stdout, stderr } = await braid(['print', path]);
+      assert.deepEqual([code, stderr], [0, '']);
+      const lines = stdout.trimEnd().split('\n');
+      assert.equal(lines.filter((line) => line.startsWith('[')).length, 10);
+      assert.match(lines[0], /^\[ {4}1\] : config {11}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} <- \[4, 5, 7, 9\]$/);
+      assert.deepEqual(lines.slice(1, 4), [
+        '          URI: file:///config.json',
+        '          TAG: energy = 12.4',
+        '          TAG: on = true',
+      ]);
+      assert.match(lines[4], /^\[ {4}2\] : twin .* {2}INVALID$/);
+      assert.equal(lines[5], '          TAG: text = "1"');
+
+      assert.doesNotMatch(stdout, /[\x00-\x09\x0b-\x1f\x7f-\x9f]/);
+    });
+
+    it('prints a JSON object a line', async () => {
+      const rows = jsonLines((await braid(['print', path, '--json'])).stdout);
+      assert.equal(rows.length, 10);
+      const { name, kind, tags, derived, valid, run: of } = rows[1];
+      assert.deepEqual(
+        { name, kind, derived, valid, of },
+        { name: 'twin', kind: 'fact', derived: [4], valid: false, of: run },
+      );
+      assert.deepEqual(tags, { text: '1', line: 'two\nlines \u001b[31m', big: String(2n ** 60n) });
+    });
+
+    it('filters by kind, name and run', async () => {
+      const filtered = async (...args: string[]) =>
+        names(jsonLines((await braid(['print', path, '--json', ...args])).stdout));
+      assert.deepEqual(await filtered('--kind', 'model'), ['model']);
+      assert.deepEqual(await filtered('--name', 'twin'), ['twin', 'twin']);
+      assert.equal((await filtered('--run', run.slice(0, 6))).length, 10);
+      fails(await braid(['print', path, '--run', 'zzz']), 1, 'ERR_BRAID_NO_SUCH_RUN');
+      assert.equal((await braid(['print', path, '--name', 'nobody'])).stdout, '');
+    });
+
+    it('ends without a word when its reader has gone', async () => {
+      const many = join(directory.path, 'many.db');
+      await runJob(many, 'many', 20_000);
+      for (const json of [[], ['--json']]) {
+        const child = spawn(process.execPath, [BRAID, 'print', many, ...json], { stdio: ['ignore', 'pipe', 'pipe'] });
+        let stderr = '';
+        child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+        child.stdout.once('data', () => child.stdout.destroy());
+        const code = await new Promise((resolve) => child.on('close', resolve));
+        assert.deepEqual([code, stderr], [0, '']);
+      }
+    });
+  });
+
+  describe('stats', () => {
+    it('shows runs and tables', async () => {
+      const { code, stdout } = await braid(['stats', path]);
+      assert.equal(code, 0);
+      assert.match(stdout, /records 10 .*derivations \d+ .*versions 3/);
+      assert.match(stdout, new RegExp(`^${run.slice(0, 8)} +graph +COMPLETED .* 1 +10 +\\d+ +\\d+ `, 'm'));
+    });
+
+    it('gives them as JSON', async () => {
+      const stats = JSON.parse((await braid(['stats', path, '--json'])).stdout) as {
+        tables: Record<string, number>;
+        fileBytes: number;
+        runs: Record<string, unknown>[];
+      };
+      assert.equal(stats.tables.records, 10);
+      assert.ok(stats.fileBytes > 0);
+      const [{ id, status, size, recorded, committed, records, seconds, capture, liveness }] = stats.runs;
+      assert.deepEqual(
+        { id, status, size, records, liveness },
+        { id: run, status: 'COMPLETED', size: 1, records: 10, liveness: undefined },
+      );
+      assert.equal(recorded, committed);
+      assert.ok((seconds as number) > 0);
+      const { minMs, medianMs, maxMs, share } = capture as Record<string, number>;
+      assert.ok(0 < minMs && minMs === medianMs && medianMs === maxMs && 0 < share && share < 1);
+    });
+
+    it('shows one run by its ranks', async () => {
+      const { code, stdout } = await braid(['stats', path, '--run', run.slice(0, 5)]);
+      assert.equal(code, 0);
+      assert.match(stdout, new RegExp(`^run +${run}$`, 'm'));
+      assert.match(stdout, /^RANK +HOST +RECORDS/m);
+      const details = JSON.parse((await braid(['stats', path, '--run', run, '--json'])).stdout) as {
+        ranks: { rank: number; records: number }[];
+      };
+      assert.deepEqual(details.ranks.map(({ rank, records }) => [rank, records]), [[0, 10]]); // prettier-ignore
+      fails(await braid(['stats', path, '--run', 'ffff']), 1, 'ERR_BRAID_NO_SUCH_RUN');
+    });
+  });
+
+  describe('lineage', () => {
+    const lineage = async (...args: string[]) => jsonLines((await braid(['lineage', path, '--json', ...args])).stdout);
+
+    it('shows what a record comes from, the nearest first', async () => {
+      const rows = await lineage('name:peaks-2');
+      assert.deepEqual(rows.map(({ depth }) => depth), [0, 1, 2, 2, 2, 2, 2]); // prettier-ignore
+      assert.deepEqual(names(rows), ['peaks-2', 'model', 'config', 'twin', 'scan-0', 'scan-1', 'scan-2']);
+      const { stdout } = await braid(['lineage', path, 'name:peaks-2']);
+      assert.match(stdout, / {2}0 {2}\[10\] data peaks-2 .*\n {2}1 {4}\[4\] model model /);
+    });
+
+    it('shows what has come of it, and no further than it is told', async () => {
+      assert.equal((await lineage('1', '--down')).length, 8);
+      assert.deepEqual(names(await lineage('1', '--down', '--depth', '1')), [
+        'config',
+        'model',
+        'scan-0',
+        'scan-1',
+        'scan-2',
+      ]);
+      assert.deepEqual(names(await lineage('1', '--down', '--kind', 'model', '--ever')), ['config', 'model']);
+    });
+
+    it('says which record there is none of, or more than one', async () => {
+      fails(await braid(['lineage', path, '77']), 1, 'ERR_BRAID_NO_SUCH_RECORD');
+      fails(await braid(['lineage', path, 'name:nobody']), 1, 'ERR_BRAID_NO_SUCH_RECORD');
+      fails(await braid(['lineage', path, 'name:twin']), 1, 'ERR_BRAID_RECORD_AMBIGUOUS');
+    });
+  });
+
+  describe('on a file that Braid-DB has made', () => {
+    const theirs = join(directory.path, 'braid-db.db');
+    before(() => makeBraidDbFile(theirs));
+
+    it('reads it', async () => {
+      assert.equal(
+        (await braid(['print', theirs])).stdout,
+        [
+          '[    1] : first            2026-01-02 03:04:05.678 <- [2]',
+          '          URI: file:///first',
+          '[    2] : second           2026-01-02 03:04:06.000 <- []',
+          '          TAG: n = 5',
+          '',
+        ].join('\n'),
+      );
+      const [row] = jsonLines((await braid(['print', theirs, '--json'])).stdout);
+      assert.equal(row.kind, 'record');
+      assert.match((await braid(['stats', theirs])).stdout, /made by Braid-DB\n.*records 2[^]*no runs/);
+      assert.match((await braid(['lineage', theirs, '2'])).stdout, /\[2\] record second.*\n.*\[1\] record first/);
+      const { code, stdout } = await braid(['verify', theirs]);
+      assert.equal(code, 0);
+      assert.match(stdout, /\(made by Braid-DB\) is sound/);
+    });
+
+    it('finds what is wrong in it', async () => {
+      const broken = join(directory.path, 'broken-braid-db.db');
+      makeBraidDbFile(broken);
+      sql(
+        broken,
+        `INSERT INTO uris (record_id, uri) VALUES (9, 'x'); UPDATE records SET time = 'noon' WHERE record_id = 2`,
+      );
+      const { code, stdout } = await braid(['verify', broken, '--json']);
+      assert.equal(code, 1);
+      const { problems } = JSON.parse(stdout) as { problems: { check: string; ids: number[] }[] };
+      assert.deepEqual(problems.map(({ check, ids }) => [check, ids]), [['references', [9]], ['values', [2]]]); // prettier-ignore
+    });
+
+    it('does not recover into it', async () => {
+      fails(await braid(['recover', theirs]), 1, 'ERR_BRAID_DB_FOREIGN');
+    });
+  });
+});

@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import fc from 'fast-check';
+import type { DecodedOp } from '#src/frame/decoder.js';
+import { Store } from '#src/store/store.js';
+import { call, frameOf, withIds } from '../support/ops.js';
+
+const RUN = 'abcdefabcdefabcdefabcdefabcdefab';
+
+/** A database with a run of `size` ranks; how rounds are committed is the point. */
+function openStore(
+  directory: string,
+  commit: 'extension' | 'statements',
+  size: number,
+): { store: Store; path: string } {
+  const path = join(directory, `${commit}-${Math.random().toString(36).slice(2)}.db`);
+  const store = new Store({ path, busyMs: 1000, commit });
+  assert.equal(store.opened.commit, commit, store.opened.commitReason);
+  for (const attempt of [1, 2]) {
+    const ranks = Array.from({ length: size }, () => ({ host: 'h', spool: 's' }));
+    store.beginRun({ run: RUN, attempt, context: {}, ranks });
+  }
+  return { store, path };
+}
+
+/** All rows of all tables, but for what is bound to differ: the database's own UUID and the times of opening. */
+function dump(path: string): Record<string, unknown[]> {
+  const db = new Database(path, { readonly: true });
+  db.defaultSafeIntegers();
+  const tables = db
+    .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+    .pluck()
+    .all() as string[];
+  const rows = (table: string) => {
+    const columns = (db.pragma(`table_info(${table})`) as { name: string }[]).map(({ name }) => name);
+    const kept = columns.filter((name) => !(name === 'started' && table !== 'records'));
+    const typed = kept.map((name) => `typeof(${name}) || ':' || quote(${name}) AS ${name}`).join(', ');
+    const sql = `SELECT ${typed} FROM ${table} ${table === 'meta' ? "WHERE key <> 'uuid'" : ''}`;
+    return db.prepare(sql).all();
+  };
+  const all = Object.fromEntries(tables.map((table) => [table, rows(table)]));
+  db.close();
+  return all;
+}
+
+describe('a commit', function () {
+  this.timeout(60_000);
+  let directory: string;
+  before(() => (directory = mkdtempSync(join(tmpdir(), 'braid-commit-'))));
+  after(() => rmSync(directory, { recursive: true }));
+
+  it('by the extension and by prepared statements gives equal tables', () => {
+    const job = fc.array(fc.array(fc.array(call, { maxLength: 8 }), { minLength: 1, maxLength: 3 }), {
+      minLength: 1,
+      maxLength: 4,
+    });
+    fc.assert(
+      fc.property(job, (ranks) => {
+        const size = ranks.length;
+        // Frames of every rank, split over rounds; ids interleaved as ranks mint them.
+        const frames = ranks.map((rankFrames, rank) => {
+          let minted = 0;
+          return rankFrames.map((calls, i) =>
+            frameOf(
+              { run: RUN, attempt: 1, rank },
+              i + 1,
+              uniqueInvalidations(
+                withIds(calls, () => minted++ * size + rank + 1),
+                rank,
+                i,
+              ),
+            ),
+          );
+        });
+        const rounds = Array.from({ length: 3 }, (_, i) => Buffer.concat(frames.flatMap((each) => each[i] ?? [])));
+        const dumps = (['extension', 'statements'] as const).map((commit) => {
+          const { store, path } = openStore(directory, commit, size);
+          for (const round of rounds) if (round.length > 0) store.commit(round);
+          store.close();
+          return dump(path);
+        });
+        assert.deepEqual(dumps[0], dumps[1]);
+        const expected = ranks
+          .flat(2)
+          .flat()
+          .filter(({ op }) => op === 'record').length;
+        assert.equal(dumps[0].records.length, expected);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('takes a frame once, however often it comes', () => {
+    for (const commit of ['extension', 'statements'] as const) {
+      const { store, path } = openStore(directory, commit, 2);
+      const frame = (rank: number, sequence: number, id: number) =>
+        frameOf({ run: RUN, attempt: 1, rank }, sequence, [
+          [record(id)],
+          [{ op: 'uri', record: id, uri: 'file:///x' }],
+        ]);
+      const [a1, a2, b1] = [frame(0, 1, 1), frame(0, 2, 3), frame(1, 1, 2)];
+      assert.deepEqual(store.commit(Buffer.concat([a1, b1])), { records: 2, ops: 4, bytes: a1.length + b1.length });
+      assert.deepEqual(store.commit(Buffer.concat([a1, b1])), { records: 0, ops: 0, bytes: 0 });
+      assert.deepEqual(store.commit(Buffer.concat([a1, a2, b1])), { records: 1, ops: 2, bytes: a2.length });
+      store.close();
+      const { records, uris, ledger } = dump(path);
+      assert.deepEqual([records.length, uris.length], [3, 3]);
+      assert.deepEqual(
+        ledger.slice(0, 2).map((row) => (row as { frame: string; committed: string }).frame),
+        ['integer:2', 'integer:1'],
+      );
+    }
+  });
+
+  it('leaves everything as it was when any frame of a round is damaged', () => {
+    for (const commit of ['extension', 'statements'] as const) {
+      const { store, path } = openStore(directory, commit, 2);
+      const before = frameOf({ run: RUN, attempt: 1, rank: 0 }, 1, [[record(1)]]);
+      store.commit(before);
+      const empty = dump(path);
+      const good = frameOf({ run: RUN, attempt: 1, rank: 0 }, 2, [[record(3)]]);
+      const bad = Buffer.from(frameOf({ run: RUN, attempt: 1, rank: 1 }, 1, [[record(2)]]));
+      bad[bad.length - 3] ^= 1;
+      assert.throws(() => store.commit(Buffer.concat([good, bad])), {
+        code: 'ERR_BRAID_FRAME_DAMAGED',
+        message: /CRC/,
+      });
+      assert.throws(() => store.commit(good.subarray(0, good.length - 4)), { code: 'ERR_BRAID_FRAME_DAMAGED' });
+      const twice = frameOf({ run: RUN, attempt: 1, rank: 0 }, 2, [[record(1)]]);
+      assert.throws(() => store.commit(twice), { code: 'ERR_BRAID_DB' });
+      const stranger = frameOf({ run: 'f'.repeat(32), attempt: 1, rank: 0 }, 1, [[record(9)]]);
+      assert.throws(() => store.commit(stranger), { code: 'ERR_BRAID_LEDGER' });
+      assert.deepEqual(dump(path), empty);
+      assert.equal(store.commit(good).records, 1);
+      store.close();
+    }
+  });
+
+  it('carries out an invalidation whichever comes first, it or its record', () => {
+    const { store, path } = openStore(directory, 'extension', 2);
+    const request: DecodedOp = {
+      op: 'invalidation',
+      uuid: '1'.repeat(32),
+      record: 1,
+      cascade: true,
+      time: 0,
+      cause: 'bad',
+    };
+    store.commit(frameOf({ run: RUN, attempt: 1, rank: 1 }, 1, [[request]]));
+    assert.equal(dump(path).invalidations.length, 0);
+    const derived: DecodedOp = { op: 'derivation', source: 1, version: 'none', derived: 3, time: 0 };
+    const back: DecodedOp = { op: 'derivation', source: 3, version: 'none', derived: 1, time: 0 };
+    store.commit(frameOf({ run: RUN, attempt: 1, rank: 0 }, 1, [[record(1)], [record(3), derived, back]]));
+    store.close();
+    const db = new Database(path, { readonly: true });
+    const rows = db
+      .prepare(
+        'SELECT record_id, root_invalidation, cause FROM records r JOIN invalidations i ON i.id = r.invalidation_id',
+      )
+      .all();
+    db.close();
+    assert.deepEqual(rows, [
+      { record_id: 1, root_invalidation: null, cause: 'bad' },
+      { record_id: 3, root_invalidation: '1'.repeat(32), cause: 'bad' },
+    ]);
+  });
+});
+
+function record(id: number): DecodedOp {
+  return { op: 'record', id, kind: 2, time: 0, name: `r${id}` };
+}
+
+/** Requests are told apart by UUIDs, which generated ones may repeat. */
+function uniqueInvalidations(calls: DecodedOp[][], rank: number, frame: number): DecodedOp[][] {
+  return calls.map((ops, i) =>
+    ops.map((op) =>
+      op.op === 'invalidation'
+        ? { ...op, uuid: op.uuid.slice(0, 20) + [rank, frame, i].map((n) => String(n).padStart(4, '0')).join('') }
+        : op,
+    ),
+  );
+}
