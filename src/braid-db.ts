@@ -63,6 +63,7 @@ export class BraidDB implements HasRecorder {
    * @throws BraidError ERR_BRAID_OPTION_INVALID, ERR_BRAID_PATH_INVALID, ERR_BRAID_PATH_MISMATCH, ERR_BRAID_DB_…, ERR_BRAID_SPOOL_…, ERR_BRAID_MPI_…, ERR_BRAID_COLLECTIVE_MISMATCH, ERR_BRAID_NO_SUCH_RUN, ERR_BRAID_WRONG_THREAD; the same on every rank
    */
   static async open(path: string, options?: OpenOptions): Promise<BraidDB> {
+    const off = process.env.BRAID === 'off';
     let parsed: ParsedOptions | undefined;
     let failure: BraidError | undefined;
     try {
@@ -75,10 +76,9 @@ export class BraidDB implements HasRecorder {
     const { comm, description } = await selectCommunicator(parsed.mpi, parsed.comm);
     const channel = await channelOf(comm, description);
     const absolute = failure ? '' : resolve(path);
-    const session =
-      process.env.BRAID === 'off'
-        ? Session.openOff(absolute, channel, parsed)
-        : await Session.open(absolute, channel, parsed, failure);
+    const session = off
+      ? Session.openOff(absolute, channel, parsed)
+      : await Session.open(absolute, channel, parsed, failure);
     if (failure) throw failure;
     return new BraidDB(session);
   }

@@ -73,6 +73,8 @@ export class Encoder {
     const start = this.#start;
     const bytes = this.#at - start;
     if (bytes === 0) return 0;
+    // Stores beyond the window would have vanished without a word: a bound that is too small must not.
+    if (this.#at + 4 > this.#end) throw new Error(`a recording call took ${bytes} bytes, more than it asked for`);
     this.#words[this.#at >>> 2] = 0;
     Atomics.store(this.#flags, start >>> 2, this.#firstWord);
     this.#start = this.#at;

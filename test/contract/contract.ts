@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import {
@@ -468,6 +469,7 @@ export const CONTRACT: ContractCase[] = [
       const { directory, options } = rank;
       await rejects(BraidDB.open(directory, options), 'ERR_BRAID_DB_IS_DIRECTORY');
       await rejects(BraidDB.open(join(directory, 'no', 'such', 'run.db'), options), 'ERR_BRAID_DB_UNWRITABLE');
+      await rejects(BraidDB.open('/proc/run.db', options), 'ERR_BRAID_DB_UNWRITABLE');
       await rejects(BraidDB.open('', options), 'ERR_BRAID_PATH_INVALID');
       await rejects(
         BraidDB.open(join(directory, 'x.db'), { ...options, retries: 3 } as never),
@@ -558,6 +560,31 @@ export const CONTRACT: ContractCase[] = [
         );
       }
       await db.close();
+    },
+  },
+  {
+    title: 'records nothing with BRAID=off, with the same calls, ids and handles',
+    async run(rank) {
+      process.env.BRAID = 'off';
+      const opening = open(rank);
+      delete process.env.BRAID;
+      const db = await opening;
+      const cfg = await db.share(db.isRoot ? new BraidFact(db, { name: 'cfg', tags: { a: 1 } }) : null);
+      const model = await db.share(db.isRoot ? new BraidModel(db, { name: 'm', derivedFrom: cfg }) : null);
+      assert.ok(cfg instanceof BraidFact && model instanceof BraidModel);
+      assert.equal(model.name, 'm');
+      const data = new BraidData(db, { name: 'd', derivedFrom: [cfg, model], uris: ['file:///x'] });
+      data.addUri('file:///y').addTag('k', 1).addDependency(model);
+      data.invalidate({ cause: 'c' });
+      assert.ok(Number.isSafeInteger(data.id) && data.id > 0);
+      assert.equal(data.id % db.size, (db.rank + 1) % db.size);
+      const version = await db.share(db.isRoot ? model.update(cfg, { step: 3 }) : null);
+      assert.equal(db.version(version.key).step, 3);
+      assert.deepEqual(await db.flush(), { records: 0, ops: 0, bytes: 0, ms: 0 });
+      assert.deepEqual(await db.onRoot((reader) => [...reader.records(), ...reader.runs()]), []);
+      await db.close();
+      throws(() => new BraidData(db, { name: 'late' }), 'ERR_BRAID_CLOSED');
+      assert.deepEqual(readdirSync(rank.directory), []);
     },
   },
   {

@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  closeSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FRAME_HEADER_BYTES } from '#src/frame/format.js';
+import { decodeFrame } from '#src/frame/decoder.js';
+import { bootId, host } from '#src/host.js';
+import { LeftoverSpool } from '#src/spool/spool-file.js';
+import { Spool, type SpoolOptions } from '#src/spool/spool.js';
+
+const RUN = '0123456789abcdef0123456789abcdef';
+
+describe('the spool', () => {
+  let directory: string;
+  const spools: Spool[] = [];
+  beforeEach(() => (directory = mkdtempSync(join(tmpdir(), 'braid-spool-test-'))));
+  afterEach(() => {
+    for (const spool of spools.splice(0)) spool.abandon();
+    rmSync(directory, { recursive: true });
+  });
+
+  const make = (options: Partial<SpoolOptions> = {}, rank = 0) => {
+    const owner = {
+      database: 'd'.repeat(32),
+      path: '/x/run.db',
+      run: RUN,
+      attempt: 1,
+      rank,
+      size: 4,
+      host,
+      boot: bootId(),
+      pid: 1,
+      created: 0,
+    };
+    const spool = new Spool(join(directory, 'spools'), owner, { limitBytes: 2 ** 26, durable: false, ...options });
+    spools.push(spool);
+    return spool;
+  };
+  const put = (spool: Spool, id: number, uri: string) => {
+    spool.encoder.begin(100 + Buffer.byteLength(uri));
+    spool.encoder.uri(id, uri);
+    spool.publish();
+  };
+  /** The URIs that a reader finds, by the ids of their records, and what it can't read. */
+  const read = (file: string) => {
+    const leftover = LeftoverSpool.open(file);
+    const { frames, losses } = leftover.scan();
+    const found = frames.flatMap((frame) => {
+      const bytes = leftover.read(frame);
+      const ops = [...decodeFrame(bytes, 0, bytes.length - FRAME_HEADER_BYTES)];
+      assert.equal(ops.length, frame.ops);
+      return ops.map((op) => (op as { record: number }).record);
+    });
+    leftover.close();
+    return { found, losses, sequences: frames.map(({ sequence }) => sequence) };
+  };
+  const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
+
+  it('is a file of its owner, locked, that a reader finds whole at any moment', () => {
+    const spool = make();
+    assert.equal(statSync(spool.file).mode & 0o777, 0o600);
+    assert.equal(statSync(join(directory, 'spools')).mode & 0o777, 0o700);
+    assert.deepEqual(read(spool.file), { found: [], losses: [], sequences: [] });
+    for (let id = 1; id <= 50; id++) {
+      put(spool, id, `file:///${id}`);
+      if (id % 7 === 0) spool.seal();
+      assert.deepEqual(read(spool.file).found, range(1, id));
+    }
+    spool.mark('signal', 15);
+    const leftover = LeftoverSpool.open(spool.file);
+    assert.deepEqual([leftover.end, leftover.detail, leftover.owner?.rank], ['signal', 15, 0]);
+    leftover.close();
+  });
+
+  it('grows by segments, and uses them again after a verdict without showing what stood there', () => {
+    const spool = make();
+    const uri = 'x'.repeat(1000);
+    let id = 0;
+    let largest = 0;
+    for (let flush = 0; flush < 30; flush++) {
+      const first = id + 1;
+      for (let i = 0; i < 700; i++) put(spool, ++id, uri);
+      const sealed = spool.seal();
+      const pending = spool.pending(sealed);
+      assert.equal(
+        pending.reduce((sum, { ops }) => sum + ops, 0),
+        700,
+      );
+      assert.deepEqual(
+        pending.map(({ sequence }) => sequence),
+        range(pending[0].sequence, sealed),
+      );
+      const { found, losses } = read(spool.file);
+      assert.deepEqual(losses, []);
+      assert.deepEqual(found.slice(-700), range(first, id));
+      spool.trim(sealed);
+      assert.equal(spool.dirty, false);
+      largest = Math.max(largest, statSync(spool.file).size);
+    }
+    // Each flush is some 700 kB: three segments of 1 MiB are enough for ever.
+    assert.ok(largest <= 4096 + 3 * 2 ** 20, `${largest}`);
+  });
+
+  it('takes an op of any size up to the limit, and says where the limit is', () => {
+    const spool = make();
+    put(spool, 1, 'a'.repeat(7_000_000));
+    put(spool, 2, 'é'.repeat(3_000_000));
+    put(spool, 3, 'small');
+    assert.throws(() => spool.encoder.begin(8 * 2 ** 20 + 1), { code: 'ERR_BRAID_TOO_LARGE' });
+    assert.deepEqual(read(spool.file).found, [1, 2, 3]);
+  });
+
+  it('reports full at its limit and on a full disk, loses nothing, and works again', function () {
+    const spool = make({ limitBytes: 2 ** 21 + 8192 });
+    const uri = 'x'.repeat(10_000);
+    let id = 0;
+    const fill = () => {
+      for (;;) put(spool, ++id, uri);
+    };
+    assert.throws(fill, { code: 'ERR_BRAID_SPOOL_FULL', message: /spoolLimitBytes/ });
+    assert.deepEqual(read(spool.file).found, range(1, id - 1));
+    spool.trim(spool.seal());
+    put(spool, 10_000, uri);
+    assert.equal(read(spool.file).found.at(-1), 10_000);
+  });
+
+  it('reports a full disk as an error, and works again when there is room', function () {
+    const mount = join(directory, 'small');
+    mkdirSync(mount);
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', mount]);
+    if (mounted.status !== 0) {
+      this.test!.title += ', skipped: only root can mount a small disk';
+      this.skip();
+    }
+    try {
+      const owner = {
+        database: 'd'.repeat(32),
+        path: '/x/run.db',
+        run: RUN,
+        attempt: 1,
+        rank: 0,
+        size: 1,
+        host,
+        boot: bootId(),
+        pid: 1,
+        created: 0,
+      };
+      const spool = new Spool(join(mount, 's'), owner, { limitBytes: 2 ** 30, durable: false });
+      let id = 0;
+      assert.throws(
+        () => {
+          for (;;) put(spool, ++id, 'x'.repeat(10_000));
+        },
+        { code: 'ERR_BRAID_SPOOL_FULL', message: /ENOSPC/ },
+      );
+      assert.deepEqual(read(spool.file).found, range(1, id - 1));
+      spawnSync('mount', ['-o', 'remount,size=8m', mount]);
+      put(spool, id, 'there is room again');
+      assert.deepEqual(read(spool.file).found, range(1, id));
+      spool.remove();
+    } finally {
+      spawnSync('umount', [mount]);
+    }
+  });
+
+  it('is gone with its directory when it is removed, and stays for others', () => {
+    const [one, two] = [make(), make({}, 1)];
+    one.remove();
+    assert.deepEqual(readdirSync(join(directory, 'spools')).length, 1);
+    two.remove();
+    assert.equal(existsSync(join(directory, 'spools')), false);
+  });
+
+  it('finds a flipped bit by its CRC, and saves the other frames', () => {
+    const spool = make();
+    for (const id of [1, 2, 3]) {
+      put(spool, id, `file:///${id}`);
+      spool.seal();
+    }
+    const leftover = LeftoverSpool.open(spool.file);
+    const [, second] = leftover.scan().frames;
+    leftover.close();
+    const fd = openSync(spool.file, 'r+');
+    writeSync(fd, Buffer.from([0x5a]), 0, 1, second.offset + FRAME_HEADER_BYTES + 20);
+    closeSync(fd);
+    const { found, losses } = read(spool.file);
+    assert.deepEqual(found, [1, 3]);
+    assert.deepEqual(
+      losses.map(({ sequence }) => sequence),
+      [2],
+    );
+    assert.match(losses[0].reason, /CRC/);
+  });
+
+  it('is not made where somebody else could have laid a trap', () => {
+    mkdirSync(join(directory, 'real'));
+    symlinkSync(join(directory, 'real'), join(directory, 'spools'));
+    assert.throws(() => make(), { code: 'ERR_BRAID_SPOOL_FOREIGN' });
+    symlinkSync('/etc/hostname', join(directory, 'link.spool'));
+    assert.throws(() => LeftoverSpool.open(join(directory, 'link.spool')), { code: 'ELOOP' });
+  });
+});
