@@ -100,32 +100,30 @@ export class Gathering {
     const { headers } = this;
     const total = headers.reduce((sum, { bytes }) => sum + bytes, 0);
     if (total === 0) return;
-    const plan =
-      total <= roundBytes ? [headers.map(({ frames }) => frames)] : this.#plan(yield* this.#sizes(), roundBytes);
-    let underway: { request: Request<unknown>; counts: number[] } | undefined;
-    const sent = headers.map(() => 0);
-    for (const round of plan) {
-      const counts = round;
-      this.order((rank) => ({ order: 'send', frames: counts[rank] }));
-      const bytes = headers.map(({ bytes }, rank) =>
-        plan.length === 1 ? bytes : this.#bytesOf(rank, sent[rank], counts[rank]),
-      );
-      const target = memory.take(bytes.reduce((sum, each) => sum + each, 0));
-      const gathered = yield* this.#gather(
-        contiguous(this.own.frames, sent[this.comm.rank], counts[this.comm.rank]),
-        bytes,
-        target,
-      );
-      counts.forEach((count, rank) => (sent[rank] += count));
+    const all: PlannedRound = { counts: headers.map(({ frames }) => frames), bytes: headers.map(({ bytes }) => bytes) };
+    const plan = total <= roundBytes ? [all] : planRounds(yield* this.#sizes(), roundBytes);
+    const { rank } = this.comm;
+    let sent = 0;
+    let underway: { request: Request<unknown>; counts: readonly number[] } | undefined;
+    try {
+      for (const { counts, bytes } of plan) {
+        this.order((rank) => ({ order: 'send', frames: counts[rank] }));
+        const own = contiguous(this.own.frames, sent, counts[rank]);
+        sent += counts[rank];
+        const target = memory.take(bytes.reduce((sum, each) => sum + each, 0));
+        const gathered = yield* this.#gather(own, bytes, target);
+        const before = underway;
+        underway = undefined;
+        if (before) yield* this.#settle(before);
+        underway = { request: commit({ memory: target, bytes: gathered.bytes.length }), counts };
+      }
+    } finally {
+      // Also when a gather has failed: what is being committed must not be forgotten, nor its memory be filled again.
       if (underway) yield* this.#settle(underway);
-      underway = { request: commit({ memory: target, bytes: gathered.bytes.length }), counts };
     }
-    if (underway) yield* this.#settle(underway);
   }
 
-  #frameSizes: Uint32Array[] = [];
-
-  *#settle({ request, counts }: { request: Request<unknown>; counts: number[] }): Steps<void> {
+  *#settle({ request, counts }: { request: Request<unknown>; counts: readonly number[] }): Steps<void> {
     yield* wait(request);
     counts.forEach((count, rank) => (this.committed[rank] += count));
   }
@@ -134,41 +132,7 @@ export class Gathering {
     this.order(() => ({ order: 'sizes' }));
     const counts = this.headers.map(({ frames }) => frames * 4);
     const { bytes, displs } = yield* this.#gather(frameSizes(this.own.frames), counts);
-    this.#frameSizes = counts.map(
-      (count, rank) => new Uint32Array(bytes.buffer, bytes.byteOffset + displs[rank], count / 4),
-    );
-    return this.#frameSizes;
-  }
-
-  #bytesOf(rank: number, first: number, count: number): number {
-    let sum = 0;
-    for (let i = first; i < first + count; i++) sum += this.#frameSizes[rank][i];
-    return sum;
-  }
-
-  /** How many frames of each rank go into each round: one of each in turn, so that a round's ids lie close together. */
-  #plan(sizes: Uint32Array[], roundBytes: number): number[][] {
-    const next = sizes.map(() => 0);
-    const rounds: number[][] = [];
-    let left = sizes.reduce((sum, { length }) => sum + length, 0);
-    while (left > 0) {
-      const counts = sizes.map(() => 0);
-      let bytes = 0;
-      for (let full = false; !full;) {
-        full = true;
-        for (let rank = 0; rank < sizes.length; rank++) {
-          const size = sizes[rank][next[rank]];
-          if (size === undefined || (bytes > 0 && bytes + size > roundBytes)) continue;
-          bytes += size;
-          next[rank]++;
-          counts[rank]++;
-          left--;
-          full = false;
-        }
-      }
-      rounds.push(counts);
-    }
-    return rounds;
+    return counts.map((count, rank) => new Uint32Array(bytes.buffer, bytes.byteOffset + displs[rank], count / 4));
   }
 
   *#gather(own: Buffer, counts: number[], memory?: SharedArrayBuffer): Steps<{ bytes: Buffer; displs: Int32Array }> {
@@ -182,6 +146,38 @@ export class Gathering {
     yield* wait(this.comm.igatherv(own, this.comm.rank, bytes, Int32Array.from(counts), displs));
     return { bytes, displs };
   }
+}
+
+/** By rank: how many of its next frames, and their bytes. */
+interface PlannedRound {
+  readonly counts: number[];
+  readonly bytes: number[];
+}
+
+/** Which frames go into which round: one of each rank in turn, so that a round's ids lie close together. */
+function planRounds(sizes: readonly Uint32Array[], roundBytes: number): PlannedRound[] {
+  const next = sizes.map(() => 0);
+  const rounds: PlannedRound[] = [];
+  let left = sizes.reduce((sum, { length }) => sum + length, 0);
+  while (left > 0) {
+    const round: PlannedRound = { counts: sizes.map(() => 0), bytes: sizes.map(() => 0) };
+    let total = 0;
+    for (let full = false; !full;) {
+      full = true;
+      for (let rank = 0; rank < sizes.length; rank++) {
+        const size = sizes[rank][next[rank]];
+        if (size === undefined || (total > 0 && total + size > roundBytes)) continue;
+        total += size;
+        next[rank]++;
+        round.counts[rank]++;
+        round.bytes[rank] += size;
+        left--;
+        full = false;
+      }
+    }
+    rounds.push(round);
+  }
+  return rounds;
 }
 
 /** What a rank's text is: what it has to say, or why it failed. */
