@@ -95,18 +95,33 @@ export class Communicator implements RecorderCommunicator {
     return this.#mpi.addon.abort(exitCode);
   }
 
+  /**
+   * Sends all elements of `buffer` to rank `dest`; returns when the buffer may be used again, which is not when they arrived.
+   *
+   * @param tag from 0 to what the library allows, 32767 at least.
+   * @throws MpiTypeError, MpiRangeError, MpiError
+   */
   send(buffer: NumericArray, dest: number, tag = 0): void {
     const id = this.#live();
     this.#checkOutgoing(buffer, dest, tag);
     this.#mpi.addon.send(id, buffer, dest, tag);
   }
 
+  /** Starts a `send`. The buffer belongs to it until it is done. */
   isend(buffer: NumericArray, dest: number, tag = 0): Request {
     const id = this.#live();
     this.#checkOutgoing(buffer, dest, tag);
     return this.#start('MPI_Isend', this.#mpi.addon.isend(id, buffer, dest, tag));
   }
 
+  /**
+   * Waits for a message and writes it to the front of `buffer`.
+   *
+   * @param source a rank, or ANY_SOURCE.
+   * @param tag or ANY_TAG.
+   * @returns whose message it was, its tag and its number of elements.
+   * @throws MpiTypeError, MpiRangeError; MpiError with MPI_ERR_TRUNCATE if the buffer is too short
+   */
   recv(buffer: NumericArray, source = ANY_SOURCE, tag = ANY_TAG): Status {
     const id = this.#live();
     this.#checkIncoming(buffer, source, tag);
@@ -115,6 +130,7 @@ export class Communicator implements RecorderCommunicator {
     return { source: status[0], tag: status[1], count: status[2] };
   }
 
+  /** Starts a `recv`. The buffer belongs to it until it is done. */
   irecv(buffer: NumericArray, source = ANY_SOURCE, tag = ANY_TAG): Request<Status> {
     const id = this.#live();
     this.#checkIncoming(buffer, source, tag);

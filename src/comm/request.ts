@@ -48,10 +48,12 @@ export class Request<T = void> implements PromiseLike<T> {
     else this.#callbacks.push(callback);
   }
 
+  /** For whoever made the request: it has completed with `value`. */
   resolve(value: T): void {
     this.#settle(() => (this.#value = value));
   }
 
+  /** For whoever made the request: it has failed with `error`. */
   reject(error: Error): void {
     this.#settle(() => (this.#error = error));
   }

@@ -160,6 +160,7 @@ export class BraidReader {
     return new BraidReader(db, () => {});
   }
 
+  /** A record by its id; undefined if there is none (or none yet). */
   record(id: number): RecordRow | undefined {
     const row = this.#get<RawRow>(`SELECT ${this.#columns()} FROM records r WHERE r.record_id = ?`, id);
     return row && toRecord(row);
@@ -231,6 +232,7 @@ export class BraidReader {
     );
   }
 
+  /** Closes the connection. Iterators under way end with an error. */
   close(): void {
     this.#statements.clear();
     this.#db.close();
