@@ -17,7 +17,8 @@ export {
   type RunRow,
   type VersionRow,
 } from './query/reader.js';
-export { verify, type VerifyCheck, type VerifyProblem, type VerifyReport } from './query/verify.js';
+export type { VerifyCheck, VerifyProblem, VerifyReport } from './query/verify.js';
+export { verify } from './verify.js';
 export { BraidData } from './record/data.js';
 export { BraidFact } from './record/fact.js';
 export { BraidModel, type UpdateInit } from './record/model.js';

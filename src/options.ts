@@ -21,7 +21,7 @@ export interface OpenOptions {
   durability?: 'process' | 'node';
   /** How long the root waits for another writer of the database, in milliseconds. Default 60,000. */
   busyMs?: number;
-  /** After how long the root says which ranks it waits for. Default 30,000. */
+  /** After how long a rank says on stderr whom it waits for: the root which ranks, they the root. Default 30,000. */
   stallMs?: number;
   /** After how long the root ends the job when ranks don't come. Default: never. */
   abortMs?: number;
@@ -87,11 +87,13 @@ export function parseOptions(options: OpenOptions = {}, env: NodeJS.ProcessEnv =
   for (const [option, value] of Object.entries(options)) if (value !== undefined) given[option] = value;
   const result = v.safeParse(schema, given);
   if (result.success) return result.output;
-  const { message, path } = result.issues[0];
+  const { message, path, type } = result.issues[0];
   const name = path?.[0].key as string | undefined;
   const variable = name !== undefined && !(name in options) ? VARIABLES[name as keyof typeof VARIABLES] : undefined;
   throw new BraidError(
     'ERR_BRAID_OPTION_INVALID',
-    `option ${name}${variable ? ` (from ${variable})` : ''}: ${message}`,
+    type === 'strict_object'
+      ? `there is no option ${name}; the options are ${Object.keys(schema.entries).join(', ')}`
+      : `option ${name}${variable ? ` (from ${variable})` : ''}: ${message}`,
   );
 }

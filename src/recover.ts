@@ -152,6 +152,22 @@ export function inspect(path: string, options: Omit<RecoverOptions, 'onProgress'
   }
 }
 
+/** Attempts that have ended and of which ops wait in spools on this host. */
+export function waitingAttempts(path: string): { run: string; attempt: number; ops: number }[] {
+  const { leftovers, dead, states } = inspect(path, { dryRun: true });
+  try {
+    return dead
+      .map(({ run, attempt, spools }) => {
+        const frames = states.get(`${run}.${attempt}`)?.frames ?? [];
+        const ops = spools.reduce((sum, { file, rank }) => sum + leftovers.after(file, frames[rank!] ?? 0).ops, 0);
+        return { run, attempt, ops };
+      })
+      .filter(({ ops }) => ops > 0);
+  } finally {
+    leftovers.release();
+  }
+}
+
 /** Commits by the way of every flush, as a job of one rank. */
 async function bringIn(
   inspection: Inspection,

@@ -191,11 +191,13 @@ export class Session {
 
   /** Collective. The root opens the database and begins the run. */
   async #hello(failure: BraidError | undefined): Promise<Welcome> {
-    const hello: Hello = {
-      path: this.path,
-      host,
-      spool: failure ? '' : spoolDirectory(this.path, this.options.spoolDir),
-    };
+    let spool = '';
+    try {
+      if (!failure) spool = spoolDirectory(this.path, this.options.spoolDir);
+    } catch (error) {
+      failure = error as BraidError;
+    }
+    const hello: Hello = { path: this.path, host, spool };
     const text = await this.collective(
       'open',
       () => ({ frames: [], recorded: 0, text: JSON.stringify(hello), failure }),

@@ -31,7 +31,10 @@ export interface RunStats extends RunRow {
   recordsPerSecond?: number;
   /** Of its last attempt, where that was closed. */
   capture?: CaptureStats;
-  /** Of a run that is RUNNING in the database: whether anybody of it lives. `elsewhere`: its root ran on another host. */
+  /**
+   * Of a run that is RUNNING in the database: whether anybody of it lives. `elsewhere`: its root ran on another host. Of one
+   * that ended otherwise than by `close()`: `dead` while something of it waits in spools here.
+   */
   liveness?: 'alive' | 'dead' | 'elsewhere';
   /** What of it waits in spools on this host, if it is dead. */
   waitingOps?: number;
@@ -126,11 +129,12 @@ export function runDetails(path: string, run: string): RunDetails {
 }
 
 function runStats(reader: BraidReader, runs: readonly RunRow[]): RunStats[] {
-  const running = runs.some(({ status }) => status === 'RUNNING');
-  const living = running ? liveness(reader.path) : new Map<string, Pick<RunStats, 'liveness' | 'waitingOps'>>();
+  const ended = runs.every(({ status }) => status === 'COMPLETED');
+  const living = ended ? new Map<string, Pick<RunStats, 'liveness' | 'waitingOps'>>() : liveness(reader.path);
   return runs.map((run) => {
     const attempts = attemptsOf(reader, run.id);
-    const lives = run.status === 'RUNNING' ? (living.get(run.id) ?? { liveness: 'elsewhere' as const }) : {};
+    const found = living.get(run.id);
+    const lives = run.status === 'RUNNING' ? (found ?? { liveness: 'elsewhere' as const }) : waiting(found);
     const walls = attempts.map(({ status, started, ended }) => {
       // One that died was ended by whoever found it so, some time later.
       if (ended !== null) return status === 'COMPLETED' ? secondsBetween(started, parseTime(ended)) : undefined;
@@ -148,6 +152,13 @@ function runStats(reader: BraidReader, runs: readonly RunRow[]): RunStats[] {
   });
 }
 
+/** Of a run that is said to have ended: what of it waits, if anything does. */
+function waiting(
+  found: Pick<RunStats, 'liveness' | 'waitingOps'> | undefined,
+): Pick<RunStats, 'liveness' | 'waitingOps'> {
+  return found?.waitingOps ? { liveness: 'dead', waitingOps: found.waitingOps } : {};
+}
+
 function attemptsOf(reader: BraidReader, run: string): AttemptRow[] {
   return reader.query<AttemptRow>(
     `SELECT attempt, a.status, a.started, a.ended, report, context FROM attempts a JOIN runs USING (run_id)
@@ -156,7 +167,7 @@ function attemptsOf(reader: BraidReader, run: string): AttemptRow[] {
   );
 }
 
-/** Of each run that is RUNNING in the database, by what its spools on this host say. */
+/** Of each run that has spools on this host, or is RUNNING in the database: what those say. */
 function liveness(path: string): Map<string, Pick<RunStats, 'liveness' | 'waitingOps'>> {
   const { leftovers, dead, states } = inspect(path, { dryRun: true });
   try {

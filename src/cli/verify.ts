@@ -15,7 +15,7 @@ export function addVerify(program: Command): void {
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  $ braid verify run.db && cp run.db /archive/\n')
     .action(async (path: string, { json }: { json?: boolean }) => {
-      const { verify } = await import('../query/verify.js');
+      const { verify } = await import('../verify.js');
       const report = verify(path);
       if (report.problems.length > 0) process.exitCode = 1;
       await (json ? writeJson(report) : writeLines(textLines(report)));

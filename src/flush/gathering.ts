@@ -184,5 +184,6 @@ function planRounds(sizes: readonly Uint32Array[], roundBytes: number): PlannedR
 export function textOf({ text, failure }: Contribution): string {
   if (!failure) return text ?? '';
   const { code, message } = failure as Error & { code?: string };
-  return JSON.stringify({ code: code ?? 'ERR_BRAID', message });
+  // What isn't ours (a system call's code, a bug) gets a code that other ranks can tell from ours.
+  return JSON.stringify({ code: code?.startsWith('ERR_BRAID_') ? code : 'ERR_BRAID_RANK_FAILED', message });
 }

@@ -4,7 +4,17 @@ import { explainSqliteError } from '../store/sqlite-error.js';
 import { openReadOnly } from './open.js';
 
 export type VerifyCheck =
-  'integrity' | 'schema' | 'runs' | 'ledger' | 'gaps' | 'ids' | 'references' | 'versions' | 'values' | 'duplicates';
+  | 'integrity'
+  | 'schema'
+  | 'runs'
+  | 'ledger'
+  | 'gaps'
+  | 'spools'
+  | 'ids'
+  | 'references'
+  | 'versions'
+  | 'values'
+  | 'duplicates';
 
 export interface VerifyProblem {
   check: VerifyCheck;
@@ -176,7 +186,7 @@ const RULES: Rule[] = [
  *
  * @throws BraidError ERR_BRAID_DB_NOT_FOUND, ERR_BRAID_DB_IS_DIRECTORY, ERR_BRAID_DB_NOT_SQLITE, ERR_BRAID_DB_FOREIGN, ERR_BRAID_DB_NEWER
  */
-export function verify(path: string): VerifyReport {
+export function verifyTables(path: string): VerifyReport {
   const db = openReadOnly(path);
   try {
     const kind = databaseKind(db);

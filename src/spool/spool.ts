@@ -97,8 +97,7 @@ export class Spool {
     makeDirectory(directory);
     this.#fd = createLocked(this.file, (fd) => this.#core.lock(fd));
     try {
-      this.#reserve(0, SPOOL_HEADER_BYTES);
-      this.#headerMemory = this.#core.map(this.#fd, 0, SPOOL_HEADER_BYTES);
+      this.#headerMemory = this.#take(0, SPOOL_HEADER_BYTES);
       this.#header = Buffer.from(this.#headerMemory);
       writeSpoolHeader(this.#header, owner);
       this.encoder = new Encoder((bytes) => this.#more(bytes));
@@ -245,8 +244,7 @@ export class Spool {
       );
     }
     const started = performance.now();
-    this.#reserve(offset, size);
-    const memory = this.#core.map(this.#fd, offset, size);
+    const memory = this.#take(offset, size);
     this.growthMs += performance.now() - started;
     const segment: Segment = { memory, buffer: Buffer.from(memory), newest: 0, free: false };
     writeSegmentHeader(segment.buffer, size);
@@ -256,12 +254,20 @@ export class Spool {
     return segment;
   }
 
-  #reserve(offset: number, bytes: number): void {
+  /** Reserves space on the disk, and maps it. */
+  #take(offset: number, bytes: number): ArrayBuffer {
     try {
       this.#core.allocate(this.#fd, offset, bytes);
+      return this.#core.map(this.#fd, offset, bytes);
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error;
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOSPC' && code !== 'EDQUOT') {
+        throw new BraidError(
+          'ERR_BRAID_SPOOL_IO',
+          `the spool ${this.file} cannot grow by ${bytes} bytes: ${message}. Nothing recorded before is lost`,
+          { cause: error },
+        );
+      }
       throw new BraidError(
         'ERR_BRAID_SPOOL_FULL',
         `no room for ${bytes} more bytes in ${dirname(this.file)} (${code}): free some, or set spoolDir (BRAID_SPOOL_DIR) ` +

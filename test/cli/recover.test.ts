@@ -50,6 +50,11 @@ describe('recover', function () {
     it(`brings in all that a killed process has acknowledged, each once: ${title}`, async () => {
       const path = newPath();
       const last = await killAfter(startJob(path, 'endless', flushEvery), count);
+      if (flushEvery === 0) {
+        const [problem] = verify(path).problems;
+        assert.equal(problem.check, 'spools');
+        assert.ok(problem.count >= 2 * (last + 1), problem.message);
+      }
       const found = await report(path);
       assert.equal(found.code, 0);
       assert.deepEqual(found.attempts.map(({ status }) => status), ['INCOMPLETE']); // prettier-ignore

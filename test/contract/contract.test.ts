@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { SimulatedWorld } from '../support/simulated-communicator.js';
 import { CONTRACT, type Rank } from './contract.js';
 
-/** Ways to have ranks without a launcher. MPI's run the same cases in `test/mpi/contract.test.ts`. */
+/** Ways to have ranks without a launcher. MPI's run the same cases in `test/recorder/contract.rank.ts`. */
 const FACTORIES: { name: string; size: number; ranks: (directory: string) => Rank[] }[] = [
   {
     name: 'one process',
