@@ -4,7 +4,7 @@ import { selectCommunicator } from './comm/select.js';
 import type { RecorderCommunicator } from './comm/communicator.js';
 import { BraidError } from './errors.js';
 import { unwatchExit, watchExit, type ExitAware } from './exit.js';
-import { Channel, ROOT, verdictText } from './flush/channel.js';
+import { Channel, ROOT, verdictText, type Patience } from './flush/channel.js';
 import type { Steps } from './flush/drive.js';
 import { parseOptions, type OpenOptions, type ParsedOptions } from './options.js';
 import { BraidReader } from './query/reader.js';
@@ -74,7 +74,7 @@ export class BraidDB implements HasRecorder {
     }
     parsed ??= whichRanks(options);
     const { comm, description } = await selectCommunicator(parsed.mpi, parsed.comm);
-    const channel = await channelOf(comm, description);
+    const channel = await channelOf(comm, description, parsed);
     const absolute = failure ? '' : resolve(path);
     const session = off
       ? Session.openOff(absolute, channel, parsed)
@@ -386,13 +386,38 @@ function checkPath(path: unknown): void {
 }
 
 /** One channel for all databases over a communicator, so that calls to different ones are told apart. */
-function channelOf(comm: RecorderCommunicator, description: object | undefined): Promise<Channel> {
+function channelOf(comm: RecorderCommunicator, description: object | undefined, patience: Patience): Promise<Channel> {
   let channel = channels.get(comm);
   if (!channel) {
-    // One rank needs no messages, and must be able to commit without its event loop.
-    const own = comm.size === 1 ? Promise.resolve(new LocalCommunicator()) : Promise.resolve(comm.idup());
-    channel = own.then((duplicate) => new Channel(duplicate, description));
+    channel = openChannel(comm, description, patience);
     channels.set(comm, channel);
   }
   return channel;
+}
+
+async function openChannel(
+  comm: RecorderCommunicator,
+  description: object | undefined,
+  { stallMs, abortMs }: Patience,
+): Promise<Channel> {
+  // One rank needs no messages, and must be able to commit without its event loop.
+  if (comm.size === 1) return new Channel(new LocalCommunicator(), description);
+  // Until there is a channel nobody can tell which ranks are missing.
+  const say = (what: string) => process.stderr.write(`braid-mpi: rank ${comm.rank} ${what}\n`);
+  const stall = setTimeout(() => {
+    say(`has waited ${stallMs} ms in open() for other ranks: all ${comm.size} must call BraidDB.open()`);
+  }, stallMs).unref();
+  const abort =
+    abortMs === undefined
+      ? undefined
+      : setTimeout(() => {
+          say(`ends the job: not all of the ${comm.size} ranks came to open() within ${abortMs} ms (abortMs)`);
+          comm.abort(1);
+        }, abortMs).unref();
+  try {
+    return new Channel(await comm.idup(), description);
+  } finally {
+    clearTimeout(stall);
+    clearTimeout(abort);
+  }
 }

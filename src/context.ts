@@ -31,10 +31,9 @@ export function captureContext(mpi: object | undefined): RunContext {
     braid: packageVersion(),
     git: gitCommit(process.argv[1] ? dirname(resolve(process.argv[1])) : process.cwd()),
     environment: Object.fromEntries(
-      Object.entries(process.env).filter(([name]) => ENVIRONMENT.test(name) && !SECRET.test(name)) as [
-        string,
-        string,
-      ][],
+      Object.entries(process.env).filter(
+        ([name]) => ENVIRONMENT.test(name) && !SECRET.test(name) && name !== 'BRAID_MPI_PID',
+      ) as [string, string][],
     ),
     mpi,
   };

@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import * as v from 'valibot';
 import type { RecorderCommunicator } from './comm/communicator.js';
 import { BraidError } from './errors.js';
@@ -33,6 +34,10 @@ const bytes = (low: number, high: number) => v.pipe(v.number(), v.safeInteger(),
 const milliseconds = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(2 ** 31 - 1));
 const text = v.pipe(v.string(), v.nonEmpty());
 
+/** SIGKILL and SIGSTOP are nobody's to handle. */
+const isSignal = (name: unknown) =>
+  typeof name === 'string' && name in constants.signals && name !== 'SIGKILL' && name !== 'SIGSTOP';
+
 const schema = v.strictObject({
   mpi: v.optional(v.picklist(['auto', 'on', 'off']), 'auto'),
   comm: v.optional(
@@ -51,7 +56,10 @@ const schema = v.strictObject({
   busyMs: v.optional(milliseconds, 60_000),
   stallMs: v.optional(milliseconds, 30_000),
   abortMs: v.optional(milliseconds),
-  signals: v.optional(v.array(v.pipe(v.string(), v.regex(/^SIG[A-Z0-9]+$/))), ['SIGTERM', 'SIGINT']),
+  signals: v.optional(
+    v.array(v.custom<NodeJS.Signals>(isSignal, 'must be names of signals that a process can handle: SIGTERM, SIGUSR1')),
+    ['SIGTERM', 'SIGINT'],
+  ),
 });
 
 export type ParsedOptions = v.InferOutput<typeof schema>;

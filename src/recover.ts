@@ -9,7 +9,15 @@ import { RoundMemory } from './flush/gathering.js';
 import { host } from './host.js';
 import { parseOptions } from './options.js';
 import { openReadOnly } from './query/open.js';
-import { Leftovers, deadAttempts, leadRecovery, recoverable, type DeadAttempt, type SpoolReport } from './recovery.js';
+import {
+  type DeadAttempt,
+  Leftovers,
+  type SpoolReport,
+  deadAttempts,
+  finalStatus,
+  leadRecovery,
+  recoverable,
+} from './recovery.js';
 import { leftoverDirectories } from './spool/directories.js';
 import { attemptState, runningAttempts, spoolPlaces, type AttemptState, type RunningAttempt } from './store/ledger.js';
 import { checkSchema } from './store/schema.js';
@@ -222,8 +230,7 @@ function reportOf(
     return {
       run,
       attempt,
-      // What the run could still write itself stands.
-      status: state && state.status !== 'RUNNING' ? state.status : status,
+      status: state ? finalStatus(state.status, status) : status,
       files: spools.map(({ file }) => file),
       ops: found.reduce((sum, { ops }) => sum + ops, 0),
       records: found.reduce((sum, { records }) => sum + records, 0),

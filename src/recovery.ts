@@ -247,16 +247,21 @@ function* listGaps(store: StoreClient, dead: readonly DeadAttempt[]): Steps<void
 }
 
 /**
- * Gives recovered attempts their status. What the root could still write stands, unless its ranks know better: a launcher
- * ends the others by a signal when one has failed.
+ * The status of a recovered attempt, of what the database says and what its spools say. What the root could still write
+ * stands, unless its ranks know better: a launcher ends the others by a signal when one has failed.
  */
+export function finalStatus(written: RunStatus, found: RunStatus): RunStatus {
+  return written === 'RUNNING' || (written === 'KILLED' && found === 'FAILED') ? found : written;
+}
+
+/** Gives recovered attempts their status, and gives back the ids of those of which nothing more can come. */
 function* endDead(store: StoreClient, dead: readonly DeadAttempt[]): Steps<void> {
   for (const { run, attempt, status, spools } of dead) {
     const state = yield* wait(store.call('attemptState', run, attempt));
     if (!state) continue;
-    const better = state.status === 'KILLED' && status === 'FAILED';
-    if (state.status === 'RUNNING' || better) yield* wait(store.call('endAttempt', run, attempt, status));
-    else if (state.status === 'COMPLETED') continue;
+    const final = finalStatus(state.status, status);
+    if (final !== state.status) yield* wait(store.call('endAttempt', run, attempt, final));
+    if (final === 'COMPLETED') continue;
     // With every rank's spool read, nobody can come with an id that isn't in the database.
     const complete = spools.length === state.frames.length && spools.every(({ losses = [] }) => losses.length === 0);
     if (complete) yield* wait(store.call('returnIds', run, attempt));

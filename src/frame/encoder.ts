@@ -53,13 +53,8 @@ export class Encoder {
 
   /** Starts a recording call whose ops take at most `bound` bytes. */
   begin(bound: number): void {
-    if (bound > MAX_OP_BYTES) {
-      throw new BraidError(
-        'ERR_BRAID_TOO_LARGE',
-        `one recording call can store ${MAX_OP_BYTES} bytes, this one has ${bound}: ` +
-          'keep large data in a file and record its URI',
-      );
-    }
+    // A bound is more than what it bounds: what is written is measured when it is.
+    if (bound > 2 * MAX_OP_BYTES - 4096) throw tooLarge(`more than ${MAX_OP_BYTES}`);
     // The zero word behind the call's last op has to fit too.
     if (this.#start + bound + 4 > this.#end) this.#more(bound + 4);
     this.#at = this.#start;
@@ -73,6 +68,7 @@ export class Encoder {
     const start = this.#start;
     const bytes = this.#at - start;
     if (bytes === 0) return 0;
+    if (bytes > MAX_OP_BYTES) throw tooLarge(String(bytes));
     // Stores beyond the window would have vanished without a word: a bound that is too small must not.
     if (this.#at + 4 > this.#end) throw new Error(`a recording call took ${bytes} bytes, more than it asked for`);
     this.#words[this.#at >>> 2] = 0;
@@ -246,6 +242,13 @@ export class Encoder {
     this.#at = at + bytes;
     return bytes;
   }
+}
+
+function tooLarge(bytes: string): BraidError {
+  return new BraidError(
+    'ERR_BRAID_TOO_LARGE',
+    `one recording call can store ${MAX_OP_BYTES} bytes, this one takes ${bytes}: keep large data in a file and record its URI`,
+  );
 }
 
 /** Refuses what SQLite and UTF-8 can't give back as it was. */

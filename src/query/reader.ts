@@ -1,4 +1,5 @@
 import Database from 'better-sqlite3';
+import { BraidError } from '../errors.js';
 import { KINDS, KindCode, type Kind } from '../frame/format.js';
 import { tagText, tagTypeOf, tagValue, type Tag, type Tags } from '../record/tags.js';
 import { ensureSchema } from '../store/schema.js';
@@ -256,7 +257,16 @@ export class BraidReader {
         FROM (SELECT * FROM tags WHERE record_id = r.record_id ORDER BY id) t) AS tags`;
   }
 
-  #filter({ name, kind, tag, run, rank }: RecordFilter): { where: string; values: unknown[] } {
+  #filter(filter: RecordFilter): { where: string; values: unknown[] } {
+    const { name, kind, tag, run, rank, ...unknown } = filter;
+    const [stranger] = Object.keys(unknown);
+    if (stranger !== undefined || (kind !== undefined && !(kind in KindCode))) {
+      const what = stranger === undefined ? `kind ${JSON.stringify(kind)}` : `property ${JSON.stringify(stranger)}`;
+      throw new BraidError(
+        'ERR_BRAID_FILTER_INVALID',
+        `a filter of records has no ${what}: it has name, kind, tag, run and rank`,
+      );
+    }
     const conditions = ['true'];
     const values: unknown[] = [];
     const add = (condition: string, ...bound: unknown[]) => {

@@ -84,6 +84,11 @@ function dangling(table: string, column: string, parent: string, key: string, sh
 }
 
 const REFERENCES: ((ours: boolean) => Rule)[] = [
+  () => ({
+    check: 'references',
+    what: 'facts that are derived from something (by their id: a BraidFact itself refuses)',
+    rows: `SELECT DISTINCT d.derivation AS id FROM derivations d JOIN records r ON r.record_id = d.derivation WHERE r.kind = 1`,
+  }),
   missing('derivations', 'record_id', 'sources of derivations', true),
   missing('derivations', 'derivation', 'derived in derivations', true),
   missing('uris', 'record_id', 'owners of URIs', true),

@@ -54,20 +54,20 @@ export class BraidModel extends BraidRecord {
     if (step !== undefined) checkStep(step);
     const time = init.time === undefined ? now() : microseconds(init.time);
     const seen = recorder.seen.get(id);
-    const encoder = recorder.begin(2 * OP_BOUND + sourcesBound(sources) + contentBound(uris, tags));
+    const bound = 2 * OP_BOUND + sourcesBound(sources) + contentBound(uris, tags);
     eachSource(sources, (source) => sourceId(recorder, source, id));
     const made: VersionName =
       step === undefined ? { rank: recorder.identity.rank, ordinal: recorder.nextOrdinal() } : { step };
-    if (encoder) {
+    recorder.write(bound, (encoder) => {
       encoder.update(id, made, time, seen);
-      eachSource(sources, (source) =>
-        encoder.exposure(sourceId(recorder, source, id), sourceVersion(recorder, source)),
-      );
+      eachSource(sources, (source) => {
+        encoder.exposure(sourceId(recorder, source, id), sourceVersion(recorder, source));
+      });
       if (uris) for (const uri of uris) encoder.versionUri(uri);
-      if (tags)
+      if (tags) {
         for (const key of Object.keys(tags)) encoder.versionTag(key, tagTypeOf(key, tags[key]), tagText(tags[key]));
-    }
-    recorder.publish();
+      }
+    });
     recorder.seen.set(id, made);
     return new BraidVersion(recorder, id, made);
   }

@@ -55,9 +55,15 @@ export abstract class BraidRecord {
       this.#name = init.name;
       this.#time = init.time;
     } else {
+      if (!kind) {
+        throw new BraidError(
+          'ERR_BRAID_KIND_INVALID',
+          'a record is made as a BraidFact, a BraidData or a BraidModel, or a class of yours that extends one',
+        );
+      }
       this.#time = init?.time === undefined ? now() : microseconds(init.time);
       this.#name = init?.name;
-      this.id = store(this.recorder, KindCode[kind!], init, this.#time);
+      this.id = store(this.recorder, KindCode[kind], init, this.#time);
     }
   }
 
@@ -104,8 +110,7 @@ export abstract class BraidRecord {
    */
   addUri(uri: string): this {
     checkUri(uri);
-    this.recorder.begin(OP_BOUND + textBound(uri))?.uri(this.id, uri);
-    this.recorder.publish();
+    this.recorder.write(OP_BOUND + textBound(uri), (encoder) => encoder.uri(this.id, uri));
     return this;
   }
 
@@ -119,8 +124,8 @@ export abstract class BraidRecord {
     checkTagKey(key);
     const code = tagTypeOf(key, value, type);
     const text = tagText(value);
-    this.recorder.begin(OP_BOUND + textBound(key) + textBound(text))?.tag(this.id, key, code, text);
-    this.recorder.publish();
+    const bound = OP_BOUND + textBound(key) + textBound(text);
+    this.recorder.write(bound, (encoder) => encoder.tag(this.id, key, code, text));
     return this;
   }
 
@@ -134,8 +139,8 @@ export abstract class BraidRecord {
   addDependency(source: Source): this {
     assertDerivable(this);
     const id = sourceId(this.recorder, source, this.id);
-    this.recorder.begin(OP_BOUND)?.derivation(id, sourceVersion(this.recorder, source), this.id, now());
-    this.recorder.publish();
+    const version = sourceVersion(this.recorder, source);
+    this.recorder.write(OP_BOUND, (encoder) => encoder.derivation(id, version, this.id, now()));
     return this;
   }
 
@@ -148,8 +153,8 @@ export abstract class BraidRecord {
   addDerivation(derived: BraidRecord | number): this {
     if (derived instanceof BraidRecord) assertDerivable(derived);
     const id = sourceId(this.recorder, derived, this.id);
-    this.recorder.begin(OP_BOUND)?.derivation(this.id, sourceVersion(this.recorder, this), id, now());
-    this.recorder.publish();
+    const version = sourceVersion(this.recorder, this);
+    this.recorder.write(OP_BOUND, (encoder) => encoder.derivation(this.id, version, id, now()));
     return this;
   }
 
@@ -166,9 +171,10 @@ export abstract class BraidRecord {
         'invalidate() needs a cause: { cause: "detector was misaligned" }',
       );
     }
-    const encoder = this.recorder.begin(OP_BOUND + textBound(cause));
-    encoder?.invalidation(randomUUID().replaceAll('-', ''), this.id, cascade, now(), cause);
-    this.recorder.publish();
+    const uuid = randomUUID().replaceAll('-', '');
+    this.recorder.write(OP_BOUND + textBound(cause), (encoder) => {
+      encoder.invalidation(uuid, this.id, cascade, now(), cause);
+    });
   }
 }
 
@@ -178,9 +184,10 @@ function store(recorder: Recorder, kind: number, init: RecordInit, time: number)
   if (typeof name !== 'string' || name === '') {
     throw new BraidError('ERR_BRAID_NAME_INVALID', 'a record needs a name: a string that is not empty');
   }
+  checkKeys(init);
   const id = recorder.nextId();
-  const encoder = recorder.begin(OP_BOUND + textBound(name) + contentBound(uris, tags) + sourcesBound(derivedFrom));
-  if (encoder) {
+  const bound = OP_BOUND + textBound(name) + contentBound(uris, tags) + sourcesBound(derivedFrom);
+  recorder.write(bound, (encoder) => {
     encoder.record(id, kind, time, name);
     if (uris) for (const uri of uris) encoder.uri(id, uri);
     if (tags) for (const key of Object.keys(tags)) encoder.tag(id, key, tagTypeOf(key, tags[key]), tagText(tags[key]));
@@ -190,10 +197,28 @@ function store(recorder: Recorder, kind: number, init: RecordInit, time: number)
         encoder.derivation(sourceId(recorder, source, id), sourceVersion(recorder, source), id, time);
       });
     }
-  }
-  recorder.publish();
+  });
   recorder.keepId();
   return id;
+}
+
+/** A misspelt property would be provenance that is lost in silence. */
+function checkKeys(init: RecordInit): void {
+  for (const key in init) {
+    switch (key) {
+      case 'name':
+      case 'uris':
+      case 'tags':
+      case 'derivedFrom':
+      case 'time':
+        break;
+      default:
+        throw new BraidError(
+          'ERR_BRAID_INIT_INVALID',
+          `a record has no property ${JSON.stringify(key)}: it has name, uris, tags, derivedFrom and time`,
+        );
+    }
+  }
 }
 
 /** Checks URIs and tag keys, and gives an upper bound of the bytes that their ops take. */
@@ -207,8 +232,11 @@ export function contentBound(uris: string[] | undefined, tags: Tags | undefined)
     }
   }
   if (tags !== undefined) {
-    if (typeof tags !== 'object' || tags === null || Array.isArray(tags)) {
-      throw new BraidError('ERR_BRAID_TAG_INVALID', 'tags must be an object of keys and values');
+    if (typeof tags !== 'object' || tags === null || Symbol.iterator in tags) {
+      throw new BraidError(
+        'ERR_BRAID_TAG_INVALID',
+        'tags must be a plain object of keys and values, not a Map or an array',
+      );
     }
     for (const key of Object.keys(tags)) {
       checkTagKey(key);

@@ -46,8 +46,7 @@ export class Recorder {
   #minted = 0;
   #unsteppedUpdates = 0;
   #calls = 0;
-  #timed = false;
-  #callStart = 0;
+  #writing = false;
   #captureMs = 0;
   #closed = false;
   readonly #describe: (id: number) => { name: string; time: Date };
@@ -75,24 +74,33 @@ export class Recorder {
   }
 
   /**
-   * Starts a recording call. Returns the encoder to write ops to, or undefined when nothing is recorded.
+   * Makes one recording call: what `write` writes is kept as a whole, or, if it throws, nothing of it. Without recording
+   * (`BRAID=off`) it isn't called.
    *
    * @param bound an upper bound of the ops' bytes.
    */
-  begin(bound: number): Encoder | undefined {
+  write(bound: number, write: (encoder: Encoder) => void): void {
     this.assertOpen();
-    this.#timed = this.#calls < TIMED_FIRST || this.#calls % SAMPLE === 0;
-    if (this.#timed) this.#callStart = performance.now();
-    const encoder = this.#sink?.encoder;
-    encoder?.begin(bound);
-    return encoder;
-  }
-
-  /** Ends a recording call: what it wrote is now kept. */
-  publish(): void {
-    this.#sink?.publish();
-    if (this.#timed) {
-      const took = performance.now() - this.#callStart;
+    const sink = this.#sink;
+    if (!sink) return;
+    if (this.#writing) {
+      throw new BraidError(
+        'ERR_BRAID_REENTERED',
+        'a recording call was made from inside another one: by a getter of its tags or sources?',
+      );
+    }
+    const timed = this.#calls < TIMED_FIRST || this.#calls % SAMPLE === 0;
+    const started = timed ? performance.now() : 0;
+    this.#writing = true;
+    try {
+      sink.encoder.begin(bound);
+      write(sink.encoder);
+      sink.publish();
+    } finally {
+      this.#writing = false;
+    }
+    if (timed) {
+      const took = performance.now() - started;
       this.#captureMs += this.#calls < TIMED_FIRST ? took : Math.min(took, SAMPLE_LIMIT_MS) * SAMPLE;
     }
     // A long synchronous loop would otherwise keep a flush that has begun from getting on.

@@ -261,7 +261,7 @@ export class Spool {
       return this.#core.map(this.#fd, offset, bytes);
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOSPC' && code !== 'EDQUOT') {
+      if (code !== 'ENOSPC' && code !== 'EDQUOT' && code !== 'EFBIG') {
         throw new BraidError(
           'ERR_BRAID_SPOOL_IO',
           `the spool ${this.file} cannot grow by ${bytes} bytes: ${message}. Nothing recorded before is lost`,

@@ -265,9 +265,11 @@ export class Store {
       );
     }
     // sqlite_sequence has no unique index, so an upsert is not to be had.
-    const raised = this.#db.prepare(`UPDATE sqlite_sequence SET seq = ? WHERE name = 'records'`).run(base + count);
+    const raised = this.#db
+      .prepare(`UPDATE sqlite_sequence SET seq = ? WHERE name = 'records'`)
+      .run(BigInt(base + count));
     if (raised.changes === 0)
-      this.#db.prepare(`INSERT INTO sqlite_sequence (name, seq) VALUES ('records', ?)`).run(base + count);
+      this.#db.prepare(`INSERT INTO sqlite_sequence (name, seq) VALUES ('records', ?)`).run(BigInt(base + count));
     return base;
   }
 
@@ -278,7 +280,7 @@ export class Store {
       .get(id_base, id_base + 1, id_end) as number;
     const returned = this.#db
       .prepare(`UPDATE sqlite_sequence SET seq = ? WHERE name = 'records' AND seq = ?`)
-      .run(used, id_end);
+      .run(BigInt(used), id_end);
     // Even an end that somebody else's block follows is worth knowing: ids above it are nobody's.
     if (returned.changes > 0)
       this.#db.prepare('UPDATE attempts SET id_end = ? WHERE attempt_id = ?').run(used, attempt_id);

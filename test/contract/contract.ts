@@ -9,6 +9,7 @@ import {
   BraidFact,
   BraidModel,
   BraidReader,
+  BraidRecord,
   BraidVersion,
   type OpenOptions,
 } from 'braid-mpi';
@@ -373,6 +374,23 @@ export const CONTRACT: ContractCase[] = [
         ['ERR_BRAID_CAUSE_INVALID', () => good.invalidate(undefined as never)],
         ['ERR_BRAID_TOO_LARGE', data({ name: 'x'.repeat(8 * 2 ** 20) })],
         ['ERR_BRAID_TOO_LARGE', () => good.addTag('t', 'é'.repeat(5 * 2 ** 20))],
+        ['ERR_BRAID_INIT_INVALID', data({ derivedfrom: good })],
+        ['ERR_BRAID_TAG_INVALID', data({ tags: new Map([['a', 1]]) })],
+        ['ERR_BRAID_KIND_INVALID', () => new (BraidRecord as unknown as typeof BraidData)(db, { name: 'of no kind' })],
+        [
+          'ERR_BRAID_REENTERED',
+          data({
+            get tags() {
+              let reads = 0;
+              // Once it is checked, and once it is written.
+              return {
+                get nested() {
+                  return reads++ === 0 ? 0 : new BraidData(db, { name: 'inside' }).id;
+                },
+              };
+            },
+          }),
+        ],
         ['ERR_BRAID_NOT_A_DATABASE', () => new BraidData({} as never, { name: 'x' })],
       ];
       for (const [code, run] of bad) throws(run, code, undefined, String(run));
@@ -554,6 +572,8 @@ export const CONTRACT: ContractCase[] = [
         assert.equal(db.reader.record(data.id)?.name, 'd');
         assert.equal(db.ref(data.id).name, 'd');
         throws(() => db.ref(99_999).name, 'ERR_BRAID_NO_SUCH_RECORD');
+        throws(() => db.reader.records({ nme: 'd' } as never), 'ERR_BRAID_FILTER_INVALID');
+        throws(() => db.reader.records({ kind: 'x' } as never), 'ERR_BRAID_FILTER_INVALID');
         assert.deepEqual(
           [...db.reader.records({ name: 'd', kind: 'data', run: db.runId, rank: 0 })].map(({ id }) => id),
           [data.id],

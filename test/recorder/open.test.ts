@@ -188,13 +188,22 @@ describe('opening a database', function () {
   });
 
   for (const vendor of vendors) {
-    it(`names the ranks it waits for, and ends the job where it may, on ${vendor.name}`, async () => {
-      const run = await mpiexec(vendor, 2, program('stall'), { args: [path] });
-      assert.notEqual(run.code, 0);
-      assert.equal(run.timedOut, false);
-      assert.match(run.stderr, /rank 0 has waited 100 ms in flush\(\) for rank 1\n/);
-      assert.match(run.stderr, /rank 0 ends the job: rank 1 did not come to flush\(\) within 500 ms/);
-    });
+    for (const [stage, waits, ends] of [
+      ['open', /rank 0 has waited 100 ms in open\(\) for other ranks/, /rank 0 ends the job: not all of the 2 ranks/],
+      [
+        'flush',
+        /rank 0 has waited 100 ms in flush\(\) for rank 1\n/,
+        /rank 0 ends the job: rank 1 did not come to flush/,
+      ],
+    ] as const) {
+      it(`says whom it waits for in ${stage}, and ends the job where it may, on ${vendor.name}`, async () => {
+        const run = await mpiexec(vendor, 2, program('stall'), { args: [path, stage] });
+        assert.notEqual(run.code, 0);
+        assert.equal(run.timedOut, false);
+        assert.match(run.stderr, waits);
+        assert.match(run.stderr, ends);
+      });
+    }
 
     it(`lets a child process of a rank record alone, on ${vendor.name}`, async () => {
       const run = await mpiexec(vendor, 2, program('child'), { args: [directory] });

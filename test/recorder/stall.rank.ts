@@ -1,6 +1,15 @@
-/** The last rank never comes to the flush: node stall.rank.js DB. It waits for its own end. */
+/** The last rank never comes to a collective: node stall.rank.js DB open|flush. It waits for its own end. */
 import { BraidDB } from 'braid-mpi';
+import { MPI } from 'braid-mpi/mpi';
 
-const db = await BraidDB.open(process.argv[2], { stallMs: 100, abortMs: 500 });
-if (db.rank === db.size - 1) setInterval(() => undefined, 30_000);
-else await db.flush();
+const [path, stage] = process.argv.slice(2);
+const last = MPI.COMM_WORLD.rank === MPI.COMM_WORLD.size - 1;
+const stay = () => setInterval(() => undefined, 30_000);
+
+if (stage === 'open' && last) {
+  stay();
+} else {
+  const db = await BraidDB.open(path, { stallMs: 100, abortMs: 500 });
+  if (last) stay();
+  else await db.flush();
+}
