@@ -1,10 +1,9 @@
 import { resolve } from 'node:path';
-import { LocalCommunicator } from './comm/local-communicator.js';
+import { channelOf } from './channels.js';
 import { selectCommunicator } from './comm/select.js';
-import type { RecorderCommunicator } from './comm/communicator.js';
 import { BraidError } from './errors.js';
 import { unwatchExit, watchExit, type ExitAware } from './exit.js';
-import { Channel, ROOT, verdictText, type Patience } from './flush/channel.js';
+import { ROOT, verdictText } from './flush/channel.js';
 import type { Steps } from './flush/drive.js';
 import { parseOptions, type OpenOptions, type ParsedOptions } from './options.js';
 import { BraidReader } from './query/reader.js';
@@ -28,8 +27,6 @@ export interface FlushResult {
 
 /** One process answers at once, so it can wait a moment for its worker when it is killed. */
 const LAST_WORDS_MS = 5_000;
-
-const channels = new WeakMap<RecorderCommunicator, Promise<Channel>>();
 
 /**
  * A database that this process records into, alone or together with the other ranks of its job.
@@ -383,41 +380,4 @@ function whichRanks(options: OpenOptions | undefined): ParsedOptions {
 function checkPath(path: unknown): void {
   if (typeof path === 'string' && path !== '' && !path.includes('\0')) return;
   throw new BraidError('ERR_BRAID_PATH_INVALID', 'the path of the database must be a string that is not empty');
-}
-
-/** One channel for all databases over a communicator, so that calls to different ones are told apart. */
-function channelOf(comm: RecorderCommunicator, description: object | undefined, patience: Patience): Promise<Channel> {
-  let channel = channels.get(comm);
-  if (!channel) {
-    channel = openChannel(comm, description, patience);
-    channels.set(comm, channel);
-  }
-  return channel;
-}
-
-async function openChannel(
-  comm: RecorderCommunicator,
-  description: object | undefined,
-  { stallMs, abortMs }: Patience,
-): Promise<Channel> {
-  // One rank needs no messages, and must be able to commit without its event loop.
-  if (comm.size === 1) return new Channel(new LocalCommunicator(), description);
-  // Until there is a channel nobody can tell which ranks are missing.
-  const say = (what: string) => process.stderr.write(`braid-mpi: rank ${comm.rank} ${what}\n`);
-  const stall = setTimeout(() => {
-    say(`has waited ${stallMs} ms in open() for other ranks: all ${comm.size} must call BraidDB.open()`);
-  }, stallMs).unref();
-  const abort =
-    abortMs === undefined
-      ? undefined
-      : setTimeout(() => {
-          say(`ends the job: not all of the ${comm.size} ranks came to open() within ${abortMs} ms (abortMs)`);
-          comm.abort(1);
-        }, abortMs).unref();
-  try {
-    return new Channel(await comm.idup(), description);
-  } finally {
-    clearTimeout(stall);
-    clearTimeout(abort);
-  }
 }

@@ -118,8 +118,11 @@ describe('the spool', () => {
     put(spool, 1, 'a'.repeat(7_000_000));
     put(spool, 2, 'é'.repeat(3_000_000));
     put(spool, 3, 'small');
-    assert.throws(() => spool.encoder.begin(8 * 2 ** 20 + 1), { code: 'ERR_BRAID_TOO_LARGE' });
-    assert.deepEqual(read(spool.file).found, [1, 2, 3]);
+    const code = 'ERR_BRAID_TOO_LARGE';
+    assert.throws(() => put(spool, 4, 'a'.repeat(8 * 2 ** 20)), { code, message: /takes 8388624:/ });
+    assert.throws(() => spool.encoder.begin(16 * 2 ** 20), { code });
+    put(spool, 4, 'the next one');
+    assert.deepEqual(read(spool.file).found, [1, 2, 3, 4]);
   });
 
   it('reports full at its limit and on a full disk, loses nothing, and works again', function () {
