@@ -131,6 +131,8 @@ const cases: Case[] = [
       collectGarbage();
       assert.notEqual(buffer.deref(), undefined);
 
+      // Nobody sends before all have looked: a rank that is ahead would complete another's request.
+      comm.barrier();
       await Promise.all([comm.isend(new Uint8Array(1 << 16), (comm.rank + 1) % comm.size, 1), request]);
       await pause(1);
       collectGarbage();
