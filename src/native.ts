@@ -39,7 +39,7 @@ export const RequestColumn = {
   /** Of a receive: the sender and its tag, else -1. */
   source: 2,
   tag: 3,
-  /** Of a receive: elements received. Of an idup: the new communicator's id. */
+  /** Of a receive: elements received, negative where they are no whole number. Of an idup: the new communicator's id. */
   value: 4,
   count: 5,
 } as const;
@@ -87,22 +87,48 @@ export interface MpiAddon {
   idup(comm: CommunicatorId): RequestId;
   /** Collective. A negative `color` is MPI_UNDEFINED, for which -1 is returned. */
   split(comm: CommunicatorId, color: number, key: number): CommunicatorId;
+  /** Collective. MPI_Comm_split_type, of the ranks that share memory. */
+  splitShared(comm: CommunicatorId, key: number): CommunicatorId;
   /** Collective. */
   free(comm: CommunicatorId): void;
 
   send(comm: CommunicatorId, buffer: NumericArray, dest: number, tag: number): void;
   isend(comm: CommunicatorId, buffer: NumericArray, dest: number, tag: number): RequestId;
   /** `source` and `tag` may be -1, for any. Writes source, tag and the number of elements to `status`. */
-  recv(comm: CommunicatorId, buffer: NumericArray, source: number, tag: number, status: Int32Array): void;
+  recv(comm: CommunicatorId, buffer: NumericArray, source: number, tag: number, status: Float64Array): void;
   irecv(comm: CommunicatorId, buffer: NumericArray, source: number, tag: number): RequestId;
+  sendrecv(
+    comm: CommunicatorId,
+    send: NumericArray,
+    dest: number,
+    sendTag: number,
+    receive: NumericArray,
+    source: number,
+    receiveTag: number,
+    status: Float64Array,
+  ): void;
+  isendrecv(
+    comm: CommunicatorId,
+    send: NumericArray,
+    dest: number,
+    sendTag: number,
+    receive: NumericArray,
+    source: number,
+    receiveTag: number,
+  ): RequestId;
+  /** Waits for a message and leaves it. Writes source, tag and the number of bytes. */
+  probe(comm: CommunicatorId, source: number, tag: number, status: Float64Array): void;
+  /** The same without waiting; false, with `status` as it was, if there is none. */
+  iprobe(comm: CommunicatorId, source: number, tag: number, status: Float64Array): boolean;
   /** A message of `bytesEach` to every one of `dests`, from consecutive places of `buffer`. */
   isendEach(comm: CommunicatorId, buffer: NumericArray, bytesEach: number, dests: Int32Array, tag: number): RequestId;
   /** A message of exactly `bytesEach` from every one of `sources`; a shorter one fails with MPI_ERR_COUNT. */
   irecvEach(comm: CommunicatorId, buffer: NumericArray, bytesEach: number, sources: Int32Array, tag: number): RequestId;
 
   /*
-   * Collective, all of the following. A null `send` is MPI_IN_PLACE. `operation` is an index into SUM, PROD, MIN, MAX,
-   * LAND, LOR, BAND, BOR. What only the root passes is null on other ranks.
+   * Collective, all of the following. A null `send` is MPI_IN_PLACE, as is a null `receive` of a scatter's root. `operation`
+   * is an index into SUM, PROD, MIN, MAX, LAND, LOR, LXOR, BAND, BOR, BXOR, MINLOC, MAXLOC. What only the root passes is
+   * null on other ranks. `counts` and `displs` are in elements, one for each rank, and copied.
    */
   barrier(comm: CommunicatorId): void;
   ibarrier(comm: CommunicatorId): RequestId;
@@ -124,9 +150,12 @@ export interface MpiAddon {
   ): RequestId;
   allreduce(comm: CommunicatorId, send: NumericArray | null, receive: NumericArray, operation: number): void;
   iallreduce(comm: CommunicatorId, send: NumericArray | null, receive: NumericArray, operation: number): RequestId;
+  scan(comm: CommunicatorId, send: NumericArray | null, receive: NumericArray, operation: number): void;
+  iscan(comm: CommunicatorId, send: NumericArray | null, receive: NumericArray, operation: number): RequestId;
+  exscan(comm: CommunicatorId, send: NumericArray | null, receive: NumericArray, operation: number): void;
+  iexscan(comm: CommunicatorId, send: NumericArray | null, receive: NumericArray, operation: number): RequestId;
   gather(comm: CommunicatorId, send: NumericArray | null, root: number, receive: NumericArray | null): void;
   igather(comm: CommunicatorId, send: NumericArray | null, root: number, receive: NumericArray | null): RequestId;
-  /** `counts` and `displs` are in elements, one for each rank, and copied. */
   gatherv(
     comm: CommunicatorId,
     send: NumericArray | null,
@@ -145,12 +174,46 @@ export interface MpiAddon {
   ): RequestId;
   allgather(comm: CommunicatorId, send: NumericArray | null, receive: NumericArray): void;
   iallgather(comm: CommunicatorId, send: NumericArray | null, receive: NumericArray): RequestId;
+  allgatherv(
+    comm: CommunicatorId,
+    send: NumericArray | null,
+    receive: NumericArray,
+    counts: Int32Array,
+    displs: Int32Array,
+  ): void;
+  iallgatherv(
+    comm: CommunicatorId,
+    send: NumericArray | null,
+    receive: NumericArray,
+    counts: Int32Array,
+    displs: Int32Array,
+  ): RequestId;
+  scatter(comm: CommunicatorId, receive: NumericArray | null, root: number, send: NumericArray | null): void;
+  iscatter(comm: CommunicatorId, receive: NumericArray | null, root: number, send: NumericArray | null): RequestId;
+  scatterv(
+    comm: CommunicatorId,
+    receive: NumericArray | null,
+    root: number,
+    send: NumericArray | null,
+    counts: Int32Array | null,
+    displs: Int32Array | null,
+  ): void;
+  iscatterv(
+    comm: CommunicatorId,
+    receive: NumericArray | null,
+    root: number,
+    send: NumericArray | null,
+    counts: Int32Array | null,
+    displs: Int32Array | null,
+  ): RequestId;
+  alltoall(comm: CommunicatorId, send: NumericArray | null, receive: NumericArray): void;
+  ialltoall(comm: CommunicatorId, send: NumericArray | null, receive: NumericArray): RequestId;
 
   /**
    * Tests all requests in flight by one MPI call, and never waits. Writes a row of {@link RequestColumn}s for each that has
    * completed, as many as have room; the rest comes with the next call. Returns the number of rows.
    */
-  testSome(rows: Int32Array): number;
+  testSome(rows: Float64Array): number;
   /** Writes the indices of a request's messages that have not completed, and returns how many they are. */
   pending(request: RequestId, indices: Int32Array): number;
 }

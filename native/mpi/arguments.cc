@@ -14,32 +14,31 @@ namespace {
 struct Element {
   MPI_Datatype type;
   size_t bytes;
-  bool is_integer;
 };
 
-Element ElementOf(napi_typedarray_type type) {
-  switch (type) {
+Element ElementOf(napi_typedarray_type kind) {
+  switch (kind) {
     case napi_int8_array:
-      return {MPI_INT8_T, 1, true};
+      return {MPI_INT8_T, 1};
     case napi_uint8_array:
     case napi_uint8_clamped_array:
-      return {MPI_UINT8_T, 1, true};
+      return {MPI_UINT8_T, 1};
     case napi_int16_array:
-      return {MPI_INT16_T, 2, true};
+      return {MPI_INT16_T, 2};
     case napi_uint16_array:
-      return {MPI_UINT16_T, 2, true};
+      return {MPI_UINT16_T, 2};
     case napi_int32_array:
-      return {MPI_INT32_T, 4, true};
+      return {MPI_INT32_T, 4};
     case napi_uint32_array:
-      return {MPI_UINT32_T, 4, true};
+      return {MPI_UINT32_T, 4};
     case napi_float32_array:
-      return {MPI_FLOAT, 4, false};
+      return {MPI_FLOAT, 4};
     case napi_float64_array:
-      return {MPI_DOUBLE, 8, false};
+      return {MPI_DOUBLE, 8};
     case napi_bigint64_array:
-      return {MPI_INT64_T, 8, true};
+      return {MPI_INT64_T, 8};
     case napi_biguint64_array:
-      return {MPI_UINT64_T, 8, true};
+      return {MPI_UINT64_T, 8};
     default:
       /* A kind of array that a later Node has and MPI has no type for. */
       RefuseType("no MPI datatype for this kind of typed array");
@@ -50,7 +49,7 @@ Element ElementOf(napi_typedarray_type type) {
 
 int Buffer::Count() const {
   if (count > static_cast<size_t>(std::numeric_limits<int>::max())) {
-    RefuseRange("more than 2147483647 elements in one message");
+    RefuseRange("more than 2147483647 elements where MPI counts them by an int");
   }
   return static_cast<int>(count);
 }
@@ -88,38 +87,45 @@ Buffer Arguments::Array() {
   const Napi::Value value = Next();
   if (!value.IsTypedArray()) RefuseType("argument " + std::to_string(next_ - 1) + " must be a typed array");
   Buffer buffer;
-  napi_typedarray_type type;
-  const napi_status status =
-      napi_get_typedarray_info(info_.Env(), value, &type, &buffer.count, &buffer.data, nullptr, nullptr);
+  const napi_status status = napi_get_typedarray_info(info_.Env(), value, &buffer.kind, &buffer.count,
+                                                      &buffer.data, nullptr, nullptr);
   if (status != napi_ok) throw Napi::Error::New(info_.Env());
-  const Element element = ElementOf(type);
+  const Element element = ElementOf(buffer.kind);
   buffer.value = value;
   buffer.type = element.type;
-  buffer.is_integer = element.is_integer;
-  buffer.bytes = buffer.count * element.bytes;
+  buffer.bytes_each = element.bytes;
   return buffer;
 }
 
+bool Arguments::TakeNull() {
+  if (next_ >= info_.Length() || !info_[next_].IsNull()) return false;
+  next_++;
+  return true;
+}
+
 Buffer Arguments::ArrayOrNull() {
-  if (next_ < info_.Length() && info_[next_].IsNull()) {
-    next_++;
-    return Buffer{};
-  }
-  return Array();
+  return TakeNull() ? Buffer{} : Array();
+}
+
+Buffer Arguments::ArrayOf(napi_typedarray_type kind, const char* name) {
+  const size_t index = next_;
+  const Buffer buffer = Array();
+  if (buffer.kind != kind) RefuseType("argument " + std::to_string(index) + " must be " + name);
+  return buffer;
 }
 
 std::pair<int32_t*, size_t> Arguments::Int32s() {
-  const size_t index = next_;
-  const Buffer buffer = Array();
-  if (buffer.type != MPI_INT32_T) RefuseType("argument " + std::to_string(index) + " must be an Int32Array");
+  const Buffer buffer = ArrayOf(napi_int32_array, "an Int32Array");
   return {static_cast<int32_t*>(buffer.data), buffer.count};
 }
 
+std::pair<double*, size_t> Arguments::Float64s() {
+  const Buffer buffer = ArrayOf(napi_float64_array, "a Float64Array");
+  return {static_cast<double*>(buffer.data), buffer.count};
+}
+
 std::vector<int> Arguments::IntsOrNull() {
-  if (next_ < info_.Length() && info_[next_].IsNull()) {
-    next_++;
-    return {};
-  }
+  if (TakeNull()) return {};
   const auto [data, count] = Int32s();
   return std::vector<int>(data, data + count);
 }

@@ -17,14 +17,19 @@ struct Buffer {
   napi_value value = nullptr;
   void* data = nullptr;
   size_t count = 0;
-  size_t bytes = 0;
+  size_t bytes_each = 0;
   MPI_Datatype type = MPI_DATATYPE_NULL;
-  bool is_integer = false;
+  napi_typedarray_type kind = napi_uint8_array;
 
   explicit operator bool() const { return value != nullptr; }
 
-  /* Elements, as MPI-3 counts them. */
+  size_t Bytes() const { return count * bytes_each; }
+  bool IsInteger() const { return kind != napi_float32_array && kind != napi_float64_array; }
+
+  /* Elements, where MPI counts them by an int. */
   int Count() const;
+  /* A place in it, in elements; null in a buffer that isn't there. */
+  void* At(size_t element) const { return static_cast<char*>(data) + element * bytes_each; }
 };
 
 /* The arguments of a call, checked while they are taken, from left to right. */
@@ -38,8 +43,9 @@ class Arguments {
   Buffer Array();
   /* An empty Buffer for null. */
   Buffer ArrayOrNull();
-  /* A view of an Int32Array, to be read or written during the call only. */
+  /* Views of an Int32Array and a Float64Array, to be read or written during the call only. */
   std::pair<int32_t*, size_t> Int32s();
+  std::pair<double*, size_t> Float64s();
   std::vector<int> IntsOrNull();
   Napi::Function Function();
 
@@ -47,6 +53,8 @@ class Arguments {
 
  private:
   Napi::Value Next();
+  bool TakeNull();
+  Buffer ArrayOf(napi_typedarray_type kind, const char* name);
 
   const Napi::CallbackInfo& info_;
   size_t next_ = 0;

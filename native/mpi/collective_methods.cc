@@ -1,318 +1,256 @@
-#include "arguments.h"
-#include "errors.h"
-#include "module.h"
+#include "elements.h"
+#include "operation.h"
 
 namespace braid {
 
 namespace {
 
-struct Operation {
-  MPI_Op handle;
-  bool needs_integers;
-};
+enum class At { root, all };
 
-/* In the order of `native.ts`. */
-Operation OperationAt(int index) {
-  const Operation operations[] = {
-      {MPI_SUM, false}, {MPI_PROD, false}, {MPI_MIN, false}, {MPI_MAX, false},
-      {MPI_LAND, true}, {MPI_LOR, true},   {MPI_BAND, true}, {MPI_BOR, true},
-  };
-  return operations[index];
-}
-
-Operation TakeOperation(Arguments& arguments) {
-  return OperationAt(arguments.IntBetween(0, 7, "operation"));
-}
-
-const void* SendData(const Buffer& send) {
-  return send ? send.data : MPI_IN_PLACE;
+void* DataOf(const Buffer& buffer) {
+  return buffer ? buffer.data : MPI_IN_PLACE;
 }
 
 void RefuseOtherType(const Buffer& a, const Buffer& b) {
-  if (a && b && a.type != b.type) RefuseType("the send and the receive buffer hold different types");
+  if (a && b && a.kind != b.kind) RefuseType("the send and the receive buffer hold different types");
 }
 
-void Hold(Request& request, const Buffer& buffer) {
-  if (buffer) request.Hold(buffer.value);
-}
-
-struct Broadcast {
+struct Barrier : Operation {
+  static constexpr const char *call = "MPI_Barrier", *start_call = "MPI_Ibarrier";
   const Communicator& comm;
-  Buffer buffer;
-  int root;
 
-  Broadcast(Module& module, Arguments& arguments) : comm(module.communicators.At(arguments.Int())) {
-    buffer = arguments.Array();
-    root = arguments.IntBetween(0, comm.size - 1, "root");
+  Barrier(Module& module, Arguments& arguments) : comm(module.communicators.At(arguments.Int())) {}
+  void HoldIn(Request&) const {}
+  int Call(size_t) const { return MPI_Barrier(comm.handle); }
+  int Start(size_t, MPI_Request* slot) const { return MPI_Ibarrier(comm.handle, slot); }
+};
+
+struct Broadcast : Operation {
+  static constexpr const char *call = "MPI_Bcast", *start_call = "MPI_Ibcast";
+  const Communicator& comm;
+  const Buffer buffer;
+  const int root;
+  const Parted parts;
+
+  Broadcast(Module& module, Arguments& arguments)
+      : comm(module.communicators.At(arguments.Int())),
+        buffer(arguments.Array()),
+        root(arguments.IntBetween(0, comm.size - 1, "root")),
+        parts(buffer.count, buffer.bytes_each) {}
+
+  size_t Parts() const { return parts.Parts(); }
+  void HoldIn(Request& request) const { Hold(request, buffer); }
+  int Call(size_t part) const {
+    return MPI_Bcast(buffer.At(parts.Place(part)), parts.Count(part), buffer.type, root, comm.handle);
+  }
+  int Start(size_t part, MPI_Request* slot) const {
+    return MPI_Ibcast(buffer.At(parts.Place(part)), parts.Count(part), buffer.type, root, comm.handle, slot);
   }
 };
 
-/* Element by element over the ranks, to the root or to all. */
-struct Reduction {
+/*
+ * The same number of elements between one buffer of each rank, the `part`, and a `whole` that holds those of
+ * all ranks: at the root, or at every rank.
+ */
+struct Even : Operation {
   const Communicator& comm;
-  Buffer send;
-  Buffer receive;
-  Operation operation;
+  Buffer part;
+  Buffer whole;
   int root = -1;
+  Elements each;
 
-  enum class To { root, all };
-
-  Reduction(Module& module, Arguments& arguments, To to) : comm(module.communicators.At(arguments.Int())) {
-    send = arguments.ArrayOrNull();
-    receive = arguments.ArrayOrNull();
-    operation = TakeOperation(arguments);
-    if (to == To::root) root = arguments.IntBetween(0, comm.size - 1, "root");
-    const bool receives = to == To::all || root == comm.rank;
-    if (receives && !receive) RefuseType("a receive buffer is needed here");
-    if (!receives && !send) RefuseType("only the root may reduce in place");
-    RefuseOtherType(send, receive);
-    if (send && receive && receive.count != send.count)
-      RefuseRange("the send and the receive buffer differ in length");
-    if (operation.needs_integers && !Sample().is_integer) RefuseType("this operation is for integers");
-  }
-
-  /* The buffer that gives count and type: on the root in place, there is only the one it receives in. */
-  const Buffer& Sample() const { return send ? send : receive; }
-  void* ReceiveData() const { return receive ? receive.data : nullptr; }
-};
-
-/* The same number of elements from every rank, to the root or to all. */
-struct Gathering {
-  const Communicator& comm;
-  Buffer send;
-  Buffer receive;
-  int count_each = 0;
-  int root = -1;
-
-  enum class To { root, all };
-
-  Gathering(Module& module, Arguments& arguments, To to) : comm(module.communicators.At(arguments.Int())) {
-    send = arguments.ArrayOrNull();
-    if (to == To::root) root = arguments.IntBetween(0, comm.size - 1, "root");
-    receive = arguments.ArrayOrNull();
-    const bool receives = to == To::all || root == comm.rank;
-    if (!receives) {
-      if (!send) RefuseType("only the root may gather in place");
+  Even(Module& module, Arguments& arguments, At at) : comm(module.communicators.At(arguments.Int())) {
+    part = arguments.ArrayOrNull();
+    if (at == At::root) root = arguments.IntBetween(0, comm.size - 1, "root");
+    whole = arguments.ArrayOrNull();
+    const bool has_whole = at == At::all || root == comm.rank;
+    if (!has_whole) {
+      whole = Buffer{};
+      if (!part) RefuseType("only the root may work in place");
+      each = Elements(part.type, part.count);
       return;
     }
-    if (!receive) RefuseType("a receive buffer is needed here");
-    RefuseOtherType(send, receive);
+    if (!whole) RefuseType("the buffer of all ranks is needed here");
+    RefuseOtherType(part, whole);
     const size_t size = static_cast<size_t>(comm.size);
-    if (send ? receive.count != send.count * size : receive.count % size != 0) {
+    if (part ? whole.count != part.count * size : whole.count % size != 0) {
       RefuseRange(
-          "the receive buffer must have room for the same number of elements from every rank, and no more");
+          "the buffer of all ranks must have the same number of elements for every rank, and no more");
     }
-    Buffer each = receive;
-    each.count = receive.count / size;
-    count_each = each.Count();
+    each = Elements(whole.type, whole.count / size);
   }
 
-  int SendCount() const { return send ? send.Count() : 0; }
-  MPI_Datatype SendType() const { return send ? send.type : receive.type; }
-  void* ReceiveData() const { return receive ? receive.data : nullptr; }
-  MPI_Datatype ReceiveType() const { return receive ? receive.type : send.type; }
+  void HoldIn(Request& request) const {
+    Hold(request, part);
+    Hold(request, whole);
+  }
 };
 
-/* As many elements from each rank as the root says. */
-struct VectorGathering {
+struct Gather : Even {
+  static constexpr const char *call = "MPI_Gather", *start_call = "MPI_Igather";
+  Gather(Module& module, Arguments& arguments) : Even(module, arguments, At::root) {}
+  int Call(size_t) const {
+    return MPI_Gather(DataOf(part), each.count(), each.type(), whole.data, each.count(), each.type(), root,
+                      comm.handle);
+  }
+  int Start(size_t, MPI_Request* slot) const {
+    return MPI_Igather(DataOf(part), each.count(), each.type(), whole.data, each.count(), each.type(), root,
+                       comm.handle, slot);
+  }
+};
+
+struct Allgather : Even {
+  static constexpr const char *call = "MPI_Allgather", *start_call = "MPI_Iallgather";
+  Allgather(Module& module, Arguments& arguments) : Even(module, arguments, At::all) {}
+  int Call(size_t) const {
+    return MPI_Allgather(DataOf(part), each.count(), each.type(), whole.data, each.count(), each.type(),
+                         comm.handle);
+  }
+  int Start(size_t, MPI_Request* slot) const {
+    return MPI_Iallgather(DataOf(part), each.count(), each.type(), whole.data, each.count(), each.type(),
+                          comm.handle, slot);
+  }
+};
+
+struct Scatter : Even {
+  static constexpr const char *call = "MPI_Scatter", *start_call = "MPI_Iscatter";
+  Scatter(Module& module, Arguments& arguments) : Even(module, arguments, At::root) {}
+  int Call(size_t) const {
+    return MPI_Scatter(whole.data, each.count(), each.type(), DataOf(part), each.count(), each.type(), root,
+                       comm.handle);
+  }
+  int Start(size_t, MPI_Request* slot) const {
+    return MPI_Iscatter(whole.data, each.count(), each.type(), DataOf(part), each.count(), each.type(), root,
+                        comm.handle, slot);
+  }
+};
+
+struct Alltoall : Operation {
+  static constexpr const char *call = "MPI_Alltoall", *start_call = "MPI_Ialltoall";
   const Communicator& comm;
   Buffer send;
   Buffer receive;
+  Elements each;
+
+  Alltoall(Module& module, Arguments& arguments) : comm(module.communicators.At(arguments.Int())) {
+    send = arguments.ArrayOrNull();
+    receive = arguments.Array();
+    RefuseOtherType(send, receive);
+    const size_t size = static_cast<size_t>(comm.size);
+    if ((send && send.count != receive.count) || receive.count % size != 0)
+      RefuseRange("both buffers must have the same number of elements for every rank, and no more");
+    each = Elements(receive.type, receive.count / size);
+  }
+  void HoldIn(Request& request) const {
+    Hold(request, send);
+    Hold(request, receive);
+  }
+  int Call(size_t) const {
+    return MPI_Alltoall(DataOf(send), each.count(), each.type(), receive.data, each.count(), each.type(),
+                        comm.handle);
+  }
+  int Start(size_t, MPI_Request* slot) const {
+    return MPI_Ialltoall(DataOf(send), each.count(), each.type(), receive.data, each.count(), each.type(),
+                         comm.handle, slot);
+  }
+};
+
+/* As many elements of each rank as the counts say, laid down in `whole` where the displacements say. */
+struct Uneven : Operation {
+  const Communicator& comm;
+  Buffer part;
+  Buffer whole;
   std::vector<int> counts;
   std::vector<int> displs;
   int root = -1;
 
-  VectorGathering(Module& module, Arguments& arguments) : comm(module.communicators.At(arguments.Int())) {
-    send = arguments.ArrayOrNull();
-    root = arguments.IntBetween(0, comm.size - 1, "root");
-    receive = arguments.ArrayOrNull();
+  Uneven(Module& module, Arguments& arguments, At at) : comm(module.communicators.At(arguments.Int())) {
+    part = arguments.ArrayOrNull();
+    if (at == At::root) root = arguments.IntBetween(0, comm.size - 1, "root");
+    whole = arguments.ArrayOrNull();
     counts = arguments.IntsOrNull();
     displs = arguments.IntsOrNull();
-    if (root != comm.rank) {
-      if (!send) RefuseType("only the root may gather in place");
+    if (part) part.Count();
+    if (at == At::root && root != comm.rank) {
+      if (!part) RefuseType("only the root may work in place");
+      whole = Buffer{};
       return;
     }
-    if (!receive) RefuseType("a receive buffer is needed here");
-    RefuseOtherType(send, receive);
+    if (!whole) RefuseType("the buffer of all ranks is needed here");
+    RefuseOtherType(part, whole);
     const size_t size = static_cast<size_t>(comm.size);
     if (counts.size() != size || displs.size() != size)
       RefuseRange("a count and a displacement are needed for every rank");
     for (size_t rank = 0; rank < size; rank++) {
       if (counts[rank] < 0 || displs[rank] < 0) RefuseRange("counts and displacements can't be negative");
-      if (static_cast<size_t>(displs[rank]) + static_cast<size_t>(counts[rank]) > receive.count) {
-        RefuseRange("the elements of rank " + std::to_string(rank) + " end behind the receive buffer");
+      if (static_cast<size_t>(displs[rank]) + static_cast<size_t>(counts[rank]) > whole.count) {
+        RefuseRange("the elements of rank " + std::to_string(rank) + " end behind the buffer of all ranks");
       }
     }
-    if (send && send.count != static_cast<size_t>(counts[static_cast<size_t>(root)])) {
-      RefuseRange("the root's own count isn't what it sends");
+    if (part && part.count != static_cast<size_t>(counts[static_cast<size_t>(comm.rank)])) {
+      RefuseRange("the count of this rank isn't the length of its own buffer");
     }
   }
 
-  int SendCount() const { return send ? send.Count() : 0; }
-  MPI_Datatype SendType() const { return send ? send.type : receive.type; }
-  void* ReceiveData() const { return receive ? receive.data : nullptr; }
-  MPI_Datatype ReceiveType() const { return receive ? receive.type : send.type; }
+  void HoldIn(Request& request) const {
+    Hold(request, part);
+    Hold(request, whole);
+  }
+  int PartCount() const { return part ? part.Count() : 0; }
+  MPI_Datatype Type() const { return part ? part.type : whole.type; }
 };
 
-Napi::Value Barrier(Module& module, const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  Check(MPI_Barrier(module.communicators.At(arguments.Int()).handle), "MPI_Barrier");
-  return info.Env().Undefined();
-}
+struct Gatherv : Uneven {
+  static constexpr const char *call = "MPI_Gatherv", *start_call = "MPI_Igatherv";
+  Gatherv(Module& module, Arguments& arguments) : Uneven(module, arguments, At::root) {}
+  int Call(size_t) const {
+    return MPI_Gatherv(DataOf(part), PartCount(), Type(), whole.data, counts.data(), displs.data(), Type(),
+                       root, comm.handle);
+  }
+  int Start(size_t, MPI_Request* slot) const {
+    return MPI_Igatherv(DataOf(part), PartCount(), Type(), whole.data, counts.data(), displs.data(), Type(),
+                        root, comm.handle, slot);
+  }
+};
 
-Napi::Value Ibarrier(Module& module, const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  const Communicator& comm = module.communicators.At(arguments.Int());
-  auto request = module.requests.Prepare(info.Env(), "MPI_Ibarrier");
-  Check(MPI_Ibarrier(comm.handle, request->Slot()), request->call());
-  return Napi::Number::New(info.Env(), module.requests.Start(std::move(request)));
-}
+struct Allgatherv : Uneven {
+  static constexpr const char *call = "MPI_Allgatherv", *start_call = "MPI_Iallgatherv";
+  Allgatherv(Module& module, Arguments& arguments) : Uneven(module, arguments, At::all) {}
+  int Call(size_t) const {
+    return MPI_Allgatherv(DataOf(part), PartCount(), Type(), whole.data, counts.data(), displs.data(), Type(),
+                          comm.handle);
+  }
+  int Start(size_t, MPI_Request* slot) const {
+    return MPI_Iallgatherv(DataOf(part), PartCount(), Type(), whole.data, counts.data(), displs.data(),
+                           Type(), comm.handle, slot);
+  }
+};
 
-Napi::Value Bcast(Module& module, const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  const Broadcast b(module, arguments);
-  Check(MPI_Bcast(b.buffer.data, b.buffer.Count(), b.buffer.type, b.root, b.comm.handle), "MPI_Bcast");
-  return info.Env().Undefined();
-}
-
-Napi::Value Ibcast(Module& module, const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  const Broadcast b(module, arguments);
-  auto request = module.requests.Prepare(info.Env(), "MPI_Ibcast");
-  Hold(*request, b.buffer);
-  Check(MPI_Ibcast(b.buffer.data, b.buffer.Count(), b.buffer.type, b.root, b.comm.handle, request->Slot()),
-        request->call());
-  return Napi::Number::New(info.Env(), module.requests.Start(std::move(request)));
-}
-
-Napi::Value Reduce(Module& module, const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  const Reduction r(module, arguments, Reduction::To::root);
-  const Buffer& sample = r.Sample();
-  Check(MPI_Reduce(SendData(r.send), r.ReceiveData(), sample.Count(), sample.type, r.operation.handle, r.root,
-                   r.comm.handle),
-        "MPI_Reduce");
-  return info.Env().Undefined();
-}
-
-Napi::Value Ireduce(Module& module, const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  const Reduction r(module, arguments, Reduction::To::root);
-  const Buffer& sample = r.Sample();
-  auto request = module.requests.Prepare(info.Env(), "MPI_Ireduce");
-  Hold(*request, r.send);
-  Hold(*request, r.receive);
-  Check(MPI_Ireduce(SendData(r.send), r.ReceiveData(), sample.Count(), sample.type, r.operation.handle,
-                    r.root, r.comm.handle, request->Slot()),
-        request->call());
-  return Napi::Number::New(info.Env(), module.requests.Start(std::move(request)));
-}
-
-Napi::Value Allreduce(Module& module, const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  const Reduction r(module, arguments, Reduction::To::all);
-  const Buffer& sample = r.Sample();
-  Check(MPI_Allreduce(SendData(r.send), r.ReceiveData(), sample.Count(), sample.type, r.operation.handle,
-                      r.comm.handle),
-        "MPI_Allreduce");
-  return info.Env().Undefined();
-}
-
-Napi::Value Iallreduce(Module& module, const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  const Reduction r(module, arguments, Reduction::To::all);
-  const Buffer& sample = r.Sample();
-  auto request = module.requests.Prepare(info.Env(), "MPI_Iallreduce");
-  Hold(*request, r.send);
-  Hold(*request, r.receive);
-  Check(MPI_Iallreduce(SendData(r.send), r.ReceiveData(), sample.Count(), sample.type, r.operation.handle,
-                       r.comm.handle, request->Slot()),
-        request->call());
-  return Napi::Number::New(info.Env(), module.requests.Start(std::move(request)));
-}
-
-Napi::Value Gather(Module& module, const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  const Gathering g(module, arguments, Gathering::To::root);
-  Check(MPI_Gather(SendData(g.send), g.SendCount(), g.SendType(), g.ReceiveData(), g.count_each,
-                   g.ReceiveType(), g.root, g.comm.handle),
-        "MPI_Gather");
-  return info.Env().Undefined();
-}
-
-Napi::Value Igather(Module& module, const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  const Gathering g(module, arguments, Gathering::To::root);
-  auto request = module.requests.Prepare(info.Env(), "MPI_Igather");
-  Hold(*request, g.send);
-  Hold(*request, g.receive);
-  Check(MPI_Igather(SendData(g.send), g.SendCount(), g.SendType(), g.ReceiveData(), g.count_each,
-                    g.ReceiveType(), g.root, g.comm.handle, request->Slot()),
-        request->call());
-  return Napi::Number::New(info.Env(), module.requests.Start(std::move(request)));
-}
-
-Napi::Value Gatherv(Module& module, const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  const VectorGathering g(module, arguments);
-  Check(MPI_Gatherv(SendData(g.send), g.SendCount(), g.SendType(), g.ReceiveData(), g.counts.data(),
-                    g.displs.data(), g.ReceiveType(), g.root, g.comm.handle),
-        "MPI_Gatherv");
-  return info.Env().Undefined();
-}
-
-Napi::Value Igatherv(Module& module, const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  VectorGathering g(module, arguments);
-  auto request = module.requests.Prepare(info.Env(), "MPI_Igatherv");
-  Hold(*request, g.send);
-  Hold(*request, g.receive);
-  request->counts = std::move(g.counts);
-  request->displs = std::move(g.displs);
-  Check(MPI_Igatherv(SendData(g.send), g.SendCount(), g.SendType(), g.ReceiveData(), request->counts.data(),
-                     request->displs.data(), g.ReceiveType(), g.root, g.comm.handle, request->Slot()),
-        request->call());
-  return Napi::Number::New(info.Env(), module.requests.Start(std::move(request)));
-}
-
-Napi::Value Allgather(Module& module, const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  const Gathering g(module, arguments, Gathering::To::all);
-  Check(MPI_Allgather(SendData(g.send), g.SendCount(), g.SendType(), g.ReceiveData(), g.count_each,
-                      g.ReceiveType(), g.comm.handle),
-        "MPI_Allgather");
-  return info.Env().Undefined();
-}
-
-Napi::Value Iallgather(Module& module, const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  const Gathering g(module, arguments, Gathering::To::all);
-  auto request = module.requests.Prepare(info.Env(), "MPI_Iallgather");
-  Hold(*request, g.send);
-  Hold(*request, g.receive);
-  Check(MPI_Iallgather(SendData(g.send), g.SendCount(), g.SendType(), g.ReceiveData(), g.count_each,
-                       g.ReceiveType(), g.comm.handle, request->Slot()),
-        request->call());
-  return Napi::Number::New(info.Env(), module.requests.Start(std::move(request)));
-}
+struct Scatterv : Uneven {
+  static constexpr const char *call = "MPI_Scatterv", *start_call = "MPI_Iscatterv";
+  Scatterv(Module& module, Arguments& arguments) : Uneven(module, arguments, At::root) {}
+  int Call(size_t) const {
+    return MPI_Scatterv(whole.data, counts.data(), displs.data(), Type(), DataOf(part), PartCount(), Type(),
+                        root, comm.handle);
+  }
+  int Start(size_t, MPI_Request* slot) const {
+    return MPI_Iscatterv(whole.data, counts.data(), displs.data(), Type(), DataOf(part), PartCount(), Type(),
+                         root, comm.handle, slot);
+  }
+};
 
 }  // namespace
 
 void ExportCollectives(Napi::Object exports) {
-  Export<Barrier>(exports, "barrier");
-  Export<Ibarrier>(exports, "ibarrier");
-  Export<Bcast>(exports, "bcast");
-  Export<Ibcast>(exports, "ibcast");
-  Export<Reduce>(exports, "reduce");
-  Export<Ireduce>(exports, "ireduce");
-  Export<Allreduce>(exports, "allreduce");
-  Export<Iallreduce>(exports, "iallreduce");
-  Export<Gather>(exports, "gather");
-  Export<Igather>(exports, "igather");
-  Export<Gatherv>(exports, "gatherv");
-  Export<Igatherv>(exports, "igatherv");
-  Export<Allgather>(exports, "allgather");
-  Export<Iallgather>(exports, "iallgather");
+  ExportBoth<Barrier>(exports, "barrier", "ibarrier");
+  ExportBoth<Broadcast>(exports, "bcast", "ibcast");
+  ExportBoth<Gather>(exports, "gather", "igather");
+  ExportBoth<Gatherv>(exports, "gatherv", "igatherv");
+  ExportBoth<Allgather>(exports, "allgather", "iallgather");
+  ExportBoth<Allgatherv>(exports, "allgatherv", "iallgatherv");
+  ExportBoth<Scatter>(exports, "scatter", "iscatter");
+  ExportBoth<Scatterv>(exports, "scatterv", "iscatterv");
+  ExportBoth<Alltoall>(exports, "alltoall", "ialltoall");
 }
 
 }  // namespace braid

@@ -51,6 +51,16 @@ Napi::Value Split(Module& module, const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), made == MPI_COMM_NULL ? -1 : module.communicators.Add(made));
 }
 
+Napi::Value SplitShared(Module& module, const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const Communicator& comm = module.communicators.At(arguments.Int());
+  const int key = arguments.Int();
+  MPI_Comm made = MPI_COMM_NULL;
+  Check(MPI_Comm_split_type(comm.handle, MPI_COMM_TYPE_SHARED, key, MPI_INFO_NULL, &made),
+        "MPI_Comm_split_type");
+  return Napi::Number::New(info.Env(), module.communicators.Add(made));
+}
+
 Napi::Value Free(Module& module, const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   module.communicators.Free(arguments.Int());
@@ -66,6 +76,7 @@ void ExportCommunicators(Napi::Object exports) {
   Export<Dup>(exports, "dup");
   Export<Idup>(exports, "idup");
   Export<Split>(exports, "split");
+  Export<SplitShared>(exports, "splitShared");
   Export<Free>(exports, "free");
 }
 

@@ -1,88 +1,188 @@
 #include <limits>
 
-#include "arguments.h"
-#include "errors.h"
-#include "module.h"
+#include "elements.h"
+#include "operation.h"
 
 namespace braid {
 
 namespace {
 
-/* A message to or from one rank. */
-struct Message {
-  const Communicator& comm;
-  Buffer buffer;
-  int peer;
+/* Where a message goes. */
+struct Destination {
+  int rank;
   int tag;
 
-  static Message Outgoing(Module& module, Arguments& arguments) {
-    const Communicator& comm = module.communicators.At(arguments.Int());
-    Buffer buffer = arguments.Array();
-    const int dest = arguments.IntBetween(0, comm.size - 1, "dest");
-    const int tag = arguments.IntBetween(0, std::numeric_limits<int>::max(), "tag");
-    return {comm, buffer, dest, tag};
-  }
-
-  static Message Incoming(Module& module, Arguments& arguments) {
-    const Communicator& comm = module.communicators.At(arguments.Int());
-    Buffer buffer = arguments.Array();
-    const int source = arguments.IntBetween(-1, comm.size - 1, "source");
-    const int tag = arguments.IntBetween(-1, std::numeric_limits<int>::max(), "tag");
-    return {comm, buffer, source < 0 ? MPI_ANY_SOURCE : source, tag < 0 ? MPI_ANY_TAG : tag};
+  Destination(const Communicator& comm, Arguments& arguments) {
+    rank = arguments.IntBetween(0, comm.size - 1, "dest");
+    tag = arguments.IntBetween(0, std::numeric_limits<int>::max(), "tag");
   }
 };
 
-Napi::Value Send(Module& module, const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  const Message message = Message::Outgoing(module, arguments);
-  const Buffer& buffer = message.buffer;
-  Check(MPI_Send(buffer.data, buffer.Count(), buffer.type, message.peer, message.tag, message.comm.handle),
-        "MPI_Send");
-  return info.Env().Undefined();
-}
+/* Where one comes from; -1 is any. */
+struct Origin {
+  int rank;
+  int tag;
 
-Napi::Value Isend(Module& module, const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  const Message message = Message::Outgoing(module, arguments);
-  const Buffer& buffer = message.buffer;
-  auto request = module.requests.Prepare(info.Env(), "MPI_Isend");
-  request->Hold(buffer.value);
-  Check(MPI_Isend(buffer.data, buffer.Count(), buffer.type, message.peer, message.tag, message.comm.handle,
-                  request->Slot()),
-        request->call());
-  return Napi::Number::New(info.Env(), module.requests.Start(std::move(request)));
-}
+  Origin(const Communicator& comm, Arguments& arguments) {
+    const int source = arguments.IntBetween(-1, comm.size - 1, "source");
+    const int given_tag = arguments.IntBetween(-1, std::numeric_limits<int>::max(), "tag");
+    rank = source < 0 ? MPI_ANY_SOURCE : source;
+    tag = given_tag < 0 ? MPI_ANY_TAG : given_tag;
+  }
+};
+
+/* Room for what a message turned out to be: source, tag, and elements. */
+class StatusRow {
+ public:
+  explicit StatusRow(Arguments& arguments) {
+    const auto [row, count] = arguments.Float64s();
+    if (count < 3) RefuseRange("the status needs room for 3 numbers");
+    row_ = row;
+  }
+
+  void Write(const MPI_Status& status, size_t bytes_each) {
+    MPI_Count count = 0;
+    Check(CountReceived(status, bytes_each, &count), "MPI_Get_elements_x");
+    row_[0] = status.MPI_SOURCE;
+    row_[1] = status.MPI_TAG;
+    row_[2] = static_cast<double>(count);
+  }
+
+ private:
+  double* row_;
+};
+
+struct Send : Operation {
+  static constexpr const char *call = "MPI_Send", *start_call = "MPI_Isend";
+  const Communicator& comm;
+  const Buffer buffer;
+  const Destination to;
+  const Elements elements;
+
+  Send(Module& module, Arguments& arguments)
+      : comm(module.communicators.At(arguments.Int())),
+        buffer(arguments.Array()),
+        to(comm, arguments),
+        elements(buffer.type, buffer.count) {}
+
+  void HoldIn(Request& request) const { Hold(request, buffer); }
+  int Call(size_t) const {
+    return MPI_Send(buffer.data, elements.count(), elements.type(), to.rank, to.tag, comm.handle);
+  }
+  int Start(size_t, MPI_Request* slot) const {
+    return MPI_Isend(buffer.data, elements.count(), elements.type(), to.rank, to.tag, comm.handle, slot);
+  }
+};
+
+/* The blocking form tells by a row, the other one by the row of its request. */
+struct Receive : Operation {
+  static constexpr const char* start_call = "MPI_Irecv";
+  const Communicator& comm;
+  const Buffer buffer;
+  const Origin from;
+  const Elements elements;
+
+  Receive(Module& module, Arguments& arguments)
+      : comm(module.communicators.At(arguments.Int())),
+        buffer(arguments.Array()),
+        from(comm, arguments),
+        elements(buffer.type, buffer.count) {}
+
+  void HoldIn(Request& request) const {
+    Hold(request, buffer);
+    request.receives = 1;
+    request.bytes_each = buffer.bytes_each;
+  }
+  int Call(MPI_Status* status) const {
+    return MPI_Recv(buffer.data, elements.count(), elements.type(), from.rank, from.tag, comm.handle, status);
+  }
+  int Start(size_t, MPI_Request* slot) const {
+    return MPI_Irecv(buffer.data, elements.count(), elements.type(), from.rank, from.tag, comm.handle, slot);
+  }
+};
 
 Napi::Value Recv(Module& module, const Napi::CallbackInfo& info) {
   Arguments arguments(info);
-  const Message message = Message::Incoming(module, arguments);
-  const Buffer& buffer = message.buffer;
-  const auto [result, result_count] = arguments.Int32s();
-  if (result_count < 3) RefuseRange("the status needs room for 3 integers");
+  const Receive receive(module, arguments);
+  StatusRow row(arguments);
   MPI_Status status;
-  Check(MPI_Recv(buffer.data, buffer.Count(), buffer.type, message.peer, message.tag, message.comm.handle,
-                 &status),
-        "MPI_Recv");
-  int count = 0;
-  Check(MPI_Get_count(&status, buffer.type, &count), "MPI_Get_count");
-  result[0] = status.MPI_SOURCE;
-  result[1] = status.MPI_TAG;
-  result[2] = count;
+  Check(receive.Call(&status), "MPI_Recv");
+  row.Write(status, receive.buffer.bytes_each);
   return info.Env().Undefined();
 }
 
-Napi::Value Irecv(Module& module, const Napi::CallbackInfo& info) {
+/* A message to one rank and one from another, neither of which waits for the other. */
+struct SendReceive : Operation {
+  /* MPI 4's name of what older libraries are asked for in two calls. */
+  static constexpr const char* start_call = "MPI_Isendrecv";
+  const Communicator& comm;
+  const Buffer send;
+  const Destination to;
+  const Buffer receive;
+  const Origin from;
+  const Elements sent;
+  const Elements received;
+
+  SendReceive(Module& module, Arguments& arguments)
+      : comm(module.communicators.At(arguments.Int())),
+        send(arguments.Array()),
+        to(comm, arguments),
+        receive(arguments.Array()),
+        from(comm, arguments),
+        sent(send.type, send.count),
+        received(receive.type, receive.count) {}
+
+  size_t Parts() const { return 2; }
+  void HoldIn(Request& request) const {
+    Hold(request, send);
+    Hold(request, receive);
+    request.receives = 1;
+    request.bytes_each = receive.bytes_each;
+  }
+  int Call(MPI_Status* status) const {
+    return MPI_Sendrecv(send.data, sent.count(), sent.type(), to.rank, to.tag, receive.data, received.count(),
+                        received.type(), from.rank, from.tag, comm.handle, status);
+  }
+  int Start(size_t part, MPI_Request* slot) const {
+    if (part == 0) {
+      return MPI_Irecv(receive.data, received.count(), received.type(), from.rank, from.tag, comm.handle,
+                       slot);
+    }
+    return MPI_Isend(send.data, sent.count(), sent.type(), to.rank, to.tag, comm.handle, slot);
+  }
+};
+
+Napi::Value Sendrecv(Module& module, const Napi::CallbackInfo& info) {
   Arguments arguments(info);
-  const Message message = Message::Incoming(module, arguments);
-  const Buffer& buffer = message.buffer;
-  auto request = module.requests.Prepare(info.Env(), "MPI_Irecv");
-  request->Hold(buffer.value);
-  request->cancellable = true;
-  request->received_type = buffer.type;
-  Check(MPI_Irecv(buffer.data, buffer.Count(), buffer.type, message.peer, message.tag, message.comm.handle,
-                  request->Slot()),
-        request->call());
-  return Napi::Number::New(info.Env(), module.requests.Start(std::move(request)));
+  const SendReceive both(module, arguments);
+  StatusRow row(arguments);
+  MPI_Status status;
+  Check(both.Call(&status), "MPI_Sendrecv");
+  row.Write(status, both.receive.bytes_each);
+  return info.Env().Undefined();
+}
+
+Napi::Value Probe(Module& module, const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const Communicator& comm = module.communicators.At(arguments.Int());
+  const Origin from(comm, arguments);
+  StatusRow row(arguments);
+  MPI_Status status;
+  Check(MPI_Probe(from.rank, from.tag, comm.handle, &status), "MPI_Probe");
+  row.Write(status, 1);
+  return info.Env().Undefined();
+}
+
+Napi::Value Iprobe(Module& module, const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const Communicator& comm = module.communicators.At(arguments.Int());
+  const Origin from(comm, arguments);
+  StatusRow row(arguments);
+  MPI_Status status;
+  int found = 0;
+  Check(MPI_Iprobe(from.rank, from.tag, comm.handle, &found, &status), "MPI_Iprobe");
+  if (found) row.Write(status, 1);
+  return Napi::Boolean::New(info.Env(), found != 0);
 }
 
 /* Many messages of the same number of bytes, each with its own place in one buffer. */
@@ -102,7 +202,7 @@ struct Messages {
       if (peer < 0 || peer >= comm.size)
         RefuseRange("rank " + std::to_string(peer) + " isn't one of the communicator");
     }
-    if (static_cast<size_t>(bytes_each) * peers.size() > buffer.bytes)
+    if (static_cast<size_t>(bytes_each) * peers.size() > buffer.Bytes())
       RefuseRange("the buffer is too short for its messages");
   }
 
@@ -111,55 +211,50 @@ struct Messages {
   }
 };
 
-/*
- * Once a message is under way the buffer must be held until it has completed. A later one that can't be
- * started therefore doesn't throw: the request fails with its error when those before it are through.
- */
-bool Started(int code, size_t index, Request& request) {
-  if (code == MPI_SUCCESS) return true;
-  if (index == 0) Check(code, request.call());
-  request.error = code;
-  return false;
-}
+struct SendEach : Operation {
+  static constexpr const char* start_call = "MPI_Isend";
+  const Messages messages;
 
-Napi::Value IsendEach(Module& module, const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  const Messages messages(module, arguments);
-  auto request = module.requests.Prepare(info.Env(), "MPI_Isend", messages.peers.size());
-  request->Hold(messages.buffer.value);
-  for (size_t i = 0; i < messages.peers.size(); i++) {
-    const int code = MPI_Isend(messages.Place(i), messages.bytes_each, MPI_BYTE, messages.peers[i],
-                               messages.tag, messages.comm.handle, request->Slot(i));
-    if (!Started(code, i, *request)) break;
-  }
-  return Napi::Number::New(info.Env(), module.requests.Start(std::move(request)));
-}
+  SendEach(Module& module, Arguments& arguments) : messages(module, arguments) {}
 
-Napi::Value IrecvEach(Module& module, const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  const Messages messages(module, arguments);
-  auto request = module.requests.Prepare(info.Env(), "MPI_Irecv", messages.peers.size());
-  request->Hold(messages.buffer.value);
-  request->cancellable = true;
-  request->received_type = MPI_BYTE;
-  request->exact_bytes = messages.bytes_each;
-  for (size_t i = 0; i < messages.peers.size(); i++) {
-    const int code = MPI_Irecv(messages.Place(i), messages.bytes_each, MPI_BYTE, messages.peers[i],
-                               messages.tag, messages.comm.handle, request->Slot(i));
-    if (!Started(code, i, *request)) break;
+  size_t Parts() const { return messages.peers.size(); }
+  void HoldIn(Request& request) const { Hold(request, messages.buffer); }
+  int Start(size_t i, MPI_Request* slot) const {
+    return MPI_Isend(messages.Place(i), messages.bytes_each, MPI_BYTE, messages.peers[i], messages.tag,
+                     messages.comm.handle, slot);
   }
-  return Napi::Number::New(info.Env(), module.requests.Start(std::move(request)));
-}
+};
+
+struct ReceiveEach : Operation {
+  static constexpr const char* start_call = "MPI_Irecv";
+  const Messages messages;
+
+  ReceiveEach(Module& module, Arguments& arguments) : messages(module, arguments) {}
+
+  size_t Parts() const { return messages.peers.size(); }
+  void HoldIn(Request& request) const {
+    Hold(request, messages.buffer);
+    request.receives = Parts();
+    request.exact_bytes = messages.bytes_each;
+  }
+  int Start(size_t i, MPI_Request* slot) const {
+    return MPI_Irecv(messages.Place(i), messages.bytes_each, MPI_BYTE, messages.peers[i], messages.tag,
+                     messages.comm.handle, slot);
+  }
+};
 
 }  // namespace
 
 void ExportMessages(Napi::Object exports) {
-  Export<Send>(exports, "send");
-  Export<Isend>(exports, "isend");
+  ExportBoth<Send>(exports, "send", "isend");
   Export<Recv>(exports, "recv");
-  Export<Irecv>(exports, "irecv");
-  Export<IsendEach>(exports, "isendEach");
-  Export<IrecvEach>(exports, "irecvEach");
+  Export<Nonblocking<Receive>>(exports, "irecv");
+  Export<Sendrecv>(exports, "sendrecv");
+  Export<Nonblocking<SendReceive>>(exports, "isendrecv");
+  Export<Probe>(exports, "probe");
+  Export<Iprobe>(exports, "iprobe");
+  Export<Nonblocking<SendEach>>(exports, "isendEach");
+  Export<Nonblocking<ReceiveEach>>(exports, "irecvEach");
 }
 
 }  // namespace braid

@@ -87,7 +87,7 @@ Napi::Value Wtime(Module&, const Napi::CallbackInfo& info) {
 
 Napi::Value TestSome(Module& module, const Napi::CallbackInfo& info) {
   Arguments arguments(info);
-  const auto [rows, count] = arguments.Int32s();
+  const auto [rows, count] = arguments.Float64s();
   return Napi::Number::New(info.Env(),
                            static_cast<double>(module.requests.Test(rows, count / Requests::column_count)));
 }
@@ -124,6 +124,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ExportCommunicators(exports);
   ExportMessages(exports);
   ExportCollectives(exports);
+  ExportReductions(exports);
   Export<TestSome>(exports, "testSome");
   Export<Pending>(exports, "pending");
   return exports;

@@ -50,5 +50,6 @@ void Export(Napi::Object exports, const char* name) {
 void ExportCommunicators(Napi::Object exports);
 void ExportMessages(Napi::Object exports);
 void ExportCollectives(Napi::Object exports);
+void ExportReductions(Napi::Object exports);
 
 }  // namespace braid

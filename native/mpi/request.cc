@@ -10,6 +10,16 @@
 
 namespace braid {
 
+int CountReceived(const MPI_Status& status, size_t bytes_each, MPI_Count* count) {
+  /* By bytes: Open MPI 4 can't count the elements of a type that is filled in part, as one of many elements
+   * may be. */
+  MPI_Count bytes = 0;
+  const int error = MPI_Get_elements_x(&status, MPI_BYTE, &bytes);
+  const MPI_Count each = static_cast<MPI_Count>(bytes_each);
+  *count = bytes < 0 || bytes % each != 0 ? -1 : bytes / each;
+  return error;
+}
+
 void Request::Hold(napi_value buffer) {
   buffers_.push_back(Napi::Persistent(Napi::Object(env_, buffer)));
 }
@@ -46,19 +56,19 @@ int32_t Requests::Start(std::unique_ptr<Request> request) {
   return last_id_;
 }
 
-size_t Requests::Test(int32_t* rows, size_t row_count) {
+size_t Requests::Test(double* rows, size_t row_count) {
   if (!handles_.empty()) TestMessages();
 
   const size_t count = std::min(row_count, completed_.size());
   for (size_t i = 0; i < count; i++) {
     const auto found = requests_.find(completed_[i]);
     const Request& request = *found->second;
-    int32_t* row = rows + i * column_count;
+    double* row = rows + i * column_count;
     row[column_id] = completed_[i];
     row[column_error] = request.error;
     row[column_source] = request.source_;
     row[column_tag] = request.tag_;
-    row[column_value] = request.value_;
+    row[column_value] = static_cast<double>(request.value_);
     requests_.erase(found);
   }
   completed_.erase(completed_.begin(), completed_.begin() + static_cast<std::ptrdiff_t>(count));
@@ -100,15 +110,14 @@ void Requests::Complete(const Message& message, int error, const MPI_Status& sta
   Request& request = *message.request;
   request.arrived_[static_cast<size_t>(message.index)] = true;
 
-  if (error == MPI_SUCCESS && request.received_type != MPI_DATATYPE_NULL) {
-    int count = 0;
-    error = MPI_Get_count(&status, request.received_type, &count);
+  if (error == MPI_SUCCESS && static_cast<size_t>(message.index) < request.receives) {
+    MPI_Count count = 0;
+    error = CountReceived(status, request.bytes_each, &count);
     if (error == MPI_SUCCESS && request.exact_bytes >= 0 && count != request.exact_bytes)
       error = MPI_ERR_COUNT;
     request.source_ = status.MPI_SOURCE;
     request.tag_ = status.MPI_TAG;
-    /* MPI_UNDEFINED, for what is no whole number of elements, is a negative value of the library's choice. */
-    request.value_ = std::max(count, -1);
+    request.value_ = count;
   }
   if (request.error == MPI_SUCCESS) request.error = error;
 
@@ -136,7 +145,8 @@ bool Requests::Pending(int32_t id, std::vector<int32_t>& indices) const {
 
 bool Requests::Drain(double wait_ms) {
   for (size_t i = 0; i < messages_.size(); i++) {
-    if (messages_[i].request->cancellable) Check(MPI_Cancel(&handles_[i]), "MPI_Cancel");
+    if (static_cast<size_t>(messages_[i].index) < messages_[i].request->receives)
+      Check(MPI_Cancel(&handles_[i]), "MPI_Cancel");
   }
   const auto start = std::chrono::steady_clock::now();
   const auto limit = std::chrono::duration<double, std::milli>(wait_ms);

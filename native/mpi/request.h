@@ -12,6 +12,10 @@ namespace braid {
 
 class Communicators;
 
+/* The number of elements of a message that was received; -1 if they are no whole number. An MPI error code
+ * otherwise. */
+int CountReceived(const MPI_Status& status, size_t bytes_each, MPI_Count* count);
+
 /*
  * One operation under way, of one MPI request or of many. It owns everything that MPI still reads or writes:
  * the JavaScript buffers by reference, the counts and displacements by copy, the communicator in the making.
@@ -29,17 +33,17 @@ class Request {
   /* Where MPI is to write the handle of message `index`. */
   MPI_Request* Slot(size_t index = 0) { return &messages_[index]; }
 
-  /* Arrays that MPI reads until completion. */
-  std::vector<int> counts;
-  std::vector<int> displs;
+  /* The operation, where it has arrays or datatypes that MPI reads until completion. */
+  std::shared_ptr<void> operation;
   /* Of MPI_Comm_idup: written until completion, a live communicator afterwards. */
   MPI_Comm made = MPI_COMM_NULL;
-  /* Bytes that every message must have, where the operation promises exactly so many; -1 elsewhere. */
-  int exact_bytes = -1;
-  /* A receive can be called off at exit, nothing else can. */
-  bool cancellable = false;
-  /* Whether the messages are typed receives, of which the number of elements is told. */
-  MPI_Datatype received_type = MPI_DATATYPE_NULL;
+  /* How many of the messages, the first ones, are receives. They can be called off at exit, nothing else can.
+   */
+  size_t receives = 0;
+  /* Of what they receive, for the number of elements that is told. */
+  size_t bytes_each = 1;
+  /* Bytes that each of them must have, where the operation promises exactly so many; -1 elsewhere. */
+  MPI_Count exact_bytes = -1;
   /* The first error among the messages. */
   int error = MPI_SUCCESS;
 
@@ -55,7 +59,7 @@ class Request {
   size_t remaining_ = 0;
   int source_ = -1;
   int tag_ = -1;
-  int value_ = 0;
+  MPI_Count value_ = 0;
   std::vector<Napi::ObjectReference> buffers_;
 };
 
@@ -80,7 +84,7 @@ class Requests {
    * Tests everything in flight once. Writes a row for each completed request, at most `row_count`; what finds
    * no room comes with the next call. Returns the number of rows.
    */
-  size_t Test(int32_t* rows, size_t row_count);
+  size_t Test(double* rows, size_t row_count);
 
   /* Indices of the messages of a request that have not completed; false if the id isn't in flight. */
   bool Pending(int32_t id, std::vector<int32_t>& indices) const;

@@ -52,8 +52,8 @@ export function checkArray(value: NumericArray, name: string): void {
   if ((value.buffer as ArrayBuffer & { resizable?: boolean }).resizable) {
     throw new MpiTypeError(`${name} is a view of a resizable ArrayBuffer; copy it into one of a fixed length`);
   }
-  if (value.length > INT_MAX) {
-    throw new MpiRangeError(`${name} has ${value.length} elements; one MPI call takes at most ${INT_MAX}`);
+  if (value.length === 0 && isDetached(value.buffer)) {
+    throw new MpiTypeError(`${name} has been transferred to another thread, or its memory given back`);
   }
 }
 
@@ -77,35 +77,51 @@ export function checkReduction(
   if (op.needsIntegers && kindOf(sample).startsWith('Float')) {
     throw new MpiTypeError(`${op.name} is for integers, got ${describe(sample)}`);
   }
-}
-
-/** `receive` must take the same number of elements from each rank. */
-export function checkGather(
-  send: NumericArray | InPlace,
-  receive: NumericArray | null,
-  size: number,
-  receives: boolean,
-): void {
-  checkPair(send, receive, receives);
-  if (!receives) return;
-  const { length } = receive!;
-  if (send === IN_PLACE ? length % size !== 0 : length !== send.length * size) {
-    const wanted = send === IN_PLACE ? `a multiple of ${size}` : `${send.length} for each of ${size} ranks`;
-    throw new MpiRangeError(`receive has ${length} elements; it must have ${wanted}`);
+  if (op.pairs && sample.length % 2 !== 0) {
+    throw new MpiRangeError(`${op.name} is for pairs of a value and an index, got ${sample.length} elements`);
   }
 }
 
-export function checkGatherv(
-  send: NumericArray | InPlace,
-  root: number,
-  receive: NumericArray | null,
+/** The names that a caller knows the two buffers of a call by: this rank's, and that of all ranks. */
+export interface Names {
+  readonly part: 'send' | 'receive';
+  readonly whole: 'send' | 'receive';
+}
+
+/** `whole`, where this rank has it, must hold the same number of elements of each rank. */
+export function checkEven(
+  part: NumericArray | InPlace,
+  whole: NumericArray | null,
+  size: number,
+  hasWhole: boolean,
+  names: Names = { part: 'send', whole: 'receive' },
+): void {
+  checkPair(part, whole, hasWhole, names);
+  if (!hasWhole) return;
+  const { length } = whole!;
+  if (part === IN_PLACE ? length % size !== 0 : length !== part.length * size) {
+    const wanted = part === IN_PLACE ? `a multiple of ${size}` : `${part.length} for each of ${size} ranks`;
+    throw new MpiRangeError(`${names.whole} has ${length} elements; it must have ${wanted}`);
+  }
+}
+
+/** `whole`, where this rank has it, holds `counts[r]` elements of rank r from `displs[r]`. */
+export function checkUneven(
+  part: NumericArray | InPlace,
+  whole: NumericArray | null,
   counts: Int32Array | null,
   displs: Int32Array | null,
-  size: number,
-  receives: boolean,
+  { rank, size }: { rank: number; size: number },
+  hasWhole: boolean,
+  names: Names = { part: 'send', whole: 'receive' },
 ): void {
-  checkPair(send, receive, receives);
-  if (!receives) return;
+  checkPair(part, whole, hasWhole, names);
+  if (part !== IN_PLACE && part.length > INT_MAX) {
+    throw new MpiRangeError(
+      `${names.part} has ${part.length} elements; where counts differ MPI takes at most ${INT_MAX}: use a wider type, or several calls`,
+    );
+  }
+  if (!hasWhole) return;
   checkInt32Array(counts, 'counts');
   checkInt32Array(displs, 'displs');
   for (const [name, array] of [['counts', counts!] as const, ['displs', displs!] as const]) {
@@ -115,15 +131,35 @@ export function checkGatherv(
   for (let rank = 0; rank < size; rank++) {
     const count = counts![rank];
     const displ = displs![rank];
-    if (count < 0 || displ < 0 || displ + count > receive!.length) {
+    if (count < 0 || displ < 0 || displ + count > whole!.length) {
       throw new MpiRangeError(
-        `elements ${displ} to ${displ + count} of rank ${rank} are not all within receive, which has ${receive!.length}`,
+        `elements ${displ} to ${displ + count} of rank ${rank} are not all within ${names.whole}, which has ${whole!.length}`,
       );
     }
   }
-  if (send !== IN_PLACE && send.length !== counts![root]) {
-    throw new MpiRangeError(`counts says ${counts![root]} for the root, whose send has ${send.length} elements`);
+  if (part !== IN_PLACE && part.length !== counts![rank]) {
+    throw new MpiRangeError(
+      `counts says ${counts![rank]} for this rank, whose ${names.part} has ${part.length} elements`,
+    );
   }
+}
+
+/** Both hold the same number of elements for every rank. */
+export function checkAlltoall(send: NumericArray | InPlace, receive: NumericArray, size: number): void {
+  checkPair(send, receive, true);
+  if (send !== IN_PLACE && send.length !== receive.length) {
+    throw new MpiRangeError(`send has ${send.length} elements and receive ${receive.length}; they must be as many`);
+  }
+  if (receive.length % size !== 0) {
+    throw new MpiRangeError(`receive has ${receive.length} elements; it must have a multiple of ${size}`);
+  }
+}
+
+/** Two buffers of one call, neither of which is the other's. */
+export function checkApart(send: NumericArray, receive: NumericArray): void {
+  checkArray(send, 'send');
+  checkArray(receive, 'receive');
+  if (overlap(send, receive)) throw new MpiRangeError('send and receive overlap; what is sent must stay as it is');
 }
 
 /** One message of `bytesEach` bytes for each of `peers`, in consecutive places of `buffer`. */
@@ -137,17 +173,35 @@ export function checkEach(buffer: Uint8Array, bytesEach: number, peers: Int32Arr
   }
 }
 
-function checkPair(send: NumericArray | InPlace, receive: NumericArray | null, receives: boolean): void {
-  if (send !== IN_PLACE) checkArray(send, 'send');
-  else if (!receives) throw new MpiTypeError('send can be IN_PLACE only where something is received');
-  if (!receives) return;
-  if (receive === null || receive === undefined) throw new MpiTypeError('receive is needed on the ranks that receive');
-  checkArray(receive, 'receive');
-  if (send === IN_PLACE) return;
-  if (kindOf(send) !== kindOf(receive)) {
-    throw new MpiTypeError(`send and receive must be of one type, got ${describe(send)} and ${describe(receive)}`);
+function checkPair(
+  part: NumericArray | InPlace,
+  whole: NumericArray | null,
+  hasWhole: boolean,
+  names: Names = { part: 'send', whole: 'receive' },
+): void {
+  if (part !== IN_PLACE) checkArray(part, names.part);
+  else if (!hasWhole) throw new MpiTypeError(`${names.part} can be IN_PLACE only where ${names.whole} is`);
+  if (!hasWhole) return;
+  if (whole === null || whole === undefined) throw new MpiTypeError(`${names.whole} is needed on this rank`);
+  checkArray(whole, names.whole);
+  if (part === IN_PLACE) return;
+  if (kindOf(part) !== kindOf(whole)) {
+    throw new MpiTypeError(
+      `${names.part} and ${names.whole} must be of one type, got ${describe(part)} and ${describe(whole)}`,
+    );
   }
-  if (overlap(send, receive)) throw new MpiRangeError('send and receive overlap; use IN_PLACE to work in one buffer');
+  if (overlap(part, whole)) {
+    throw new MpiRangeError(`${names.part} and ${names.whole} overlap; use IN_PLACE to work in one buffer`);
+  }
+}
+
+function isDetached(buffer: ArrayBufferLike): boolean {
+  try {
+    return buffer.byteLength === 0 && !new Uint8Array(buffer);
+  } catch {
+    // What has no memory takes no view.
+    return true;
+  }
 }
 
 function overlap(a: NumericArray, b: NumericArray): boolean {

@@ -1,5 +1,5 @@
 import { BraidError } from '../errors.js';
-import { checkBytes, checkEach, checkGatherv, checkInteger, checkRank, checkTag } from './arguments.js';
+import { checkBytes, checkEach, checkInteger, checkRank, checkTag, checkUneven } from './arguments.js';
 import type { EachRequest, RecorderCommunicator } from './communicator.js';
 import { MpiError } from './mpi-error.js';
 import { Request } from './request.js';
@@ -53,7 +53,7 @@ export class LocalCommunicator implements RecorderCommunicator {
     this.#checkLive();
     checkRank(root, 'root', this.size);
     checkBytes(send, 'send');
-    checkGatherv(send, root, receive, counts, displs, this.size, true);
+    checkUneven(send, receive, counts, displs, this, true);
     receive!.set(send, displs![0]);
     return Request.completed();
   }

@@ -12,7 +12,7 @@ export interface Status {
 }
 
 /** A request in flight: what to do with the row that tells its end. */
-type Finish = (row: Int32Array) => void;
+type Finish = (row: Float64Array) => void;
 
 /** Completions told by one test; more come with the next. */
 const ROWS = 64;
@@ -22,7 +22,7 @@ export class MpiRequests implements Pollable {
   readonly #addon: MpiAddon;
   readonly #createError: (call: string, errorCode: number) => Error;
   readonly #inFlight = new Map<RequestId, Finish>();
-  readonly #rows = new Int32Array(ROWS * RequestColumn.count);
+  readonly #rows = new Float64Array(ROWS * RequestColumn.count);
 
   constructor(addon: MpiAddon, createError: (call: string, errorCode: number) => Error) {
     this.#addon = addon;
@@ -30,7 +30,7 @@ export class MpiRequests implements Pollable {
   }
 
   /** A request that is complete when `id` is, with what `valueOf` makes of its row. */
-  start<T>(call: string, id: RequestId, valueOf: (row: Int32Array) => T): Request<T> {
+  start<T>(call: string, id: RequestId, valueOf: (row: Float64Array) => T): Request<T> {
     const request = new Request<T>();
     this.#track(call, id, request, valueOf);
     return request;
@@ -81,7 +81,7 @@ export class MpiRequests implements Pollable {
     return finishes;
   }
 
-  #track<T>(call: string, id: RequestId, request: Request<T>, valueOf: (row: Int32Array) => T): void {
+  #track<T>(call: string, id: RequestId, request: Request<T>, valueOf: (row: Float64Array) => T): void {
     // Each time: what has just begun is worth testing at full speed, however long the others have been waiting.
     progress.add(this);
     this.#inFlight.set(id, (row) => {
@@ -110,6 +110,6 @@ class PendingMessages extends Request implements EachRequest {
   }
 }
 
-export function statusOf(row: Int32Array): Status {
+export function statusOf(row: Float64Array): Status {
   return { source: row[RequestColumn.source], tag: row[RequestColumn.tag], count: row[RequestColumn.value] };
 }

@@ -25,6 +25,8 @@ export interface MpiRuntime {
   readonly addon: MpiAddon;
   readonly requests: MpiRequests;
   readonly tagUpperBound: number;
+  /** What the last blocking receive or probe told: source, tag, count. Read before the next call. */
+  readonly status: Float64Array;
 }
 
 /** How long a process that exits with operations under way waits for them. `BRAID_MPI_EXIT_WAIT_MS` overrides. */
@@ -90,7 +92,13 @@ function start(): MpiRuntime {
         `by BRAID_MPI (built here: ${builtVendors().join(', ')}).`,
     );
   }
-  return { vendor, addon, requests: new MpiRequests(addon, createError), tagUpperBound: addon.tagUpperBound() };
+  return {
+    vendor,
+    addon,
+    requests: new MpiRequests(addon, createError),
+    tagUpperBound: addon.tagUpperBound(),
+    status: new Float64Array(3),
+  };
 }
 
 /** The vendor to load. Exported for its table of tests. */

@@ -12,9 +12,11 @@
  */
 import { SELF, WORLD, type MpiVendor } from '../native.js';
 import { IN_PLACE, type InPlace } from './arguments.js';
-import { ANY_SOURCE, ANY_TAG, Communicator } from './mpi-communicator.js';
+import { Communicator } from './mpi-communicator.js';
 import { Op } from './mpi-op.js';
 import { isMpiInitialized, mpiRuntime } from './mpi-runtime.js';
+import { ANY_SOURCE, ANY_TAG } from './point-to-point.js';
+import { waitAll, waitAny } from './request.js';
 
 export type { MpiVendor, NumericArray } from '../native.js';
 export type { InPlace } from './arguments.js';
@@ -23,6 +25,7 @@ export { Communicator } from './mpi-communicator.js';
 export { MpiError, MpiRangeError, MpiTypeError } from './mpi-error.js';
 export { Op } from './mpi-op.js';
 export type { Status } from './mpi-requests.js';
+export type { ProbeStatus, ReceivedObject } from './point-to-point.js';
 export { Request } from './request.js';
 
 export type ThreadLevel = 'single' | 'funneled' | 'serialized' | 'multiple';
@@ -39,14 +42,21 @@ export const MPI = {
   MAX: Op.MAX,
   LAND: Op.LAND,
   LOR: Op.LOR,
+  LXOR: Op.LXOR,
   BAND: Op.BAND,
   BOR: Op.BOR,
+  BXOR: Op.BXOR,
+  /** Over pairs of neighbours, a value and an index: the smallest value, with the lowest index where several have it. */
+  MINLOC: Op.MINLOC,
+  MAXLOC: Op.MAXLOC,
   /** In the place of a send buffer. A getter, since the type of a plain property would widen to any symbol. */
   get IN_PLACE(): InPlace {
     return IN_PLACE;
   },
   ANY_SOURCE,
   ANY_TAG,
+  /** As the color of a `split`: this rank stays out. */
+  UNDEFINED: null,
 
   /** All ranks of the job. Initialises MPI, as everything below does. */
   get COMM_WORLD(): Communicator {
@@ -87,6 +97,17 @@ export const MPI = {
   /** The name of the machine, as MPI knows it. */
   get processorName(): string {
     return mpiRuntime().addon.processorName();
+  },
+
+  /** Waits for all, without returning to the event loop. Returns their values; throws the error of the first that has one. */
+  waitAll,
+
+  /** Waits until one is done, without returning to the event loop. Returns the first such index; -1 if there are none. */
+  waitAny,
+
+  /** Ends the job: every rank's process, with `exitCode`. */
+  abort(exitCode = 1): never {
+    return MPI.COMM_WORLD.abort(exitCode);
   },
 
   /** Seconds since some moment in the past. */

@@ -1,3 +1,5 @@
+import { progress } from './progress.js';
+
 /** Something under way that is tested from the event loop: an MPI request, a commit in the worker. */
 export interface Pollable {
   /** Looks whether anything has completed, and if so runs its completions. Never waits. Returns true if something had. */
@@ -8,7 +10,7 @@ export interface Pollable {
  * An operation under way. Completion is told synchronously, from wherever the operation was tested, so that a state
  * machine that stands on requests advances even when the caller never returns to the event loop.
  *
- * It is also awaitable: `await comm.iallreduce(…)`.
+ * It is also awaitable: `await comm.iallreduce(…)`, or several by `await Promise.all([…])`.
  */
 export class Request<T = void> implements PromiseLike<T> {
   #settled = false;
@@ -40,6 +42,18 @@ export class Request<T = void> implements PromiseLike<T> {
     if (!this.#settled) throw new Error('the request is still under way');
     if (this.#error) throw this.#error;
     return this.#value as T;
+  }
+
+  /** Whether it is complete, after asking once. Never waits. */
+  test(): boolean {
+    if (!this.#settled) progress.poke();
+    return this.#settled;
+  }
+
+  /** Waits for its end without returning to the event loop, as a blocking call does. Returns its value or throws its error. */
+  wait(): T {
+    while (!this.#settled) progress.poke();
+    return this.value;
   }
 
   /** Runs `callback` on completion, at once if it is complete already. */
@@ -75,5 +89,22 @@ export class Request<T = void> implements PromiseLike<T> {
     const callbacks = this.#callbacks;
     this.#callbacks = [];
     for (const callback of callbacks) callback();
+  }
+}
+
+export function waitAll<T extends readonly Request<unknown>[]>(
+  requests: readonly [...T],
+): { -readonly [I in keyof T]: T[I] extends Request<infer V> ? V : never } {
+  // All of them before any error is thrown: their buffers are the caller's again.
+  while (!requests.every((request) => request.done)) progress.poke();
+  return requests.map((request) => request.value) as never;
+}
+
+export function waitAny(requests: readonly Request<unknown>[]): number {
+  if (requests.length === 0) return -1;
+  for (;;) {
+    const index = requests.findIndex((request) => request.done);
+    if (index >= 0) return index;
+    progress.poke();
   }
 }

@@ -58,9 +58,41 @@ const OPERATIONS: readonly [Op, (a: number, b: number) => number][] = [
   [MPI.MAX, Math.max],
   [MPI.LAND, (a, b) => Number(a !== 0 && b !== 0)],
   [MPI.LOR, (a, b) => Number(a !== 0 || b !== 0)],
+  [MPI.LXOR, (a, b) => Number((a !== 0) !== (b !== 0))],
   [MPI.BAND, (a, b) => a & b],
   [MPI.BOR, (a, b) => a | b],
+  [MPI.BXOR, (a, b) => a ^ b],
 ];
+
+type Pair = readonly [value: number, index: number];
+
+const PAIR_OPERATIONS: readonly [Op, (a: Pair, b: Pair) => Pair][] = [
+  [MPI.MINLOC, (a, b) => (b[0] < a[0] || (b[0] === a[0] && b[1] < a[1]) ? b : a)],
+  [MPI.MAXLOC, (a, b) => (b[0] > a[0] || (b[0] === a[0] && b[1] < a[1]) ? b : a)],
+];
+
+/** The value of the third pair is the same on all ranks: the lowest index wins. */
+const pairs = (rank: number): Pair[] => [
+  [(rank + 2) % 4, rank],
+  [10 - rank, rank + 50],
+  [7, 20 - rank],
+];
+
+/** Counts and displacements of r elements from rank r, the first none, laid down in the reverse order with a hole between. */
+function uneven(size: number): { counts: Int32Array; displs: Int32Array; whole: number[] } {
+  const counts = Int32Array.from(range(size));
+  const displs = new Int32Array(size);
+  let length = 0;
+  for (const rank of range(size).reverse()) {
+    displs[rank] = length;
+    length += counts[rank] + 1;
+  }
+  const whole = Array<number>(length).fill(0);
+  for (const rank of range(size)) whole.fill(rank + 10, displs[rank], displs[rank] + counts[rank]);
+  return { counts, displs, whole };
+}
+
+const ownPart = (rank: number) => Array<number>(rank).fill(rank + 10);
 
 /** What rank `rank` puts into a reduction: small enough that no product of five ranks leaves an Int8. */
 const contribution = (rank: number) => [rank + 1, 1, rank % 2];
@@ -150,24 +182,19 @@ function casesFor(type: ArrayClass, memory: new (length: number) => ArrayBufferL
     [
       title('gatherv'),
       async (comm) => {
-        // Rank r has r elements, the first none; they are laid down in the reverse order with a hole between.
-        const counts = Int32Array.from(range(comm.size));
-        const displs = new Int32Array(comm.size);
-        let length = 0;
-        for (const rank of range(comm.size).reverse()) {
-          displs[rank] = length;
-          length += counts[rank] + 1;
-        }
-        const expected = Array<number>(length).fill(0);
-        for (const rank of range(comm.size)) expected.fill(rank + 10, displs[rank], displs[rank] + counts[rank]);
+        const { counts, displs, whole } = uneven(comm.size);
         for (const root of [0, comm.size - 1]) {
           for (const form of ['gatherv', 'igatherv'] as const) {
-            const send = make(Array<number>(comm.rank).fill(comm.rank + 10));
+            const send = make(ownPart(comm.rank));
             if (comm.rank === root) {
-              const receive = filled(length);
+              const receive = filled(whole.length);
               await comm[form](send.view, root, receive.view, counts, displs);
-              receive.holds(expected);
+              receive.holds(whole);
+              const inPlace = make(whole.map((value) => (value === root + 10 ? value : 0)));
+              await comm[form](MPI.IN_PLACE, root, inPlace.view, counts, displs);
+              inPlace.holds(whole);
             } else {
+              await comm[form](send.view, root, null, null, null);
               await comm[form](send.view, root, null, null, null);
             }
           }
@@ -189,6 +216,120 @@ function casesFor(type: ArrayClass, memory: new (length: number) => ArrayBufferL
       },
     ],
     [
+      title('allgatherv'),
+      async (comm) => {
+        const { counts, displs, whole } = uneven(comm.size);
+        for (const form of ['allgatherv', 'iallgatherv'] as const) {
+          const receive = filled(whole.length);
+          await comm[form](make(ownPart(comm.rank)).view, receive.view, counts, displs);
+          receive.holds(whole);
+          const inPlace = make(whole.map((value) => (value === comm.rank + 10 ? value : 0)));
+          await comm[form](MPI.IN_PLACE, inPlace.view, counts, displs);
+          inPlace.holds(whole);
+        }
+      },
+    ],
+    [
+      title('scatter'),
+      async (comm) => {
+        const whole = range(comm.size).flatMap((rank) => [rank, rank + 1]);
+        for (const root of [0, comm.size - 1]) {
+          for (const form of ['scatter', 'iscatter'] as const) {
+            const send = comm.rank === root ? make(whole) : null;
+            const receive = filled(2);
+            await comm[form](receive.view, root, send?.view);
+            receive.holds([comm.rank, comm.rank + 1]);
+            send?.holds(whole);
+
+            const other = filled(2);
+            await comm[form](comm.rank === root ? MPI.IN_PLACE : other.view, root, send?.view);
+            other.holds(comm.rank === root ? [0, 0] : [comm.rank, comm.rank + 1]);
+          }
+        }
+      },
+    ],
+    [
+      title('scatterv'),
+      async (comm) => {
+        const { counts, displs, whole } = uneven(comm.size);
+        for (const root of [0, comm.size - 1]) {
+          for (const form of ['scatterv', 'iscatterv'] as const) {
+            const send = comm.rank === root ? make(whole) : null;
+            const receive = filled(comm.rank);
+            if (send) await comm[form](receive.view, root, send.view, counts, displs);
+            else await comm[form](receive.view, root);
+            receive.holds(ownPart(comm.rank));
+
+            if (send) await comm[form](MPI.IN_PLACE, root, send.view, counts, displs);
+            else await comm[form](receive.view, root);
+            send?.holds(whole);
+          }
+        }
+      },
+    ],
+    [
+      title('alltoall'),
+      async (comm) => {
+        const expected = range(comm.size).flatMap((source) => [source, comm.rank]);
+        for (const form of ['alltoall', 'ialltoall'] as const) {
+          const sent = range(comm.size).flatMap((dest) => [comm.rank, dest]);
+          const receive = filled(2 * comm.size);
+          const send = make(sent);
+          await comm[form](send.view, receive.view);
+          receive.holds(expected);
+          send.holds(sent);
+          const inPlace = make(sent);
+          await comm[form](MPI.IN_PLACE, inPlace.view);
+          inPlace.holds(expected);
+        }
+      },
+    ],
+    [
+      title('scan and exscan'),
+      async (comm) => {
+        const sums = (ranks: number) =>
+          range(3).map((i) => range(ranks).reduce((sum, r) => sum + contribution(r)[i], 0));
+        for (const form of ['scan', 'iscan', 'exscan', 'iexscan'] as const) {
+          const exclusive = form.endsWith('exscan');
+          const send = make(contribution(comm.rank));
+          const receive = filled(3);
+          await comm[form](send.view, receive.view);
+          const inPlace = make(contribution(comm.rank));
+          await comm[form](MPI.IN_PLACE, inPlace.view, MPI.SUM);
+          // What rank 0 gets of an exclusive scan is undefined.
+          if (exclusive && comm.rank === 0) continue;
+          const expected = sums(exclusive ? comm.rank : comm.rank + 1);
+          receive.holds(expected);
+          inPlace.holds(expected);
+        }
+        const largest = filled(3);
+        comm.scan(make(contribution(comm.rank)).view, largest.view, MPI.MAX);
+        largest.holds(range(3).map((i) => Math.max(...range(comm.rank + 1).map((rank) => contribution(rank)[i]))));
+      },
+    ],
+    [
+      title('minloc and maxloc'),
+      async (comm) => {
+        const root = comm.size - 1;
+        for (const [op, choose] of PAIR_OPERATIONS) {
+          const expected = range(3).flatMap((i) =>
+            range(comm.size)
+              .map((rank) => pairs(rank)[i])
+              .reduce(choose),
+          );
+          const own = make(pairs(comm.rank).flat());
+          for (const form of ['allreduce', 'iallreduce'] as const) {
+            const receive = filled(6);
+            await comm[form](own.view, receive.view, op);
+            receive.holds(expected);
+          }
+          const atRoot = comm.rank === root ? filled(6) : null;
+          comm.reduce(own.view, op, root, atRoot?.view);
+          atRoot?.holds(expected);
+        }
+      },
+    ],
+    [
       title('send and recv'),
       async (comm) => {
         const next = (comm.rank + 1) % comm.size;
@@ -205,6 +346,24 @@ function casesFor(type: ArrayClass, memory: new (length: number) => ArrayBufferL
         assert.deepEqual(comm.recv(anything.view), { source: previous, tag: 6, count: 3 });
         anything.holds([previous, 1, 2]);
         await sending;
+
+        for (const form of ['sendrecv', 'isendrecv'] as const) {
+          const both = filled(4);
+          assert.deepEqual(await comm[form](sent.view, next, 7, both.view, previous, 7), {
+            source: previous,
+            tag: 7,
+            count: 3,
+          });
+          both.holds([previous, 1, 2, 0]);
+        }
+
+        const waiting = comm.isend(sent.view, next, 8);
+        const probed = comm.probe(previous, 8);
+        assert.deepEqual(probed, { source: previous, tag: 8, bytes: 3 * type.BYTES_PER_ELEMENT });
+        assert.deepEqual(comm.iprobe(), probed);
+        comm.recv(anything.view, probed.source, probed.tag);
+        assert.equal(comm.iprobe(previous, 8), null);
+        await waiting;
         // A receive of anything would take a message of the next case from a rank that is already there.
         comm.barrier();
       },
@@ -278,9 +437,11 @@ const duplicate = world.dup();
 const later = await world.idup();
 const reversed = world.split(0, -world.rank)!;
 const half = world.split(world.rank % 2)!;
+const node = world.splitType('shared', -world.rank);
+assert.deepEqual([node.rank, node.size], [world.size - 1 - world.rank, world.size]);
 assert.equal(reversed.rank, world.size - 1 - world.rank);
 assert.equal(half.size, Math.ceil((world.size - (world.rank % 2)) / 2));
-assert.equal(world.split(world.rank === 0 ? null : 1) === null, world.rank === 0);
+assert.equal(world.split(world.rank === 0 ? MPI.UNDEFINED : 1) === null, world.rank === 0);
 assert.equal(world.name, 'MPI_COMM_WORLD');
 assert.equal(MPI.COMM_SELF.size, 1);
 
@@ -294,7 +455,7 @@ await runRankSuite([
   ],
   [
     [...casesFor(Int32Array, ArrayBuffer), ...MESSAGES],
-    [later, reversed],
+    [later, reversed, node],
   ],
 ]);
-for (const comm of [duplicate, later, reversed, half]) comm.free();
+for (const comm of [duplicate, later, reversed, half, node]) comm.free();

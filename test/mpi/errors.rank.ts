@@ -71,7 +71,7 @@ const MISTAKES: readonly (readonly [string, () => unknown, typeof MpiTypeError |
     MpiRangeError,
     /IN_PLACE/,
   ],
-  ['no receive buffer', () => MPI.COMM_SELF.reduce(bytes), MpiTypeError, /^receive is needed/],
+  ['no receive buffer', () => MPI.COMM_SELF.reduce(bytes), MpiTypeError, /^receive is needed on this rank/],
   [
     'an operation by its name',
     () => MPI.COMM_SELF.allreduce(bytes, other, 'SUM' as never),
@@ -128,6 +128,60 @@ const MISTAKES: readonly (readonly [string, () => unknown, typeof MpiTypeError |
     MpiRangeError,
     /^sources\[0\] must/,
   ],
+  [
+    'a detached buffer',
+    () => {
+      const gone = new Uint8Array(8);
+      structuredClone(gone.buffer, { transfer: [gone.buffer] });
+      MPI.COMM_SELF.bcast(gone);
+    },
+    MpiTypeError,
+    /^buffer has been transferred/,
+  ],
+  [
+    'an odd number of elements where pairs are due',
+    () => MPI.COMM_SELF.scan(new Uint8Array(3), new Uint8Array(3), MPI.MAXLOC),
+    MpiRangeError,
+    /^MPI_MAXLOC is for pairs/,
+  ],
+  [
+    'a share of another length',
+    () => MPI.COMM_SELF.scatter(bytes, 0, new Uint8Array(9)),
+    MpiRangeError,
+    /^send has 9 elements; it must have 8 for each/,
+  ],
+  ['a scatter of nothing', () => MPI.COMM_SELF.iscatter(bytes), MpiTypeError, /^send is needed on this rank/],
+  [
+    'a share that ends behind what is sent',
+    () => MPI.COMM_SELF.scatterv(bytes, 0, other, Int32Array.of(8), Int32Array.of(1)),
+    MpiRangeError,
+    /not all within send/,
+  ],
+  [
+    "a count that isn't this rank's",
+    () => MPI.COMM_SELF.allgatherv(bytes, other, Int32Array.of(7), Int32Array.of(0)),
+    MpiRangeError,
+    /^counts says 7 for this rank/,
+  ],
+  [
+    'an alltoall of two lengths',
+    () => MPI.COMM_SELF.alltoall(bytes, new Uint8Array(9)),
+    MpiRangeError,
+    /must be as many/,
+  ],
+  [
+    'a receive into what is being sent',
+    () => MPI.COMM_SELF.sendrecv(bytes, 0, 0, bytes.subarray(4)),
+    MpiRangeError,
+    /overlap/,
+  ],
+  ['a probe of nobody', () => MPI.COMM_SELF.iprobe(1), MpiRangeError, /^source must/],
+  [
+    'a kind of communicator that MPI lacks',
+    () => MPI.COMM_SELF.splitType('socket' as never),
+    MpiTypeError,
+    /must be 'shared'/,
+  ],
   ['a negative color', () => MPI.COMM_SELF.split(-1), MpiRangeError, /^color must/],
   ['an exit code that no process has', () => MPI.COMM_SELF.abort(256), MpiRangeError, /^exitCode must/],
 ];
@@ -140,14 +194,14 @@ const MISUSES: readonly (readonly [string, (addon: MpiAddon) => unknown, string]
   ['an array where a number is due', (addon) => addon.barrier(bytes as never), 'ERR_BRAID_MPI_ARGUMENT_TYPE'],
   ['a number where an array is due', (addon) => addon.bcast(1, 5 as never, 0), 'ERR_BRAID_MPI_ARGUMENT_TYPE'],
   ['a root behind the last', (addon) => addon.bcast(1, bytes, 1), 'ERR_BRAID_MPI_ARGUMENT_RANGE'],
-  ['an operation behind the last', (addon) => addon.allreduce(1, bytes, other, 8), 'ERR_BRAID_MPI_ARGUMENT_RANGE'],
+  ['an operation behind the last', (addon) => addon.allreduce(1, bytes, other, 12), 'ERR_BRAID_MPI_ARGUMENT_RANGE'],
   ['two types', (addon) => addon.allreduce(1, bytes, new Int8Array(8), 0), 'ERR_BRAID_MPI_ARGUMENT_TYPE'],
   ['two lengths', (addon) => addon.allreduce(1, bytes, new Uint8Array(7), 0), 'ERR_BRAID_MPI_ARGUMENT_RANGE'],
   ['no receive buffer', (addon) => addon.reduce(1, bytes, null, 0, 0), 'ERR_BRAID_MPI_ARGUMENT_TYPE'],
   ['a short gather', (addon) => addon.gather(1, bytes, 0, new Uint8Array(7)), 'ERR_BRAID_MPI_ARGUMENT_RANGE'],
   [
     'a bitwise operation on floats',
-    (addon) => addon.allreduce(1, null, new Float64Array(1), 6),
+    (addon) => addon.allreduce(1, null, new Float64Array(1), 7),
     'ERR_BRAID_MPI_ARGUMENT_TYPE',
   ],
   [
@@ -167,7 +221,20 @@ const MISUSES: readonly (readonly [string, (addon: MpiAddon) => unknown, string]
     'ERR_BRAID_MPI_ARGUMENT_RANGE',
   ],
   ['a message to nobody', (addon) => addon.isendEach(1, bytes, 1, Int32Array.of(1), 1), 'ERR_BRAID_MPI_ARGUMENT_RANGE'],
-  ['a status without room', (addon) => addon.recv(1, bytes, 0, 1, new Int32Array(2)), 'ERR_BRAID_MPI_ARGUMENT_RANGE'],
+  ['a status without room', (addon) => addon.recv(1, bytes, 0, 1, new Float64Array(2)), 'ERR_BRAID_MPI_ARGUMENT_RANGE'],
+  [
+    'a part of another length',
+    (addon) => addon.scatter(1, bytes, 0, new Uint8Array(9)),
+    'ERR_BRAID_MPI_ARGUMENT_RANGE',
+  ],
+  [
+    'a share behind the end',
+    (addon) => addon.scatterv(1, bytes, 0, other, Int32Array.of(8), Int32Array.of(1)),
+    'ERR_BRAID_MPI_ARGUMENT_RANGE',
+  ],
+  ['an odd pair', (addon) => addon.scan(1, new Uint8Array(3), new Uint8Array(3), 10), 'ERR_BRAID_MPI_ARGUMENT_RANGE'],
+  ['an uneven alltoall', (addon) => addon.alltoall(1, bytes, new Uint8Array(7)), 'ERR_BRAID_MPI_ARGUMENT_RANGE'],
+  ['a probe without room', (addon) => addon.iprobe(1, -1, -1, new Float64Array(2)), 'ERR_BRAID_MPI_ARGUMENT_RANGE'],
   ['a request that never was', (addon) => addon.pending(12345, new Int32Array(1)), 'ERR_BRAID_MPI_ARGUMENT_RANGE'],
   ['freeing MPI_COMM_WORLD', (addon) => addon.free(0), 'ERR_BRAID_MPI_ARGUMENT_RANGE'],
 ];

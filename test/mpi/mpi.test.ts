@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { freemem, tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -49,12 +49,26 @@ for (const vendor of vendors) {
     this.timeout(70_000);
 
     for (const ranks of vendor.ranks) {
-      for (const name of ['collectives', 'errors', 'progress']) {
+      for (const name of ['collectives', 'errors', 'objects', 'progress']) {
         it(`passes the ${name} program with ${ranks} ranks`, async () => {
           const run = await mpiexec(vendor, ranks, program(name));
           expectRun(run, done, new RegExp(`^ran [1-9]\\d* cases on each of ${ranks} ranks\\n$`));
         });
       }
+    }
+
+    const needed = 12 * 2 ** 30;
+    const title = 'passes messages of more elements than an int counts, with 2 ranks';
+    if (freemem() < needed) {
+      it(`${title}, skipped: needs 12 GiB of free memory`, function () {
+        this.skip();
+      });
+    } else {
+      it(title, async function () {
+        this.timeout(200_000);
+        const run = await mpiexec(vendor, 2, program('large'), { timeoutMs: 190_000 });
+        expectRun(run, done, /^ran [1-9]\d* cases on each of 2 ranks\n$/);
+      });
     }
 
     it('runs a process without a launcher as a job of one rank', async () => {

@@ -109,6 +109,89 @@ const cases: Case[] = [
     },
   ],
   [
+    'requests are waited for without the event loop',
+    (comm) => {
+      const next = (comm.rank + 1) % comm.size;
+      const received = new Int32Array(1);
+      const receiving = comm.irecv(received, MPI.ANY_SOURCE, 4);
+      const status = comm.isend(Int32Array.of(comm.rank), next, 4).wait();
+      assert.equal(status, undefined);
+      const { count, tag } = receiving.wait();
+      assert.deepEqual([count, tag, receiving.test()], [1, 4, true]);
+      comm.barrier();
+
+      const total = new Int32Array(1);
+      const [none, told] = MPI.waitAll([
+        comm.iallreduce(Int32Array.of(comm.rank), total),
+        comm.isendrecv(Int32Array.of(comm.rank), next, 5, received),
+      ]);
+      assert.deepEqual([none, told.tag, total[0]], [undefined, 5, sum(comm)]);
+
+      const never = comm.irecv(new Uint8Array(1), comm.rank, 6);
+      assert.equal(never.test(), false);
+      assert.equal(MPI.waitAny([never, comm.ibarrier()]), 1);
+      comm.send(new Uint8Array(1), comm.rank, 6);
+      assert.equal(MPI.waitAny([never]), 0);
+      assert.equal(MPI.waitAny([]), -1);
+    },
+  ],
+  [
+    'waiting for several throws the error of one when all are done',
+    (comm) => {
+      const next = (comm.rank + 1) % comm.size;
+      const sending = [comm.isend(new Uint8Array(8), next, 7), comm.isend(new Uint8Array(8), next, 8)];
+      MPI.COMM_WORLD.barrier();
+      const short = comm.irecv(new Uint8Array(4), MPI.ANY_SOURCE, 7);
+      const good = comm.irecv(new Uint8Array(8), MPI.ANY_SOURCE, 8);
+      assert.throws(() => MPI.waitAll([short, good, ...sending]), { errorClass: 'MPI_ERR_TRUNCATE' });
+      assert.ok([short, good, ...sending].every((request) => request.done));
+      assert.throws(() => short.wait(), { errorClass: 'MPI_ERR_TRUNCATE' });
+    },
+  ],
+  [
+    'buffers outlive their last reference while garbage is collected',
+    async (comm) => {
+      const next = (comm.rank + 1) % comm.size;
+      const length = 1 << 16;
+      const views: Float64Array[] = [];
+      const start = (tag: number) => {
+        const receive = new Float64Array(length);
+        const request = comm.irecv(receive, MPI.ANY_SOURCE, tag);
+        request.onDone(() => views.push(receive));
+        comm.isend(new Float64Array(length).fill(tag), next, tag);
+        return comm.iallreduce(new Int32Array(length).fill(1), new Int32Array(length));
+      };
+      for (let tag = 20; tag < 24; tag++) {
+        const collective = start(tag);
+        // Memory that is given back is given out again, and written.
+        collectGarbage();
+        Array.from({ length: 8 }, () => new Float64Array(length).fill(-1));
+        collectGarbage();
+        await collective;
+      }
+      pokeUntil(() => views.length === 4);
+      assert.deepEqual(
+        views.map((view) => [view[0], view[length - 1]]),
+        [20, 21, 22, 23].map((tag) => [tag, tag]),
+      );
+    },
+  ],
+  [
+    "a request that nobody awaits completes, and its error is nobody's",
+    async (comm) => {
+      const received = new Int32Array(1);
+      comm.iallreduce(Int32Array.of(1), received);
+      const next = (comm.rank + 1) % comm.size;
+      const early = comm.isend(new Uint8Array(8), next, 9);
+      comm.barrier();
+      const failing = comm.irecv(new Uint8Array(4), MPI.ANY_SOURCE, 9);
+      await early;
+      for (let turn = 0; turn < 1000 && !(failing.done && received[0] > 0); turn++) await pause(1);
+      assert.equal(received[0], comm.size);
+      assert.ok(failing.error);
+    },
+  ],
+  [
     'a rank that comes late finds the others still testing',
     async (comm) => {
       // Long enough for the others to have slowed down to a timer.
