@@ -87,7 +87,12 @@ export function runAlone(program: string, options: RunOptions = {}): Promise<Run
   return run(process.execPath, [program, ...(options.args ?? [])], options);
 }
 
-async function run(command: string, args: string[], { env = {}, timeoutMs = 60_000 }: RunOptions): Promise<Run> {
+/** Runs any command as the functions above do. */
+export async function run(
+  command: string,
+  args: readonly string[],
+  { env = {}, timeoutMs = 60_000 }: RunOptions,
+): Promise<Run> {
   const vendorEnv = Object.fromEntries(VENDORS.flatMap((vendor) => Object.entries(vendor.env)));
   const child = spawn(command, args, {
     env: { ...process.env, ...vendorEnv, BRAID_MPI: undefined, ...env },
