@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { table } from 'table';
 import { vendors } from '../test/support/mpiexec.js';
-import { TRIALS, type Trial } from './trials.js';
+import { TRIALS, type Program, type Side, type Trial } from './trials.js';
 
 const { values } = parseArgs({
   options: {
@@ -23,7 +23,6 @@ if (values.help) {
   process.exit(0);
 }
 
-const program = fileURLToPath(new URL('./side.js', import.meta.url));
 const openmpi = vendors.find(({ name }) => name === 'openmpi');
 // What one machine with few cores, and root as its user, needs; the tests say why.
 const env = {
@@ -33,13 +32,48 @@ const env = {
   OMPI_MCA_rmaps_base_oversubscribe: 'true',
 };
 
-function measure({ ranks }: Trial, args: readonly string[]): number {
+const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+/** Sources that aren't compiled lie where the repository has them. */
+const source = (name: string) => fileURLToPath(new URL(`../../bench/${name}`, import.meta.url));
+
+const builds = mkdtempSync(join(tmpdir(), 'braid-bench-'));
+process.on('exit', () => rmSync(builds, { recursive: true }));
+
+/** How to start each program; undefined where it can't be run here. Found out once. */
+const STARTS: Record<Program, () => string[] | undefined> = {
+  side: () => [process.execPath, here('./side.js')],
+  'mpi-side': () => [process.execPath, here('./mpi-side.js')],
+  'mpi.c': () => {
+    const program = join(builds, 'mpi');
+    const compiler = ['mpicc.openmpi', 'mpicc'].find((name) => isOpenMpi(name));
+    if (!compiler) return undefined;
+    execFileSync(compiler, ['-O2', '-o', program, source('mpi.c')]);
+    return [program];
+  },
+  'mpi.py': () => {
+    // Debian's own, which knows Debian's packages; then whichever comes first.
+    const python = ['/usr/bin/python3', 'python3'].find(
+      (name) => spawnSync(name, ['-c', 'import mpi4py, numpy'], { stdio: 'ignore' }).status === 0,
+    );
+    return python ? [python, source('mpi.py')] : undefined;
+  },
+};
+const starts = new Map<Program, string[] | undefined>();
+
+function isOpenMpi(compiler: string): boolean {
+  return /open.?mpi/i.test(spawnSync(compiler, ['-show'], { encoding: 'utf8' }).stdout ?? '');
+}
+
+function startOf({ program = 'side' }: Side): string[] | undefined {
+  if (!starts.has(program)) starts.set(program, STARTS[program]());
+  return starts.get(program);
+}
+
+function measure({ ranks }: Trial, side: Side): number {
   const directory = mkdtempSync(join(tmpdir(), 'braid-bench-'));
   try {
-    const node = [program, ...args, directory, values.records];
-    const [command, ...rest] = ranks
-      ? [openmpi!.mpiexec, '-n', String(ranks), process.execPath, ...node]
-      : [process.execPath, ...node];
+    const own = [...startOf(side)!, ...side.args, directory, values.records];
+    const [command, ...rest] = ranks ? [openmpi!.mpiexec, '-n', String(ranks), ...own] : own;
     const { stdout, stderr, status } = spawnSync(command, rest, {
       env,
       encoding: 'utf8',
@@ -47,7 +81,7 @@ function measure({ ranks }: Trial, args: readonly string[]): number {
       killSignal: 'SIGKILL',
     });
     const figure = Number(stdout);
-    if (status !== 0 || !(figure > 0)) throw new Error(`${args.join(' ')} failed: ${stdout}${stderr}`);
+    if (status !== 0 || !(figure > 0)) throw new Error(`${side.args.join(' ')} failed: ${stdout}${stderr}`);
     return figure;
   } finally {
     rmSync(directory, { recursive: true });
@@ -66,13 +100,25 @@ for (const trial of TRIALS) {
     console.error(`${trial.name}: left out, for there is no Open MPI`);
     continue;
   }
-  const figures: number[][] = trial.sides.map(() => []);
+  const sides = trial.sides.filter((side) => {
+    if (startOf(side)) return true;
+    console.error(`${trial.name}: left out ${side.name}, which isn't installed here`);
+    return false;
+  });
+  const figures: number[][] = sides.map(() => []);
   for (let i = 0; i < Number(values.repeat); i++) {
     process.stderr.write(`${trial.name}: ${i + 1} of ${values.repeat}\n`);
-    // The sides in turn, so that what else the machine does meets both.
-    trial.sides.forEach(({ args }, side) => figures[side].push(measure(trial, args)));
+    // The sides in turn, so that what else the machine does meets them all.
+    sides.forEach((side, index) => figures[index].push(measure(trial, side)));
   }
-  results.push({ ...trial, figures, ratios: figures[0].map((figure, i) => figure / figures[1][i]) });
+  results.push({
+    ...trial,
+    sides: sides.map((side, index) => ({
+      ...side,
+      figures: figures[index],
+      ratios: figures[index].map((figure, i) => figures[0][i] / figure),
+    })),
+  });
 }
 
 const number = (value: number) => (value >= 1000 ? Math.round(value).toLocaleString('en') : value.toPrecision(3));
@@ -80,17 +126,29 @@ const spread = (figures: readonly number[]) => {
   const { median, low, high } = summary(figures);
   return `${number(median)} (${number(low)} to ${number(high)})`;
 };
+const judged = (ratios: readonly number[], target: Side['target']) => {
+  if (!target) return '';
+  const { median } = summary(ratios);
+  const [bound, held] =
+    'atLeast' in target
+      ? [`≥ ${target.atLeast}`, median >= target.atLeast]
+      : [`≤ ${target.atMost}`, median <= target.atMost];
+  return `${bound}: ${held ? 'held' : 'missed'}`;
+};
 console.log(
   table([
-    ['trial', 'unit', 'this', 'against', 'that', 'ratio, paired'],
-    ...results.map(({ name, unit, sides, figures, ratios }) => [
-      name,
-      unit,
-      spread(figures[0]),
-      sides[1].name,
-      spread(figures[1]),
-      spread(ratios),
-    ]),
+    ['trial', 'unit', 'this', 'against', 'that', 'ratio, paired', 'target'],
+    ...results.flatMap(({ name, unit, sides: [first, ...others] }) =>
+      others.map((other) => [
+        name,
+        unit,
+        spread(first.figures),
+        other.name,
+        spread(other.figures),
+        spread(other.ratios),
+        judged(other.ratios, other.target),
+      ]),
+    ),
   ]),
 );
 if (values.json) {

@@ -164,13 +164,14 @@ export abstract class PointToPoint extends CommunicatorBase {
   }
 
   #status(): Status {
-    const [source, tag, count] = this.mpi.status;
-    return { source, tag, count };
+    // By index: destructuring an array takes an iterator, and this is on the way of every message.
+    const { status } = this.mpi;
+    return { source: status[0], tag: status[1], count: status[2] };
   }
 
   #probed(): ProbeStatus {
-    const [source, tag, bytes] = this.mpi.status;
-    return { source, tag, bytes };
+    const { status } = this.mpi;
+    return { source: status[0], tag: status[1], bytes: status[2] };
   }
 
   #checkDestination(dest: number, tag: number): void {
