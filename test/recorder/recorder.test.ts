@@ -73,7 +73,12 @@ describe('the recorder', function () {
       const acknowledged = existsSync(`${path}.acknowledged`)
         ? readFileSync(`${path}.acknowledged`, 'utf8').split('\n').filter(Boolean).sort()
         : [];
-      assert.deepEqual(names, acknowledged);
+      // A rank that the launcher killed between storing and acknowledging has stored one more than it could say.
+      const unsaid = names.filter((name) => !acknowledged.includes(name));
+      const ranks = unsaid.map((name) => name!.split('-')[1]);
+      assert.equal(new Set(ranks).size, unsaid.length, String(unsaid));
+      assert.ok(unsaid.length === 0 || statuses.includes('KILLED'), String(unsaid));
+      assert.deepEqual(names, [...acknowledged, ...unsaid].sort());
       for (const { tags } of reader.records()) assert.equal(typeof tags.i, 'number');
     } finally {
       reader.close();
