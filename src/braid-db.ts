@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
 import { channelOf } from './channels.js';
+import { exitWaitMs } from './comm/mpi-runtime.js';
 import { selectCommunicator } from './comm/select.js';
 import { BraidError } from './errors.js';
-import { unwatchExit, watchExit, type ExitAware } from './exit.js';
+import { sayEnd, unwatchExit, watchExit, type ExitAware } from './exit.js';
 import { ROOT, verdictText } from './flush/channel.js';
 import type { Steps } from './flush/drive.js';
 import { parseOptions, type OpenOptions, type ParsedOptions } from './options.js';
@@ -73,11 +74,22 @@ export class BraidDB implements HasRecorder {
     const { comm, description } = await selectCommunicator(parsed.mpi, parsed.comm);
     const channel = await channelOf(comm, description, parsed);
     const absolute = failure ? '' : resolve(path);
-    const session = off
-      ? Session.openOff(absolute, channel, parsed)
-      : await Session.open(absolute, channel, parsed, failure);
-    if (failure) throw failure;
-    return new BraidDB(session);
+    if (off) {
+      if (failure) throw failure;
+      return new BraidDB(Session.openOff(absolute, channel, parsed));
+    }
+    // The others count on a rank that has begun to open.
+    const opening: ExitAware = {
+      signals: [],
+      killed: () => {},
+      unclosed: (code) => code === 0 && channel.leave(exitWaitMs()),
+    };
+    watchExit(opening);
+    try {
+      return new BraidDB(await Session.open(absolute, channel, parsed, failure));
+    } finally {
+      unwatchExit(opening);
+    }
   }
 
   /** @internal What records made with this database need of it. */
@@ -315,27 +327,19 @@ export class BraidDB implements HasRecorder {
     } catch {
       // The spool has it all.
     }
-    this.#say(`ended by ${signal} before close()`);
+    sayEnd(this.#session, `ended by ${signal} before close()`, this.isRoot);
   }
 
   #unclosed(code: number): void {
     const { spool, channel } = this.#session;
     if (code === 0) {
       spool!.mark('unclosed', 0);
-      channel.leave();
+      channel.leave(exitWaitMs());
+      sayEnd(this.#session, 'ended without close()', this.isRoot);
     } else {
       spool!.mark('failed', code);
+      sayEnd(this.#session, `ended with exit code ${code} before close()`, true);
     }
-    this.#say(code === 0 ? 'ended without close()' : `ended with exit code ${code} before close()`);
-  }
-
-  #say(what: string): void {
-    const { spool, channel } = this.#session;
-    const who = channel.size === 1 ? 'this process' : `rank ${channel.rank}`;
-    process.stderr.write(
-      `braid-mpi: ${who} ${what}. Nothing is lost: what is not yet committed is in ${spool!.file}, and comes into the ` +
-        `database at its next open, or by: braid recover ${this.path}\n`,
-    );
   }
 }
 

@@ -1,6 +1,7 @@
 import type { RecorderCommunicator } from './comm/communicator.js';
 import { LocalCommunicator } from './comm/local-communicator.js';
-import { Channel, type Patience } from './flush/channel.js';
+import { Channel } from './flush/channel.js';
+import { watchWait, type Patience } from './flush/patience.js';
 
 const channels = new WeakMap<RecorderCommunicator, Promise<Channel>>();
 
@@ -21,26 +22,18 @@ export function channelOf(
 async function openChannel(
   comm: RecorderCommunicator,
   description: object | undefined,
-  { stallMs, abortMs }: Patience,
+  patience: Patience,
 ): Promise<Channel> {
   // One rank needs no messages, and must be able to commit without its event loop.
   if (comm.size === 1) return new Channel(new LocalCommunicator(), description);
   // Until there is a channel nobody can tell which ranks are missing.
-  const say = (what: string) => process.stderr.write(`braid-mpi: rank ${comm.rank} ${what}\n`);
-  const stall = setTimeout(() => {
-    say(`has waited ${stallMs} ms in open() for other ranks: all ${comm.size} must call BraidDB.open()`);
-  }, stallMs).unref();
-  const abort =
-    abortMs === undefined
-      ? undefined
-      : setTimeout(() => {
-          say(`ends the job: not all of the ${comm.size} ranks came to open() within ${abortMs} ms (abortMs)`);
-          comm.abort(1);
-        }, abortMs).unref();
+  const stopWatch = watchWait(comm, patience, {
+    stalled: () => `in open() for other ranks: all ${comm.size} must call BraidDB.open()`,
+    ended: () => `not all of the ${comm.size} ranks came to open()`,
+  });
   try {
     return new Channel(await comm.idup(), description);
   } finally {
-    clearTimeout(stall);
-    clearTimeout(abort);
+    stopWatch();
   }
 }

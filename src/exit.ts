@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
+import type { Session } from './session.js';
 
 /** An open database, as the end of the process concerns it. */
 export interface ExitAware {
@@ -40,6 +42,32 @@ export function unwatchExit(database: ExitAware): void {
     if ([...open].some(({ signals }) => signals.includes(signal))) continue;
     process.off(signal, listener);
     listeners.delete(signal);
+  }
+}
+
+/**
+ * Says on stderr how a rank ended, and where what it recorded is.
+ *
+ * @param speaks Whether this rank tells of an end at which nothing is lost. The ranks of a job mostly end alike, and then
+ *   the root's word will do. One that leaves the others is named in the error of their next collective, and one whose end
+ *   ends the job is named by that.
+ */
+export function sayEnd({ spool, channel, isRoot, path }: Session, what: string, speaks: boolean): void {
+  const { file } = spool!;
+  const who = channel.size === 1 ? 'this process' : `rank ${channel.rank}`;
+  const say = (where: string) => process.stderr.write(`braid-mpi: ${who} ${what}. ${where}\n`);
+  if (!existsSync(file)) {
+    say(`Its spool ${file} was deleted under it, and with it what is not yet committed`);
+  } else if (isRoot && !existsSync(path)) {
+    say(
+      `${path} was deleted under it. What is not yet committed is in ${file}, and can come into a copy of that file only`,
+    );
+  } else if (speaks) {
+    const others = channel.size === 1 ? '' : ', and what other ranks have in theirs';
+    say(
+      `Nothing is lost: what is not yet committed is in ${file}${others}. It comes into the database at its next open, ` +
+        `or by: braid recover ${path}`,
+    );
   }
 }
 

@@ -24,7 +24,7 @@ export interface OpenOptions {
   busyMs?: number;
   /** After how long a rank says on stderr whom it waits for: the root which ranks, they the root. Default 30,000. */
   stallMs?: number;
-  /** After how long the root ends the job when ranks don't come. Default: never. */
+  /** After how long the root ends the job when ranks don't come to a collective, or don't go on with it. Default: never. */
   abortMs?: number;
   /** Signals that mark the run KILLED and exit with 128 + n, unless the program handles them itself. */
   signals?: NodeJS.Signals[];

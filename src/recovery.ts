@@ -60,6 +60,11 @@ export class Leftovers {
     }
   }
 
+  /** Whether a file may be recovered by this machine. One that is only reported may be another's, which sees it too. */
+  holds(file: string): boolean {
+    return this.#held.has(file);
+  }
+
   /** What of a file lies above its rank's watermark. */
   after(file: string, watermark: number): { ops: number; records: number } {
     const frames = this.#held.get(file)!.frames.filter(({ sequence }) => sequence > watermark);
@@ -223,8 +228,7 @@ function statusOf(spools: readonly SpoolReport[]): RunStatus {
 
 /** The leftover files of this machine that belong to the given attempts. */
 export function recoverable(dead: readonly DeadAttempt[], leftovers: Leftovers): string[] {
-  const mine = new Set(leftovers.reports.map(({ file }) => file));
-  return dead.flatMap(({ spools }) => spools.map(({ file }) => file)).filter((file) => mine.has(file));
+  return dead.flatMap(({ spools }) => spools.map(({ file }) => file)).filter((file) => leftovers.holds(file));
 }
 
 /** Leaves out attempts that the database doesn't know, as when it was put back from an older copy. */

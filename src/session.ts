@@ -1,5 +1,5 @@
 import { commitRounds } from './flush/commit-rounds.js';
-import { Channel, ROOT, ranksText, verdictText, type Patience, type Verdict } from './flush/channel.js';
+import { Channel, ROOT, ranksText, verdictText, type Verdict } from './flush/channel.js';
 import { wait, type Steps } from './flush/drive.js';
 import { RoundMemory, type Contribution, type Gathering } from './flush/gathering.js';
 import type { CollectiveKind, Header } from './flush/messages.js';
@@ -120,9 +120,7 @@ export class Session {
     contribute: () => Contribution,
     lead: (gathering: Gathering) => Steps<string>,
   ): Request<Verdict> {
-    const { stallMs, abortMs } = this.options;
-    const patience: Patience = { stallMs, abortMs };
-    return this.channel.run({ kind, database: this.#database, patience, contribute, lead });
+    return this.channel.run({ kind, database: this.#database, patience: this.options, contribute, lead });
   }
 
   /**

@@ -107,10 +107,7 @@ void Runtime::End() {
     if (IsFinalized()) return;
     int size = 1;
     Check(MPI_Comm_size(MPI_COMM_WORLD, &size), "MPI_Comm_size");
-    if (exit_code_ != 0 && size > 1) {
-      LetLauncherRead();
-      Abort(exit_code_);
-    }
+    if (exit_code_ != 0 && size > 1) Abort(exit_code_);
     if (!requests_.Drain(wait_ms_)) {
       int rank = 0;
       Check(MPI_Comm_rank(MPI_COMM_WORLD, &rank), "MPI_Comm_rank");
@@ -118,7 +115,6 @@ void Runtime::End() {
                    "braid-mpi: rank %d of %d exits with operations under way that others did not join: "
                    "ending the whole job\n",
                    rank, size);
-      LetLauncherRead();
       Abort(1);
     }
     /* Communicators are left to MPI_Finalize: freeing one is collective, and ranks end in whatever order they
@@ -127,12 +123,12 @@ void Runtime::End() {
   } catch (const MpiFailure& failure) {
     std::fprintf(stderr, "braid-mpi: %s failed at exit (error %d): ending the whole job\n", failure.call,
                  failure.code);
-    LetLauncherRead();
     Abort(1);
   }
 }
 
 void Runtime::Abort(int exit_code) {
+  LetLauncherRead();
   MPI_Abort(MPI_COMM_WORLD, exit_code);
   /* A library that came back from it must not let this process run on. */
   std::_Exit(exit_code);

@@ -29,7 +29,7 @@ export interface MpiRuntime {
   readonly status: Float64Array;
 }
 
-/** How long a process that exits with operations under way waits for them. `BRAID_MPI_EXIT_WAIT_MS` overrides. */
+/** `BRAID_MPI_EXIT_WAIT_MS` overrides. */
 const EXIT_WAIT_MS = 10_000;
 
 const VENDORS: readonly MpiVendor[] = ['openmpi', 'mpich', 'mpiabi'];
@@ -189,7 +189,8 @@ function endWith(addon: MpiAddon, exitCode: number): void {
   }
 }
 
-function exitWaitMs(): number {
+/** How long a process that exits waits for what it has under way with other ranks. */
+export function exitWaitMs(): number {
   const value = Number(process.env.BRAID_MPI_EXIT_WAIT_MS);
   return process.env.BRAID_MPI_EXIT_WAIT_MS && value >= 0 ? value : EXIT_WAIT_MS;
 }

@@ -56,9 +56,12 @@ export class Request<T = void> implements PromiseLike<T> {
     return this.value;
   }
 
-  /** Runs `callback` on completion, at once if it is complete already. */
+  /**
+   * Runs `callback` on completion, at once if it is complete already. What it throws becomes an uncaught exception of the
+   * process: whoever happened to test, a recording call perhaps, has nothing to do with it.
+   */
   onDone(callback: () => void): void {
-    if (this.#settled) callback();
+    if (this.#settled) tell(callback);
     else this.#callbacks.push(callback);
   }
 
@@ -88,7 +91,17 @@ export class Request<T = void> implements PromiseLike<T> {
     this.#settled = true;
     const callbacks = this.#callbacks;
     this.#callbacks = [];
-    for (const callback of callbacks) callback();
+    callbacks.forEach(tell);
+  }
+}
+
+function tell(callback: () => void): void {
+  try {
+    callback();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
   }
 }
 

@@ -1,8 +1,9 @@
 import type { RecorderCommunicator } from '../comm/communicator.js';
+import { progress } from '../comm/progress.js';
 import { Request } from '../comm/request.js';
 import { BraidError, type BraidErrorCode } from '../errors.js';
 import { drive, wait, type Steps } from './drive.js';
-import { Gathering, contiguous, frameSizes, textOf, type Contribution } from './gathering.js';
+import { Gathering, frameSizes, promised, textOf, type Contribution } from './gathering.js';
 import {
   HEADER_TAG,
   MESSAGE_BYTES,
@@ -14,17 +15,12 @@ import {
   writeOrder,
   type CollectiveKind,
   type Header,
-  type Order,
+  type OrderFor,
 } from './messages.js';
+import { watchWait, type Patience } from './patience.js';
 
 /** The rank that owns the database. */
 export const ROOT = 0;
-
-/** How long to wait for ranks before saying so, and before ending the job. */
-export interface Patience {
-  readonly stallMs: number;
-  readonly abortMs?: number;
-}
 
 /** One collective, as a rank calls it. */
 export interface Collective {
@@ -60,9 +56,11 @@ export function verdictText({ text, error }: Verdict): string {
 export class Channel {
   readonly #comm: RecorderCommunicator;
   readonly #others: Int32Array;
+  /** Ranks that have told that they go; of the others only the root tells them. */
   readonly #left = new Set<number>();
-  readonly #queue: (() => Request<unknown>)[] = [];
-  #busy = false;
+  readonly #queue: (() => void)[] = [];
+  /** What is under way. */
+  #current: CollectiveKind | undefined;
   #ordinal = 0;
   #databases = 0;
 
@@ -94,14 +92,14 @@ export class Channel {
   run(collective: Collective): Request<Verdict> {
     const result = new Request<Verdict>();
     this.#queue.push(() => {
+      this.#current = collective.kind;
       const verdict = drive(this.rank === ROOT ? this.#lead(collective) : this.#follow(collective));
       verdict.onDone(() => {
-        this.#busy = false;
+        this.#current = undefined;
         if (verdict.error) result.resolve({ text: '', committed: 0, error: verdict.error });
         else result.resolve(verdict.value);
         this.#next();
       });
-      return verdict;
     });
     this.#next();
     return result;
@@ -109,20 +107,40 @@ export class Channel {
 
   /**
    * Tells the others that this process goes away without them, so that their next collective is an error and not a wait.
-   * Point to point and without waiting: it may be called from an exit handler.
+   * May be called from an exit handler: it needs no event loop.
+   *
+   * The root counts on a rank that has come to a collective, so that rank goes through with it first; where it can't
+   * within `waitMs`, it ends the job. A root may go at once: the others are told in place of its next order.
    */
-  leave(): void {
-    if (this.size === 1) return;
+  leave(waitMs: number): void {
+    this.#queue.length = 0;
+    if (this.size === 1 || this.#left.has(this.rank)) return;
+    this.#left.add(this.rank);
     if (this.rank === ROOT) {
       this.#order(this.#present(), () => ({ order: 'left' }));
-    } else {
-      this.#comm.isendEach(
-        this.#header('left', 0, { frames: [], recorded: 0 }),
-        MESSAGE_BYTES,
-        Int32Array.of(ROOT),
-        HEADER_TAG,
-      );
+      return;
     }
+    if (this.#current) this.#finish(this.#current, waitMs);
+    if (this.#left.has(ROOT)) return;
+    const header = this.#header('left', 0, { frames: [], recorded: 0 });
+    this.#comm.isendEach(header, MESSAGE_BYTES, Int32Array.of(ROOT), HEADER_TAG);
+  }
+
+  #finish(kind: CollectiveKind, waitMs: number): void {
+    const pause = new Int32Array(new SharedArrayBuffer(4));
+    const end = performance.now() + waitMs;
+    for (;;) {
+      progress.poke();
+      if (!this.#current) return;
+      if (performance.now() >= end) break;
+      // Ranks often share a core with those they wait for.
+      Atomics.wait(pause, 0, 0, 1);
+    }
+    process.stderr.write(
+      `braid-mpi: rank ${this.rank} ends the job: it exits while its ${kind}() is under way, which the other ranks did not ` +
+        `complete within ${waitMs} ms. Await ${kind}() before the process ends\n`,
+    );
+    this.abort(1);
   }
 
   abort(exitCode: number): never {
@@ -130,11 +148,7 @@ export class Channel {
   }
 
   #next(): void {
-    if (this.#busy) return;
-    const start = this.#queue.shift();
-    if (!start) return;
-    this.#busy = true;
-    start();
+    if (!this.#current) this.#queue.shift()?.();
   }
 
   #header(kind: CollectiveKind, database: number, contribution: Contribution): Buffer {
@@ -156,23 +170,21 @@ export class Channel {
     return this.#others.filter((rank) => !this.#left.has(rank));
   }
 
-  #order(ranks: Int32Array, orderFor: (rank: number) => Partial<Order> & Pick<Order, 'order'>): Request {
+  #order(ranks: Int32Array, orderFor: OrderFor): Request {
     const orders = Buffer.alloc(ranks.length * MESSAGE_BYTES);
     ranks.forEach((rank, i) => writeOrder(orders, i * MESSAGE_BYTES, orderFor(rank)));
     return this.#comm.isendEach(orders, MESSAGE_BYTES, ranks, ORDER_TAG);
   }
 
-  *#lead({ kind, database, patience, contribute, lead }: Collective): Steps<Verdict> {
+  *#lead(collective: Collective): Steps<Verdict> {
     this.#ordinal++;
-    const own = contribute();
+    const { kind, database } = collective;
+    const own = contributionOf(collective);
     const present = this.#present();
     const messages = Buffer.alloc(present.length * MESSAGE_BYTES);
     const request = this.#comm.irecvEach(messages, MESSAGE_BYTES, present, HEADER_TAG);
     const ownHeader = readHeader(this.#header(kind, database, own), 0);
-    yield* this.#arrival(
-      request,
-      this.#watch(patience, kind, () => request.pending().map((i) => present[i])),
-    );
+    yield* this.#patiently(request, collective, () => request.pending().map((i) => present[i]), 'come to');
 
     const headers: (Header | undefined)[] = Array.from({ length: this.size });
     headers[ROOT] = ownHeader;
@@ -181,6 +193,8 @@ export class Channel {
       if (headers[rank]!.kind === 'left') this.#left.add(rank);
     });
 
+    // Who is slow to join what was ordered can't be told: it may be any.
+    const patiently = (request: Request) => this.#patiently(request, collective, () => [...this.#present()]);
     const sends: Request[] = [];
     let gathering: Gathering | undefined;
     let text = '';
@@ -188,24 +202,28 @@ export class Channel {
     try {
       const objection = this.#objection(headers);
       if (objection) throw objection;
-      gathering = new Gathering(this.#comm, own, headers as Header[], (orderFor) =>
-        sends.push(this.#order(this.#others, orderFor)),
-      );
+      const give = (orderFor: OrderFor) => void sends.push(this.#order(this.#others, orderFor));
+      gathering = new Gathering(this.#comm, own, headers as Header[], give, patiently);
       const failed = headers.findIndex((header) => header!.failed);
       if (failed >= 0) throw own.failure ?? failureOf(failed, (yield* gathering.texts())[failed]);
-      text = yield* lead(gathering);
+      text = yield* collective.lead(gathering);
     } catch (caught) {
       error = caught as Error;
       text = textOf({ frames: [], recorded: 0, failure: error });
     }
     const { committed = [] } = gathering ?? {};
-    yield* this.#pronounce(text, error !== undefined, committed);
+    yield* this.#pronounce(text, error !== undefined, committed, patiently);
     for (const send of sends) yield* wait(send);
     return { text, committed: committed[ROOT] ?? 0, error };
   }
 
   /** Sends the verdict to all who are still there. */
-  *#pronounce(text: string, failed: boolean, committed: readonly number[]): Steps<void> {
+  *#pronounce(
+    text: string,
+    failed: boolean,
+    committed: readonly number[],
+    patiently: (request: Request) => Steps<void>,
+  ): Steps<void> {
     const present = this.#present();
     if (present.length === 0) return;
     const bytes = Buffer.from(text);
@@ -220,45 +238,46 @@ export class Channel {
     if (bytes.length > 0) {
       if (byMessage) {
         const copies = Buffer.concat(Array.from(present, () => bytes));
-        yield* wait(this.#comm.isendEach(copies, bytes.length, present, TEXT_TAG));
+        yield* patiently(this.#comm.isendEach(copies, bytes.length, present, TEXT_TAG));
       } else {
-        yield* wait(this.#comm.ibcast(bytes, ROOT));
+        yield* patiently(this.#comm.ibcast(bytes, ROOT));
       }
     }
-    yield* wait(orders);
+    yield* patiently(orders);
   }
 
-  *#follow({ kind, database, patience, contribute }: Collective): Steps<Verdict> {
+  *#follow(collective: Collective): Steps<Verdict> {
     this.#ordinal++;
-    const own = contribute();
+    const { kind, database } = collective;
+    // It has told us once, and will not answer.
+    if (this.#left.has(ROOT)) throw this.#rootLeft(kind);
+    const own = contributionOf(collective);
     const root = Int32Array.of(ROOT);
     const header = this.#comm.isendEach(this.#header(kind, database, own), MESSAGE_BYTES, root, HEADER_TAG);
     const message = Buffer.alloc(MESSAGE_BYTES);
     // Only the root ends the job: seen from here, a root that commits for long and one that never comes are the same.
-    const patienceForRoot = { stallMs: patience.stallMs };
+    const patience = { stallMs: collective.patience.stallMs };
+    const patiently = (request: Request) => this.#patiently(request, { kind, patience }, () => [ROOT]);
+    const give = (bytes: Buffer) => patiently(this.#comm.igatherv(bytes, ROOT, null, null, null));
     let sent = 0;
     for (;;) {
-      const request = this.#comm.irecvEach(message, MESSAGE_BYTES, root, ORDER_TAG);
-      yield* this.#arrival(
-        request,
-        this.#watch(patienceForRoot, kind, () => [ROOT]),
-      );
+      yield* patiently(this.#comm.irecvEach(message, MESSAGE_BYTES, root, ORDER_TAG));
       const order = readOrder(message);
       switch (order.order) {
         case 'text':
-          yield* wait(this.#comm.igatherv(Buffer.from(textOf(own)), ROOT, null, null, null));
+          yield* give(Buffer.from(textOf(own)));
           break;
         case 'sizes':
-          yield* wait(this.#comm.igatherv(frameSizes(own.frames), ROOT, null, null, null));
+          yield* give(frameSizes(own.frames));
           break;
         case 'send':
-          yield* wait(this.#comm.igatherv(contiguous(own.frames, sent, order.frames), ROOT, null, null, null));
+          yield* give(promised(own.frames, sent, order.frames));
           sent += order.frames;
           break;
         case 'verdict': {
           const bytes = Buffer.alloc(order.textBytes);
           if (bytes.length > 0) {
-            yield* wait(
+            yield* patiently(
               order.byMessage
                 ? this.#comm.irecvEach(bytes, bytes.length, root, TEXT_TAG)
                 : this.#comm.ibcast(bytes, ROOT),
@@ -269,16 +288,33 @@ export class Channel {
           return { text, committed: order.frames, error: order.failed ? errorOf(text) : undefined };
         }
         case 'left':
-          throw new BraidError(
-            'ERR_BRAID_RANK_LEFT',
-            `rank ${ROOT}, which owns the database, ended without close() while rank ${this.rank} called ${kind}(): ` +
-              'what is recorded stays in the spool until the next open, or braid recover',
-          );
+          this.#left.add(ROOT);
+          throw this.#rootLeft(kind);
       }
     }
   }
 
-  *#arrival(request: Request, stopWatch: () => void): Steps<void> {
+  #rootLeft(kind: CollectiveKind): BraidError {
+    return new BraidError(
+      'ERR_BRAID_RANK_LEFT',
+      `rank ${ROOT}, which owns the database, ended without close() while rank ${this.rank} called ${kind}(): ` +
+        'what is recorded stays in the spool until the next open, or braid recover',
+    );
+  }
+
+  /** Waits for what other ranks must do; says so when that takes long, and ends the job when it may and must. */
+  *#patiently(
+    request: Request,
+    { kind, patience }: Pick<Collective, 'kind' | 'patience'>,
+    missing: () => number[],
+    toDo = 'go on with',
+  ): Steps<void> {
+    // A communicator of one completes at once.
+    if (request.done) return yield* wait(request);
+    const stopWatch = watchWait(this.#comm, patience, {
+      stalled: () => `in ${kind}() for ${ranksText(missing())}`,
+      ended: () => `${ranksText(missing())} did not ${toDo} ${kind}()`,
+    });
     try {
       yield* wait(request);
     } finally {
@@ -310,26 +346,14 @@ export class Channel {
       `the ranks have called different things: ${who}. Every rank must make the same collective calls in the same order`,
     );
   }
+}
 
-  /** Warns after `stallMs`, and ends the job after `abortMs`. Returns what stops it. */
-  #watch(patience: Patience, kind: CollectiveKind, missing: () => number[]): () => void {
-    if (this.size === 1) return () => {};
-    const { stallMs, abortMs } = patience;
-    const say = (what: string) => process.stderr.write(`braid-mpi: rank ${this.rank} ${what}\n`);
-    const stall = setTimeout(() => {
-      say(`has waited ${stallMs} ms in ${kind}() for ${ranksText(missing())}`);
-    }, stallMs).unref();
-    const abort =
-      abortMs === undefined
-        ? undefined
-        : setTimeout(() => {
-            say(`ends the job: ${ranksText(missing())} did not come to ${kind}() within ${abortMs} ms (abortMs)`);
-            this.abort(1);
-          }, abortMs).unref();
-    return () => {
-      clearTimeout(stall);
-      clearTimeout(abort);
-    };
+/** What a rank brings. One that can't say what takes its place all the same, with the reason why. */
+function contributionOf({ contribute }: Collective): Contribution {
+  try {
+    return contribute();
+  } catch (error) {
+    return { frames: [], recorded: 0, failure: error as Error };
   }
 }
 

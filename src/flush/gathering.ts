@@ -1,7 +1,7 @@
 import type { RecorderCommunicator } from '../comm/communicator.js';
 import { Request } from '../comm/request.js';
 import { wait, type Steps } from './drive.js';
-import type { Header, Order } from './messages.js';
+import type { Header, OrderFor } from './messages.js';
 
 /** A frame on its way: its size is known without reading it, its bytes may be read when its round comes. */
 export interface SendableFrame {
@@ -62,6 +62,19 @@ export function contiguous(frames: readonly SendableFrame[], first: number, coun
   return Buffer.from(start.buffer, start.byteOffset, last.byteOffset + last.length - start.byteOffset);
 }
 
+/**
+ * What `contiguous` gives; zeros where a frame can't be read. What a rank has promised it must send, or the others wait for
+ * it in the gather; and the root refuses zeros as it refuses any frame that its CRC doesn't fit.
+ */
+export function promised(frames: readonly SendableFrame[], first: number, count: number): Buffer {
+  try {
+    return contiguous(frames, first, count);
+  } catch (error) {
+    process.stderr.write(`braid-mpi: what was to be committed cannot be read: ${(error as Error).message}\n`);
+    return Buffer.alloc(frames.slice(first, first + count).reduce((sum, { size }) => sum + size, 0));
+  }
+}
+
 /** The frames' sizes, as the root needs them to plan rounds. */
 export function frameSizes(frames: readonly SendableFrame[]): Buffer {
   return Buffer.from(Uint32Array.from(frames, ({ size }) => size).buffer);
@@ -77,16 +90,17 @@ export class Gathering {
     private readonly own: Contribution,
     /** By rank. */
     readonly headers: readonly Header[],
-    private readonly order: (orderFor: (rank: number) => Partial<Order> & Pick<Order, 'order'>) => void,
+    private readonly order: (orderFor: OrderFor) => void,
+    /** Waits for what other ranks must join. */
+    private readonly patiently: (request: Request) => Steps<void>,
   ) {
     this.committed = headers.map(() => 0);
   }
 
   /** Every rank's text. */
   *texts(): Steps<string[]> {
-    this.order(() => ({ order: 'text' }));
     const counts = this.headers.map(({ textBytes }) => textBytes);
-    const { bytes, displs } = yield* this.#gather(Buffer.from(textOf(this.own)), counts);
+    const { bytes, displs } = yield* this.#gather(() => ({ order: 'text' }), Buffer.from(textOf(this.own)), counts);
     return counts.map((count, rank) => bytes.toString('utf8', displs[rank], displs[rank] + count));
   }
 
@@ -107,11 +121,10 @@ export class Gathering {
     let underway: { request: Request<unknown>; counts: readonly number[] } | undefined;
     try {
       for (const { counts, bytes } of plan) {
-        this.order((rank) => ({ order: 'send', frames: counts[rank] }));
         const own = contiguous(this.own.frames, sent, counts[rank]);
         sent += counts[rank];
         const target = memory.take(bytes.reduce((sum, each) => sum + each, 0));
-        const gathered = yield* this.#gather(own, bytes, target);
+        const gathered = yield* this.#gather((rank) => ({ order: 'send', frames: counts[rank] }), own, bytes, target);
         const before = underway;
         underway = undefined;
         if (before) yield* this.#settle(before);
@@ -129,13 +142,18 @@ export class Gathering {
   }
 
   *#sizes(): Steps<Uint32Array[]> {
-    this.order(() => ({ order: 'sizes' }));
     const counts = this.headers.map(({ frames }) => frames * 4);
-    const { bytes, displs } = yield* this.#gather(frameSizes(this.own.frames), counts);
+    const { bytes, displs } = yield* this.#gather(() => ({ order: 'sizes' }), frameSizes(this.own.frames), counts);
     return counts.map((count, rank) => new Uint32Array(bytes.buffer, bytes.byteOffset + displs[rank], count / 4));
   }
 
-  *#gather(own: Buffer, counts: number[], memory?: SharedArrayBuffer): Steps<{ bytes: Buffer; displs: Int32Array }> {
+  /** The order goes out last: what fails on the root fails while nobody waits for it in the gather. */
+  *#gather(
+    orderFor: OrderFor,
+    own: Buffer,
+    counts: number[],
+    memory?: SharedArrayBuffer,
+  ): Steps<{ bytes: Buffer; displs: Int32Array }> {
     const displs = new Int32Array(counts.length);
     let total = 0;
     counts.forEach((count, rank) => {
@@ -143,7 +161,8 @@ export class Gathering {
       total += count;
     });
     const bytes = Buffer.from(memory ?? new ArrayBuffer(total), 0, total);
-    yield* wait(this.comm.igatherv(own, this.comm.rank, bytes, Int32Array.from(counts), displs));
+    this.order(orderFor);
+    yield* this.patiently(this.comm.igatherv(own, this.comm.rank, bytes, Int32Array.from(counts), displs));
     return { bytes, displs };
   }
 }

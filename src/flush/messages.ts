@@ -79,7 +79,10 @@ export interface Order {
   readonly failed: boolean;
 }
 
-export function writeOrder(messages: Buffer, at: number, order: Partial<Order> & Pick<Order, 'order'>): void {
+/** An order as it is given, to each rank its own. */
+export type OrderFor = (rank: number) => Partial<Order> & Pick<Order, 'order'>;
+
+export function writeOrder(messages: Buffer, at: number, order: ReturnType<OrderFor>): void {
   messages.writeUInt32LE(ORDER_MAGIC, at);
   messages.writeUInt32LE(ORDERS.indexOf(order.order), at + 4);
   messages.writeUInt32LE(order.frames ?? 0, at + 8);

@@ -1,10 +1,55 @@
 import { BraidError } from '../errors.js';
-import { MAX_OP_BYTES, Op, VersionForm, type SourceVersion, type TagTypeCode, type VersionName } from './format.js';
+import {
+  MAX_OP_BYTES,
+  Op,
+  VersionForm,
+  isId,
+  isUint32,
+  type SourceVersion,
+  type TagTypeCode,
+  type VersionName,
+} from './format.js';
 
 const TWO32 = 2 ** 32;
+const UUID = /^[0-9a-f]{32}$/;
+
+/**
+ * Up to here a call asks for room by a bound, which costs little to work out and may be some times what the call takes. A
+ * larger one is written aside, and asks for what it takes.
+ */
+export const MAX_BOUND_BYTES = 2 ** 19;
+
+/** Behind the memory of a call that is written aside: an op that runs over its end is noticed when it is closed. */
+const OVERRUN_BYTES = 4096;
 
 /** Up to here a loop over the characters beats the call into Buffer's native writer. */
 const SHORT_TEXT = 48;
+
+/** The ops of one call, written aside. */
+export interface EncodedCall {
+  readonly bytes: Buffer;
+  readonly ops: number;
+  readonly records: number;
+}
+
+/**
+ * Writes the ops of one call into memory of their own, so that what they take is known and not guessed.
+ *
+ * @param bound an upper bound of the ops' bytes, however rough.
+ */
+export function encodeAside(bound: number, write: (encoder: Encoder) => void): EncodedCall {
+  // Room for more than may be stored: by how much a call is too large can mostly be said.
+  const room = Math.min(bound, 2 * MAX_OP_BYTES) + 4;
+  const buffer = Buffer.from(new ArrayBuffer(room + OVERRUN_BYTES));
+  const encoder = new Encoder(() => {
+    throw new Error('a call that is written aside has all its room from the start');
+  });
+  encoder.bind(buffer, 0, room);
+  encoder.begin(room - 4);
+  write(encoder);
+  const bytes = encoder.publish();
+  return { bytes: buffer.subarray(0, bytes), ops: encoder.ops, records: encoder.records };
+}
 
 /**
  * Writes ops in place, into memory that somebody else (the spool) provides window by window.
@@ -53,8 +98,6 @@ export class Encoder {
 
   /** Starts a recording call whose ops take at most `bound` bytes. */
   begin(bound: number): void {
-    // A bound is more than what it bounds: what is written is measured when it is.
-    if (bound > 2 * MAX_OP_BYTES - 4096) throw tooLarge(`more than ${MAX_OP_BYTES}`);
     // The zero word behind the call's last op has to fit too.
     if (this.#start + bound + 4 > this.#end) this.#more(bound + 4);
     this.#at = this.#start;
@@ -63,20 +106,36 @@ export class Encoder {
     this.#callRecords = 0;
   }
 
+  /** Lays down a whole call that was written aside, up to `publish`. */
+  append({ bytes, ops, records }: EncodedCall): void {
+    this.begin(bytes.length);
+    bytes.copy(this.#buffer, this.#at + 4, 4);
+    this.#firstWord = bytes.readUInt32LE(0);
+    this.#at += bytes.length;
+    this.#callOps = ops;
+    this.#callRecords = records;
+  }
+
   /** Makes the call's ops visible, all at once. Returns the bytes they take. */
   publish(): number {
     const start = this.#start;
     const bytes = this.#at - start;
     if (bytes === 0) return 0;
     if (bytes > MAX_OP_BYTES) throw tooLarge(String(bytes));
-    // Stores beyond the window would have vanished without a word: a bound that is too small must not.
-    if (this.#at + 4 > this.#end) throw new Error(`a recording call took ${bytes} bytes, more than it asked for`);
     this.#words[this.#at >>> 2] = 0;
     Atomics.store(this.#flags, start >>> 2, this.#firstWord);
     this.#start = this.#at;
     this.ops += this.#callOps;
     this.records += this.#callRecords;
     return bytes;
+  }
+
+  /** Takes back the call that was published last, of so many bytes: no reader sees it any more. */
+  retract(bytes: number): void {
+    this.#start -= bytes;
+    Atomics.store(this.#flags, this.#start >>> 2, 0);
+    this.ops -= this.#callOps;
+    this.records -= this.#callRecords;
   }
 
   record(id: number, kind: number, time: number, name: string): void {
@@ -163,18 +222,29 @@ export class Encoder {
     let at = this.#at;
     while ((at & 3) !== 0) this.#buffer[at++] = 0;
     this.#at = at;
+    // Stores beyond the window have vanished without a word: a bound that is too small must not.
+    if (at + 4 > this.#end) throw this.#overrun();
     const word = ((at - op) | (type << 24)) >>> 0;
     if (op === this.#start) this.#firstWord = word;
     else this.#words[op >>> 2] = word;
     this.#callOps++;
   }
 
+  #overrun(): Error {
+    if (this.#at - this.#start > MAX_OP_BYTES) return tooLarge(`more than ${MAX_OP_BYTES}`);
+    return new Error('a recording call takes more bytes than it asked for');
+  }
+
+  // What the decoder would refuse is not written: it would stand in the way of all that is recorded after it.
+
   #u32(value: number): void {
+    if (!isUint32(value)) throw misfit(value, '32 bits');
     this.#words[this.#at >>> 2] = value;
     this.#at += 4;
   }
 
   #u64(value: number): void {
+    if (!Number.isSafeInteger(value)) throw misfit(value, '53 bits');
     const word = this.#at >>> 2;
     // ToUint32 takes the low 32 bits of any safe integer, negative ones in two's complement.
     this.#words[word] = value;
@@ -183,6 +253,7 @@ export class Encoder {
   }
 
   #id(id: number, small: number): void {
+    if (!isId(id)) throw misfit(id, 'an id');
     const word = this.#at >>> 2;
     this.#words[word] = id;
     this.#words[word + 1] = ((id / TWO32) | (small << 24)) >>> 0;
@@ -190,6 +261,7 @@ export class Encoder {
   }
 
   #uuid(hex: string): void {
+    if (!UUID.test(hex)) throw misfit(hex, 'a UUID');
     this.#at += this.#buffer.write(hex, this.#at, 16, 'hex');
   }
 
@@ -197,6 +269,7 @@ export class Encoder {
     if (typeof version === 'string') return;
     if (version.elsewhere) {
       this.#uuid(version.elsewhere.run);
+      if (version.elsewhere.attempt < 1) throw misfit(version.elsewhere.attempt, 'an attempt');
       this.#u32(version.elsewhere.attempt);
       this.#u32(version.step === undefined ? VersionForm.ordinal : VersionForm.step);
     }
@@ -249,6 +322,11 @@ function tooLarge(bytes: string): BraidError {
     'ERR_BRAID_TOO_LARGE',
     `one recording call can store ${MAX_OP_BYTES} bytes, this one takes ${bytes}: keep large data in a file and record its URI`,
   );
+}
+
+/** What the public names take is checked by them: this is a mistake of ours. */
+function misfit(value: number | string, place: string): Error {
+  return new RangeError(`${value} does not fit ${place} of an op`);
 }
 
 /** Refuses what SQLite and UTF-8 can't give back as it was. */

@@ -63,4 +63,7 @@ export const FrameField = {
 /** Times are microseconds and must stay exact as JavaScript numbers; ids likewise. */
 export const MAX_ID = Number.MAX_SAFE_INTEGER;
 
+export const isId = (value: number): boolean => Number.isSafeInteger(value) && value >= 1;
+export const isUint32 = (value: number): boolean => value >>> 0 === value;
+
 export const align4 = (bytes: number): number => (bytes + 3) & ~3;

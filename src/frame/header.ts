@@ -75,6 +75,7 @@ export function frameCrc(buffer: Buffer, at: number, bytes: number): number {
   return crc32(buffer.subarray(at + FRAME_HEADER_BYTES, at + FRAME_HEADER_BYTES + bytes), head);
 }
 
-function storeWord(buffer: Buffer, at: number, value: number): void {
+/** Stores all four bytes at once, after everything that was stored before it. */
+export function storeWord(buffer: Buffer, at: number, value: number): void {
   Atomics.store(new Int32Array(buffer.buffer, buffer.byteOffset + at, 1), 0, value);
 }

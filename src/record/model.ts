@@ -53,19 +53,21 @@ export class BraidModel extends BraidRecord {
     const { step, uris, tags } = init;
     if (step !== undefined) checkStep(step);
     const time = init.time === undefined ? now() : microseconds(init.time);
-    const seen = recorder.seen.get(id);
     const bound = 2 * OP_BOUND + sourcesBound(sources) + contentBound(uris, tags);
     eachSource(sources, (source) => sourceId(recorder, source, id));
     const made: VersionName =
       step === undefined ? { rank: recorder.identity.rank, ordinal: recorder.nextOrdinal() } : { step };
     recorder.write(bound, (encoder) => {
-      encoder.update(id, made, time, seen);
+      encoder.update(id, made, time, recorder.seen.get(id));
       eachSource(sources, (source) => {
         encoder.exposure(sourceId(recorder, source, id), sourceVersion(recorder, source));
       });
       if (uris) for (const uri of uris) encoder.versionUri(uri);
       if (tags) {
-        for (const key of Object.keys(tags)) encoder.versionTag(key, tagTypeOf(key, tags[key]), tagText(tags[key]));
+        for (const key of Object.keys(tags)) {
+          const value = tags[key];
+          encoder.versionTag(key, tagTypeOf(key, value), tagText(value));
+        }
       }
     });
     recorder.seen.set(id, made);

@@ -138,9 +138,11 @@ export abstract class BraidRecord {
    */
   addDependency(source: Source): this {
     assertDerivable(this);
-    const id = sourceId(this.recorder, source, this.id);
-    const version = sourceVersion(this.recorder, source);
-    this.recorder.write(OP_BOUND, (encoder) => encoder.derivation(id, version, this.id, now()));
+    const { recorder } = this;
+    const id = sourceId(recorder, source, this.id);
+    recorder.write(OP_BOUND, (encoder) => {
+      encoder.derivation(id, sourceVersion(recorder, source), this.id, now());
+    });
     return this;
   }
 
@@ -152,9 +154,11 @@ export abstract class BraidRecord {
    */
   addDerivation(derived: BraidRecord | number): this {
     if (derived instanceof BraidRecord) assertDerivable(derived);
-    const id = sourceId(this.recorder, derived, this.id);
-    const version = sourceVersion(this.recorder, this);
-    this.recorder.write(OP_BOUND, (encoder) => encoder.derivation(this.id, version, id, now()));
+    const { recorder } = this;
+    const id = sourceId(recorder, derived, this.id);
+    recorder.write(OP_BOUND, (encoder) => {
+      encoder.derivation(this.id, sourceVersion(recorder, this), id, now());
+    });
     return this;
   }
 
@@ -185,12 +189,16 @@ function store(recorder: Recorder, kind: number, init: RecordInit, time: number)
     throw new BraidError('ERR_BRAID_NAME_INVALID', 'a record needs a name: a string that is not empty');
   }
   checkKeys(init);
-  const id = recorder.nextId();
   const bound = OP_BOUND + textBound(name) + contentBound(uris, tags) + sourcesBound(derivedFrom);
-  recorder.write(bound, (encoder) => {
+  return recorder.create(bound, (encoder, id) => {
     encoder.record(id, kind, time, name);
     if (uris) for (const uri of uris) encoder.uri(id, uri);
-    if (tags) for (const key of Object.keys(tags)) encoder.tag(id, key, tagTypeOf(key, tags[key]), tagText(tags[key]));
+    if (tags) {
+      for (const key of Object.keys(tags)) {
+        const value = tags[key];
+        encoder.tag(id, key, tagTypeOf(key, value), tagText(value));
+      }
+    }
     if (derivedFrom !== undefined) {
       if (kind === KindCode.fact) throw factDerived();
       eachSource(derivedFrom, (source) => {
@@ -198,8 +206,6 @@ function store(recorder: Recorder, kind: number, init: RecordInit, time: number)
       });
     }
   });
-  recorder.keepId();
-  return id;
 }
 
 /** A misspelt property would be provenance that is lost in silence. */

@@ -1,6 +1,6 @@
 import { progress } from '../comm/progress.js';
 import { BraidError } from '../errors.js';
-import type { Encoder } from '../frame/encoder.js';
+import { MAX_BOUND_BYTES, encodeAside, type Encoder } from '../frame/encoder.js';
 import type { VersionName } from '../frame/format.js';
 
 /** Where a recorder's ops go: the spool, or nowhere (`BRAID=off`). */
@@ -75,40 +75,63 @@ export class Recorder {
 
   /**
    * Makes one recording call: what `write` writes is kept as a whole, or, if it throws, nothing of it. Without recording
-   * (`BRAID=off`) it isn't called.
+   * (`BRAID=off`) it isn't called. Other recording calls may be made first, by whoever waits for progress: what they
+   * change is to be looked up in `write`.
    *
    * @param bound an upper bound of the ops' bytes.
    */
   write(bound: number, write: (encoder: Encoder) => void): void {
-    this.assertOpen();
-    const sink = this.#sink;
-    if (!sink) return;
+    this.#enter();
+    this.#call(bound, write, 0);
+  }
+
+  /** Makes the recording call of a new record, and returns its id. A call that fails takes none. */
+  create(bound: number, write: (encoder: Encoder, id: number) => void): number {
+    this.#enter();
+    const id = this.#nextId();
+    this.#call(bound, write, id);
+    this.#minted++;
+    return id;
+  }
+
+  #enter(): void {
     if (this.#writing) {
       throw new BraidError(
         'ERR_BRAID_REENTERED',
         'a recording call was made from inside another one: by a getter of its tags or sources?',
       );
     }
-    const timed = this.#calls < TIMED_FIRST || this.#calls % SAMPLE === 0;
+    // A long synchronous loop would otherwise keep a flush that has begun from getting on. Completions run foreign code,
+    // which may record: from here on, and until the call is kept, nobody else's runs.
+    if (this.#sink && (++this.#calls & 0xff) === 0) progress.poke();
+    this.assertOpen();
+  }
+
+  #call(bound: number, write: (encoder: Encoder, id: number) => void, id: number): void {
+    const sink = this.#sink;
+    if (!sink) return;
+    const timed = this.#calls <= TIMED_FIRST || this.#calls % SAMPLE === 0;
     const started = timed ? performance.now() : 0;
     this.#writing = true;
     try {
-      sink.encoder.begin(bound);
-      write(sink.encoder);
+      const { encoder } = sink;
+      if (bound <= MAX_BOUND_BYTES) {
+        encoder.begin(bound);
+        write(encoder, id);
+      } else {
+        encoder.append(encodeAside(bound, (aside) => write(aside, id)));
+      }
       sink.publish();
     } finally {
       this.#writing = false;
     }
     if (timed) {
       const took = performance.now() - started;
-      this.#captureMs += this.#calls < TIMED_FIRST ? took : Math.min(took, SAMPLE_LIMIT_MS) * SAMPLE;
+      this.#captureMs += this.#calls <= TIMED_FIRST ? took : Math.min(took, SAMPLE_LIMIT_MS) * SAMPLE;
     }
-    // A long synchronous loop would otherwise keep a flush that has begun from getting on.
-    if ((++this.#calls & 0xff) === 0) progress.poke();
   }
 
-  /** The next id, which counts as given out only with `keepId`: a call that fails takes none. */
-  nextId(): number {
+  #nextId(): number {
     const id = this.#idOf(this.#minted);
     if (id > this.#ids.base + this.#ids.count) {
       throw new BraidError(
@@ -117,10 +140,6 @@ export class Recorder {
       );
     }
     return id;
-  }
-
-  keepId(): void {
-    this.#minted++;
   }
 
   /** Names an update without a step. */

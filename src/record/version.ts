@@ -1,5 +1,5 @@
 import { BraidError } from '../errors.js';
-import type { VersionName } from '../frame/format.js';
+import { isId, isUint32, type VersionName } from '../frame/format.js';
 import type { Recorder } from './recorder.js';
 
 /**
@@ -35,11 +35,13 @@ export class BraidVersion {
   /** @internal The inverse of `key`. */
   static parse(recorder: Recorder, key: string): BraidVersion {
     const match = /^(\d{1,16})@([0-9a-f]{32})\.(\d{1,9})\.(?:s(\d{1,16})|o(\d{1,9})\.(\d{1,10}))$/.exec(key);
-    if (!match) {
-      throw new BraidError('ERR_BRAID_VERSION_INVALID', `${JSON.stringify(key)} is not the key of a version`);
-    }
+    if (!match) throw invalid(key);
     const [model, attempt, step, rank, ordinal] = [1, 3, 4, 5, 6].map((group) => Number(match[group]));
     const run = match[2];
+    // More digits than the format holds, or an id or attempt of 0: no version was ever called that.
+    const sound =
+      isId(model) && attempt >= 1 && (match[4] === undefined ? isUint32(ordinal) : Number.isSafeInteger(step));
+    if (!sound) throw invalid(key);
     const here = run === recorder.identity.run && attempt === recorder.identity.attempt;
     const name: VersionName = {
       ...(here ? {} : { elsewhere: { run, attempt } }),
@@ -47,4 +49,8 @@ export class BraidVersion {
     };
     return new BraidVersion(recorder, model, name);
   }
+}
+
+function invalid(key: string): BraidError {
+  return new BraidError('ERR_BRAID_VERSION_INVALID', `${JSON.stringify(key)} is not the key of a version`);
 }

@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 import { BraidError } from '../errors.js';
 import { walkOps } from '../frame/decoder.js';
 import { FORMAT_VERSION, FRAME_HEADER_BYTES, FRAME_MAGIC, MAX_FRAME_BYTES } from '../frame/format.js';
-import { frameCrc, readFrameHeader, sealFrame, type FrameOwner } from '../frame/header.js';
+import { frameCrc, readFrameHeader, sealFrame, storeWord, type FrameOwner } from '../frame/header.js';
 
 /** The file's layout, as docs/wire-format.md has it. */
 export const SPOOL_HEADER_BYTES = 4096;
@@ -56,10 +56,11 @@ export function writeSpoolTrimmed(buffer: Buffer, sequence: number): void {
   buffer.writeUInt32LE(sequence, 24);
 }
 
+/** Also over the header of a segment that was shorter: a reader finds the one length or the other. */
 export function writeSegmentHeader(buffer: Buffer, bytes: number): void {
   buffer.writeUInt32LE(FORMAT_VERSION, 4);
-  buffer.writeUInt32LE(bytes, 8);
-  buffer.writeUInt32LE(SEGMENT_MAGIC, 0);
+  storeWord(buffer, 8, bytes);
+  storeWord(buffer, 0, SEGMENT_MAGIC);
 }
 
 /** A piece of a spool that can't be given back, and why. `sequence` where its frame's header can still be read. */

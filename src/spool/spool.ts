@@ -14,14 +14,13 @@ import { dirname, join } from 'node:path';
 import { BraidError } from '../errors.js';
 import { Encoder } from '../frame/encoder.js';
 import { FRAME_HEADER_BYTES } from '../frame/format.js';
-import { beginFrame, sealFrame } from '../frame/header.js';
+import { beginFrame, sealFrame, storeWord } from '../frame/header.js';
 import { loadAddon } from '../load-addon.js';
 import type { CoreAddon } from '../native.js';
+import { Segments, type Segment, type SegmentsOptions } from './segments.js';
 import {
-  SEGMENT_ALIGN,
   SEGMENT_HEADER_BYTES,
   SPOOL_HEADER_BYTES,
-  writeSegmentHeader,
   writeSpoolEnd,
   writeSpoolHeader,
   writeSpoolTrimmed,
@@ -29,14 +28,7 @@ import {
   type SpoolOwner,
 } from './spool-file.js';
 
-const SEGMENT_BYTES = 2 ** 20;
-
-export interface SpoolOptions {
-  /** A ceiling of the file's size. */
-  limitBytes: number;
-  /** Whether an op is on the disk, and not only in the kernel, when its call returns. */
-  durable: boolean;
-}
+export type SpoolOptions = SegmentsOptions;
 
 /** A sealed frame that no verdict has covered yet. */
 export interface PendingFrame {
@@ -48,14 +40,6 @@ export interface PendingFrame {
   readonly size: number;
 }
 
-interface Segment {
-  readonly memory: ArrayBuffer;
-  readonly buffer: Buffer;
-  /** The newest frame in it. */
-  newest: number;
-  free: boolean;
-}
-
 /**
  * The journal of one rank: a memory-mapped file in which recording calls lay down their ops, so that what a call has
  * returned for survives the death of the process without a system call for each.
@@ -65,22 +49,21 @@ export class Spool {
   readonly encoder: Encoder;
   /** Ops and bytes ever sealed or published, for the report. */
   recordedOps = 0;
-  peakBytes = SPOOL_HEADER_BYTES;
-  /** What taking new segments took: rare, and too long to be sampled. */
-  growthMs = 0;
 
   readonly #core = loadAddon<CoreAddon>('braid_core');
   readonly #owner: SpoolOwner;
-  readonly #options: SpoolOptions;
+  readonly #durable: boolean;
   readonly #fd: number;
   readonly #header: Buffer;
-  readonly #headerMemory: ArrayBuffer;
-  readonly #segments: Segment[] = [];
-  #fileBytes = SPOOL_HEADER_BYTES;
+  readonly #segments: Segments;
   #current: Segment;
   /** Where the open frame begins in the current segment; -1 when none is open. */
   #frameAt = -1;
+  /** The first header of a frame in the current segment that isn't on the disk yet. */
+  #unsynced = Infinity;
   #sequence = 0;
+  /** The newest frame that a verdict has covered. */
+  #trimmed = 0;
   #pending: PendingFrame[] = [];
   #closed = false;
 
@@ -92,18 +75,19 @@ export class Spool {
    */
   constructor(directory: string, owner: SpoolOwner, options: SpoolOptions) {
     this.#owner = owner;
-    this.#options = options;
+    this.#durable = options.durable;
     this.file = join(directory, `${owner.run}.${owner.attempt}.${owner.rank}.spool`);
     makeDirectory(directory);
     this.#fd = createLocked(this.file, (fd) => this.#core.lock(fd));
     try {
-      this.#headerMemory = this.#take(0, SPOOL_HEADER_BYTES);
-      this.#header = Buffer.from(this.#headerMemory);
+      this.#segments = new Segments(this.#fd, this.file, options);
+      const { header } = this.#segments;
+      this.#header = Buffer.from(header);
       writeSpoolHeader(this.#header, owner);
       this.encoder = new Encoder((bytes) => this.#more(bytes));
-      this.#current = this.#nextSegment(SEGMENT_BYTES);
+      this.#current = this.#segments.take(SEGMENT_HEADER_BYTES);
       this.encoder.bind(this.#current.buffer, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES);
-      if (options.durable) this.#core.sync(this.#headerMemory, 0, SPOOL_HEADER_BYTES);
+      if (options.durable) this.#core.sync(header, 0, SPOOL_HEADER_BYTES);
     } catch (error) {
       closeSync(this.#fd);
       rmSync(this.file, { force: true });
@@ -112,22 +96,39 @@ export class Spool {
     }
   }
 
-  /** Publishes the call that the encoder holds. */
+  get growthMs(): number {
+    return this.#segments.growthMs;
+  }
+
+  /**
+   * Publishes the call that the encoder holds: as a whole, or, if it can't be brought to the disk where it has to be,
+   * nothing of it.
+   *
+   * @throws BraidError ERR_BRAID_TOO_LARGE, ERR_BRAID_SPOOL_IO
+   */
   publish(): void {
-    const at = this.encoder.position;
-    const bytes = this.encoder.publish();
-    if (this.#options.durable) this.#core.sync(this.#current.memory, at, bytes + 4);
+    const { encoder } = this;
+    const at = encoder.position;
+    const bytes = encoder.publish();
+    if (!this.#durable || bytes === 0) return;
+    try {
+      this.#sync(Math.min(at, this.#unsynced), at + bytes + 4);
+    } catch (error) {
+      encoder.retract(bytes);
+      throw error;
+    }
   }
 
   /** Seals the open frame, if it holds anything. Returns the newest sealed frame's sequence number. */
   seal(): number {
     const { encoder } = this;
     if (this.#frameAt >= 0 && encoder.ops > 0) {
-      const { buffer, memory } = this.#current;
+      const { buffer } = this.#current;
       const start = this.#frameAt;
       const end = encoder.position;
       sealFrame(buffer, start, end - start - FRAME_HEADER_BYTES, encoder.ops, encoder.records);
-      if (this.#options.durable) this.#core.sync(memory, start, FRAME_HEADER_BYTES);
+      this.#unsynced = Math.min(this.#unsynced, start);
+      this.#current.newest = this.#sequence;
       this.#pending.push({
         sequence: this.#sequence,
         ops: encoder.ops,
@@ -161,13 +162,8 @@ export class Spool {
   trim(sequence: number): void {
     this.#pending = this.#pending.filter((frame) => frame.sequence > sequence);
     writeSpoolTrimmed(this.#header, sequence);
-    for (const segment of this.#segments) {
-      if (!segment.free && segment !== this.#current && segment.newest <= sequence) {
-        // A reader that comes after must not find what stood here.
-        segment.buffer.writeUInt32LE(0, SEGMENT_HEADER_BYTES);
-        segment.free = true;
-      }
-    }
+    this.#trimmed = sequence;
+    this.#reclaim();
   }
 
   /** Notes how this rank ended, for whoever recovers. */
@@ -195,25 +191,28 @@ export class Spool {
     this.#closed = true;
     this.#pending = [];
     this.encoder.bind(Buffer.alloc(0), 0, 0);
-    for (const { memory } of this.#segments) this.#core.unmap(memory);
-    this.#core.unmap(this.#headerMemory);
+    this.#segments.release();
     closeSync(this.#fd);
   }
 
-  /** Finds room for `bytes` of ops in a new frame: behind the last one, in a free segment, or in a new segment. */
+  /** Finds room for `bytes` of ops in a new frame: behind the last one, or in another segment. */
   #more(bytes: number): void {
     this.seal();
     this.#dropEmptyFrame();
     const needed = FRAME_HEADER_BYTES + bytes;
     let at = this.encoder.position;
     if (at + needed > this.#current.buffer.length) {
-      this.#current = this.#nextSegment(SEGMENT_HEADER_BYTES + needed);
+      this.#current = this.#segments.take(SEGMENT_HEADER_BYTES + needed);
+      this.#unsynced = Infinity;
       at = SEGMENT_HEADER_BYTES;
+    } else if (this.#durable && this.#unsynced < at) {
+      // The ops of the last frame are found without its seal; another frame is found only behind it.
+      this.#sync(this.#unsynced, at);
     }
     const { buffer } = this.#current;
     this.#sequence++;
-    this.#current.newest = this.#sequence;
     this.#frameAt = at;
+    this.#unsynced = Math.min(this.#unsynced, at);
     beginFrame(buffer, at, this.#owner, this.#sequence);
     this.encoder.bind(buffer, at + FRAME_HEADER_BYTES, buffer.length);
   }
@@ -222,59 +221,36 @@ export class Spool {
   #dropEmptyFrame(): void {
     if (this.#frameAt < 0) return;
     const { buffer } = this.#current;
-    buffer.writeUInt32LE(0, this.#frameAt);
+    storeWord(buffer, this.#frameAt, 0);
     this.encoder.bind(buffer, this.#frameAt, this.#frameAt);
     this.#frameAt = -1;
     this.#sequence--;
+    // It may have been all that kept the segment from being empty when the last verdict came.
+    this.#reclaim();
   }
 
-  #nextSegment(bytes: number): Segment {
-    const free = this.#segments.find((segment) => segment.free && segment.buffer.length >= bytes);
-    if (free) {
-      free.free = false;
-      return free;
-    }
-    const size = Math.max(SEGMENT_BYTES, Math.ceil(bytes / SEGMENT_ALIGN) * SEGMENT_ALIGN);
-    const offset = this.#fileBytes;
-    if (offset + size > this.#options.limitBytes) {
-      throw new BraidError(
-        'ERR_BRAID_SPOOL_FULL',
-        `the spool ${this.file} has reached its limit of ${this.#options.limitBytes} bytes: ` +
-          'flush more often, or raise spoolLimitBytes (BRAID_SPOOL_LIMIT_BYTES)',
-      );
-    }
-    const started = performance.now();
-    const memory = this.#take(offset, size);
-    this.growthMs += performance.now() - started;
-    const segment: Segment = { memory, buffer: Buffer.from(memory), newest: 0, free: false };
-    writeSegmentHeader(segment.buffer, size);
-    this.#segments.push(segment);
-    this.#fileBytes = offset + size;
-    this.peakBytes = Math.max(this.peakBytes, this.#fileBytes);
-    return segment;
-  }
-
-  /** Reserves space on the disk, and maps it. */
-  #take(offset: number, bytes: number): ArrayBuffer {
+  /** Brings these bytes of the current segment to the disk. */
+  #sync(from: number, end: number): void {
     try {
-      this.#core.allocate(this.#fd, offset, bytes);
-      return this.#core.map(this.#fd, offset, bytes);
-    } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOSPC' && code !== 'EDQUOT' && code !== 'EFBIG') {
-        throw new BraidError(
-          'ERR_BRAID_SPOOL_IO',
-          `the spool ${this.file} cannot grow by ${bytes} bytes: ${message}. Nothing recorded before is lost`,
-          { cause: error },
-        );
-      }
+      this.#core.sync(this.#current.memory, from, end - from);
+    } catch (cause) {
+      const { message } = cause as Error;
       throw new BraidError(
-        'ERR_BRAID_SPOOL_FULL',
-        `no room for ${bytes} more bytes in ${dirname(this.file)} (${code}): free some, or set spoolDir (BRAID_SPOOL_DIR) ` +
-          'to a larger disk; nothing recorded before is lost',
-        { cause: error },
+        'ERR_BRAID_SPOOL_IO',
+        `the spool ${this.file} cannot be brought to the disk: ${message}. This call has stored nothing`,
+        { cause },
       );
     }
+    this.#unsynced = Infinity;
+  }
+
+  /** Frees what verdicts have covered: also the current segment, which then begins anew. */
+  #reclaim(): void {
+    const current = this.#current;
+    this.#segments.reclaim(this.#trimmed, this.#frameAt >= 0 ? current : undefined);
+    if (current.newest > 0 || this.#frameAt >= 0) return;
+    this.encoder.bind(current.buffer, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES);
+    this.#unsynced = Infinity;
   }
 }
 

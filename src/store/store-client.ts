@@ -1,40 +1,43 @@
+import { existsSync } from 'node:fs';
 import { MessageChannel, Worker, receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import { progress } from '../comm/progress.js';
 import { Request, type Pollable } from '../comm/request.js';
 import { BraidError, type BraidErrorCode } from '../errors.js';
 import type { OpenedStore, Store, StoreOptions } from './store.js';
-import type { StoreCall, StoreReply } from './worker.js';
+import { REPLIES, TID, type StoreCall, type StoreReply, type ThreadData } from './thread.js';
+
+/** How often a caller that waits without its event loop looks whether the thread still lives. */
+const LOOK_MS = 100;
+
+interface Thread {
+  readonly worker: Worker;
+  readonly port: MessagePort;
+  readonly signal: Int32Array;
+}
 
 /**
  * The database in its worker thread, as the main thread sees it: calls are requests. SharedArrayBuffers that are passed
  * are not copied.
+ *
+ * A thread that dies (mostly of too little memory) fails the calls that it had not answered; the next call starts another,
+ * which opens the same database again. A commit that nobody heard of is no harm: what is sent again counts once.
  */
 export class StoreClient implements Pollable {
-  readonly #worker: Worker;
-  readonly #port: MessagePort;
-  readonly #signal = new Int32Array(new SharedArrayBuffer(4));
   readonly #calls = new Map<number, Request<unknown>>();
+  #thread: Thread | undefined;
+  #opened: ThreadData['reopen'];
   #lastId = 0;
 
   constructor() {
-    const { port1, port2 } = new MessageChannel();
-    this.#port = port1;
-    this.#worker = new Worker(new URL('./worker.js', import.meta.url), {
-      workerData: { port: port2, signal: this.#signal },
-      transferList: [port2],
-      // What the process was started with (a test runner's loader, an inspector) is not for this thread.
-      execArgv: [],
-      env: {},
-    });
-    this.#worker.unref();
-    this.#worker.on('error', (error) => this.#fail(error));
-    this.#port.on('message', (reply: StoreReply) => this.#settle(reply));
-    this.#port.unref();
     progress.watch(this);
   }
 
   open(options: StoreOptions): Request<OpenedStore> {
-    return this.#call('open', [options]);
+    const request = this.#call<OpenedStore>('open', [options]);
+    request.onDone(() => {
+      if (!request.error) this.#opened = { options, uuid: request.value.uuid };
+    });
+    return request;
   }
 
   /** Asks for a method of `Store`. */
@@ -47,9 +50,10 @@ export class StoreClient implements Pollable {
 
   /** Takes replies that have come, without the event loop. */
   test(): boolean {
+    const port = this.#thread?.port;
     let settled = false;
     for (;;) {
-      const received = receiveMessageOnPort(this.#port);
+      const received = port && receiveMessageOnPort(port);
       if (!received) return settled;
       this.#settle(received.message as StoreReply);
       settled = true;
@@ -59,32 +63,61 @@ export class StoreClient implements Pollable {
   /** Waits for `request`, holding up the event loop; not longer than `limitMs`. */
   waitFor(request: Request<unknown>, limitMs = Infinity): void {
     const end = performance.now() + limitMs;
-    while (!request.done && performance.now() < end) {
-      const seen = Atomics.load(this.#signal, 0);
-      if (!this.test() && !request.done) Atomics.wait(this.#signal, 0, seen, end - performance.now());
+    while (!request.done && this.#thread) {
+      const thread = this.#thread;
+      const seen = Atomics.load(thread.signal, REPLIES);
+      if (this.test()) continue;
+      const leftMs = end - performance.now();
+      if (leftMs <= 0) return;
+      const answered = Atomics.wait(thread.signal, REPLIES, seen, Math.min(leftMs, LOOK_MS)) !== 'timed-out';
+      // Its 'exit' would come by the event loop.
+      if (!answered && !isThere(thread)) this.#ended(thread, 'it is gone');
     }
   }
 
   /** Ends the thread. The database must have been closed before. */
   async terminate(): Promise<void> {
     progress.remove(this);
-    this.#port.close();
-    await this.#worker.terminate();
+    const thread = this.#thread;
+    this.#thread = undefined;
+    thread?.port.close();
+    await thread?.worker.terminate();
+  }
+
+  #start(): Thread {
+    const { port1: port, port2 } = new MessageChannel();
+    const signal = new Int32Array(new SharedArrayBuffer(8));
+    const worker = new Worker(new URL('./worker.js', import.meta.url), {
+      workerData: { port: port2, signal, reopen: this.#opened } satisfies ThreadData,
+      transferList: [port2],
+      // What the process was started with (a test runner's loader, an inspector) is not for this thread.
+      execArgv: [],
+      env: {},
+    });
+    const thread = { worker, port, signal };
+    worker.unref();
+    worker.on('error', (error) => this.#ended(thread, error.message, error));
+    worker.on('exit', (code) => this.#ended(thread, `exit code ${code}`));
+    port.on('message', (reply: StoreReply) => this.#settle(reply));
+    port.unref();
+    return thread;
   }
 
   #call<T>(method: StoreCall['method'], args: unknown[]): Request<T> {
     const id = ++this.#lastId;
     const request = new Request<unknown>();
     this.#calls.set(id, request);
-    this.#port.ref();
-    this.#port.postMessage({ id, method, args } satisfies StoreCall);
+    const { worker, port } = (this.#thread ??= this.#start());
+    // The worker and not its port: that of a dead thread is closed, and the process could end before it hears of it.
+    worker.ref();
+    port.postMessage({ id, method, args } satisfies StoreCall);
     return request as Request<T>;
   }
 
   #settle(reply: StoreReply): void {
     const request = this.#calls.get(reply.id)!;
     this.#calls.delete(reply.id);
-    if (this.#calls.size === 0) this.#port.unref();
+    if (this.#calls.size === 0) this.#thread?.worker.unref();
     if ('value' in reply) {
       request.resolve(reply.value);
     } else {
@@ -94,12 +127,27 @@ export class StoreClient implements Pollable {
     }
   }
 
-  #fail(cause: Error): void {
-    const error = new BraidError('ERR_BRAID_DB', `the thread that writes the database ended: ${cause.message}`, {
-      cause,
-    });
-    for (const request of this.#calls.values()) request.reject(error);
+  #ended(thread: Thread, why: string, cause?: Error): void {
+    if (thread !== this.#thread) return;
+    // What it could still answer counts.
+    this.test();
+    this.#thread = undefined;
+    thread.port.close();
+    const error = new BraidError(
+      'ERR_BRAID_DB',
+      `the thread that writes the database ended: ${why}. What it had not committed stays in the spools; the next call ` +
+        'starts another',
+      { cause },
+    );
+    const unanswered = [...this.#calls.values()];
+    // Before they are told: whoever is may call again, and that is for the next thread.
     this.#calls.clear();
-    this.#port.unref();
+    for (const request of unanswered) request.reject(error);
   }
+}
+
+/** Whether a thread runs, or is yet to begin. */
+function isThere({ signal }: Thread): boolean {
+  const tid = Atomics.load(signal, TID);
+  return tid === 0 || existsSync(`/proc/self/task/${tid}`);
 }

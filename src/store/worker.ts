@@ -1,18 +1,11 @@
-import { workerData, type MessagePort } from 'node:worker_threads';
+import { existsSync, readlinkSync } from 'node:fs';
+import { basename } from 'node:path';
+import { workerData } from 'node:worker_threads';
 import { BraidError } from '../errors.js';
 import { Store, type StoreOptions } from './store.js';
+import { REPLIES, TID, type StoreCall, type StoreReply, type ThreadData } from './thread.js';
 
-/** What the thread that owns the database is asked, and what it answers. */
-export interface StoreCall {
-  readonly id: number;
-  readonly method: 'open' | keyof Store;
-  readonly args: unknown[];
-}
-export type StoreReply = { readonly id: number } & (
-  { readonly value: unknown } | { readonly code: string; readonly message: string; readonly stack?: string }
-);
-
-const { port, signal } = workerData as { port: MessagePort; signal: Int32Array };
+const { port, signal, reopen } = workerData as ThreadData;
 let store: Store | undefined;
 
 function answer({ method, args }: StoreCall): unknown {
@@ -20,10 +13,25 @@ function answer({ method, args }: StoreCall): unknown {
     store = new Store(args[0] as StoreOptions);
     return store.opened;
   }
+  if (reopen) store ??= reopened(reopen);
   const methods = store as unknown as Record<string, (...args: unknown[]) => unknown>;
   return methods[method](...args);
 }
 
+/** Opens what a thread before this one had open. What that one hadn't committed is rolled back, and comes again. */
+function reopened({ options, uuid }: NonNullable<ThreadData['reopen']>): Store {
+  if (existsSync(options.path)) {
+    const again = new Store({ ...options, existing: true });
+    if (again.opened.uuid === uuid) return again;
+    again.close();
+  }
+  throw new BraidError(
+    'ERR_BRAID_DB_REPLACED',
+    `${options.path} was deleted or replaced while a run had it open: put it back; what is not committed stays in the spools`,
+  );
+}
+
+Atomics.store(signal, TID, Number(basename(readlinkSync('/proc/thread-self'))));
 port.on('message', (call: StoreCall) => {
   let reply: StoreReply;
   try {
@@ -33,7 +41,6 @@ port.on('message', (call: StoreCall) => {
     reply = { id: call.id, code: error instanceof BraidError ? error.code : 'ERR_BRAID_DB', message, stack };
   }
   port.postMessage(reply);
-  // For a caller that waits without its event loop.
-  Atomics.add(signal, 0, 1);
-  Atomics.notify(signal, 0);
+  Atomics.add(signal, REPLIES, 1);
+  Atomics.notify(signal, REPLIES);
 });

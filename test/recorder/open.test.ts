@@ -137,6 +137,63 @@ describe('opening a database', function () {
     await rejects('ERR_BRAID_DB_REPLACED', /deleted/, () => db.flush());
   });
 
+  it('goes on where the thread that writes has died, in a flush or while the program reads', async () => {
+    const threads: Worker[] = [];
+    const added = (worker: Worker) => threads.push(worker);
+    process.on('worker', added);
+    try {
+      const db = await BraidDB.open(path, { mpi: 'off' });
+      const { reader } = db;
+      new BraidData(db, { name: 'one' });
+      void threads[0].terminate();
+      await rejects('ERR_BRAID_DB', /the thread that writes/, () => db.flush());
+      assert.equal((await db.flush()).records, 1);
+      new BraidData(db, { name: 'two' });
+      void threads[1].terminate();
+      // A read commits first, and waits for that without the event loop.
+      assert.throws(() => [...reader.records()], { code: 'ERR_BRAID_DB' });
+      assert.equal([...reader.records()].length, 2);
+      await db.close();
+    } finally {
+      process.off('worker', added);
+    }
+    const reader = BraidReader.open(path);
+    assert.deepEqual(
+      reader.runs().map(({ status, recorded, committed }) => ({ status, recorded, committed })),
+      [{ status: 'COMPLETED', recorded: 2, committed: 2 }],
+    );
+    reader.close();
+  });
+
+  /** What was deleted under a process that ends without close(), and what it then says of its records. */
+  for (const [what, gone, says] of [
+    [
+      'its spool',
+      (name: string) => name.includes('-spool'),
+      /Its spool .* was deleted under it, and with it what is not/,
+    ],
+    [
+      'its database',
+      (name: string) => name === 'run.db',
+      /run\.db was deleted under it\. What is not yet committed is in/,
+    ],
+  ] as const) {
+    it(`tells a process that ends without close() the truth where ${what} was deleted`, () => {
+      const names = `(await import('node:fs')).readdirSync(${JSON.stringify(directory)})`;
+      const script = `import { BraidDB, BraidData } from 'braid-mpi';
+        import { rmSync } from 'node:fs';
+        const db = await BraidDB.open(${JSON.stringify(path)});
+        new BraidData(db, { name: 'd' });
+        const gone = ${String(gone)};
+        for (const name of ${names}) if (gone(name)) rmSync(${JSON.stringify(directory)} + '/' + name, { recursive: true });`;
+      const args = ['--input-type=module', '-e', script];
+      const { stderr, status } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+      assert.equal(status, 0, stderr);
+      assert.match(stderr, says);
+      assert.doesNotMatch(stderr, /Nothing is lost/);
+    });
+  }
+
   it('refuses a worker thread, and says where to record', async () => {
     const index = new URL('../../dist/index.js', new URL('../', import.meta.url));
     const worker = new Worker(
@@ -195,6 +252,11 @@ describe('opening a database', function () {
         /rank 0 has waited 100 ms in flush\(\) for rank 1\n/,
         /rank 0 ends the job: rank 1 did not come to flush/,
       ],
+      [
+        'gather',
+        /rank 0 has waited 100 ms in flush\(\) for rank 1\n/,
+        /rank 0 ends the job: rank 1 did not go on with flush/,
+      ],
     ] as const) {
       it(`says whom it waits for in ${stage}, and ends the job where it may, on ${vendor.name}`, async () => {
         const run = await mpiexec(vendor, 2, program('stall'), { args: [path, stage] });
@@ -204,6 +266,31 @@ describe('opening a database', function () {
         assert.match(run.stderr, ends);
       });
     }
+
+    it(`ends the job where a rank exits from a flush that the others do not come to, on ${vendor.name}`, async () => {
+      const env = { BRAID_MPI_EXIT_WAIT_MS: '200' };
+      const run = await mpiexec(vendor, 2, program('stall'), { args: [path, 'exit'], env });
+      assert.notEqual(run.code, 0);
+      assert.equal(run.timedOut, false);
+      assert.match(run.stderr, /rank 1 ends the job: it exits while its flush\(\) is under way/);
+    });
+
+    it(`brings in what hosts have left in a directory that both see, on ${vendor.name}`, async () => {
+      for (const odd of ['0', '1']) {
+        // Host names by rank: one host has the root and rank 2, the other rank 1; or the root is alone on its own.
+        path = join(directory, `${odd}.db`);
+        const args = [path, join(directory, 'spools'), odd];
+        const killed = await mpiexec(vendor, 3, program('hosts'), { args: [...args, 'die'] });
+        assert.equal(killed.timedOut, false, killed.stderr);
+        const run = await mpiexec(vendor, 3, program('hosts'), { args: [...args, 'close'] });
+        assert.equal(run.code, 0, run.stderr);
+        assert.equal(run.stderr, '');
+        const reader = BraidReader.open(path);
+        const names = [...reader.records()].map(({ name }) => name);
+        assert.deepEqual(names.sort(), ['close-0', 'close-1', 'close-2', 'die-0', 'die-1', 'die-2']);
+        reader.close();
+      }
+    });
 
     it(`lets a child process of a rank record alone, on ${vendor.name}`, async () => {
       const run = await mpiexec(vendor, 2, program('child'), { args: [directory] });

@@ -1,5 +1,8 @@
-/** The last rank never comes to a collective: node stall.rank.js DB open|flush. It waits for its own end. */
-import { BraidDB } from 'braid-mpi';
+/**
+ * The last rank never comes to a collective, or comes and then computes without a pause, or exits: node
+ * stall.rank.js DB open|flush|gather|exit. Who waits, waits for the end of the job.
+ */
+import { BraidData, BraidDB } from 'braid-mpi';
 import { MPI } from 'braid-mpi/mpi';
 
 const [path, stage] = process.argv.slice(2);
@@ -10,6 +13,19 @@ if (stage === 'open' && last) {
   stay();
 } else {
   const db = await BraidDB.open(path, { stallMs: 100, abortMs: 500 });
-  if (last) stay();
-  else await db.flush();
+  new BraidData(db, { name: `d-${db.rank}` });
+  if (stage === 'exit') {
+    if (last) {
+      void db.flush();
+      process.exit(0);
+    }
+    stay();
+  } else if (!last) {
+    await db.flush();
+  } else if (stage === 'gather') {
+    void db.flush();
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 30_000);
+  } else {
+    stay();
+  }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -10,13 +10,19 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { FRAME_HEADER_BYTES } from '#src/frame/format.js';
 import { decodeFrame } from '#src/frame/decoder.js';
 import { bootId, host } from '#src/host.js';
+import { addonPath, loadAddon } from '#src/load-addon.js';
+import type { CoreAddon } from '#src/native.js';
 import { LeftoverSpool } from '#src/spool/spool-file.js';
 import { Spool, type SpoolOptions } from '#src/spool/spool.js';
 
@@ -53,18 +59,23 @@ describe('the spool', () => {
     spool.encoder.uri(id, uri);
     spool.publish();
   };
-  /** The URIs that a reader finds, by the ids of their records, and what it can't read. */
-  const read = (file: string) => {
+  /** The URIs that a reader finds, and what it can't read. */
+  const contents = (file: string) => {
     const leftover = LeftoverSpool.open(file);
     const { frames, losses } = leftover.scan();
     const found = frames.flatMap((frame) => {
       const bytes = leftover.read(frame);
       const ops = [...decodeFrame(bytes, 0, bytes.length - FRAME_HEADER_BYTES)];
       assert.equal(ops.length, frame.ops);
-      return ops.map((op) => (op as { record: number }).record);
+      return ops.map((op) => op as { record: number; uri: string });
     });
     leftover.close();
-    return { found, losses, sequences: frames.map(({ sequence }) => sequence) };
+    const uris = found.map(({ record, uri }) => ({ id: record, uri }));
+    return { uris, losses, sequences: frames.map(({ sequence }) => sequence) };
+  };
+  const read = (file: string) => {
+    const { uris, losses, sequences } = contents(file);
+    return { found: uris.map(({ id }) => id), losses, sequences };
   };
   const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 
@@ -120,7 +131,6 @@ describe('the spool', () => {
     put(spool, 3, 'small');
     const code = 'ERR_BRAID_TOO_LARGE';
     assert.throws(() => put(spool, 4, 'a'.repeat(8 * 2 ** 20)), { code, message: /takes 8388624:/ });
-    assert.throws(() => spool.encoder.begin(16 * 2 ** 20), { code });
     put(spool, 4, 'the next one');
     assert.deepEqual(read(spool.file).found, [1, 2, 3, 4]);
   });
@@ -137,6 +147,192 @@ describe('the spool', () => {
     spool.trim(spool.seal());
     put(spool, 10_000, uri);
     assert.equal(read(spool.file).found.at(-1), 10_000);
+  });
+
+  it('has room again when all of it is committed, however it was parted', () => {
+    const spool = make({ limitBytes: 2 ** 21 });
+    const fill = (bytes: number) => {
+      let id = 0;
+      const code = 'ERR_BRAID_SPOOL_FULL';
+      assert.throws(
+        () => {
+          for (;;) put(spool, ++id, 'x'.repeat(bytes));
+        },
+        { code },
+      );
+      const { found, losses } = read(spool.file);
+      assert.deepEqual([found, losses], [range(1, id - 1), []]);
+      spool.trim(spool.seal());
+      assert.deepEqual(read(spool.file).found, []);
+      return id - 1;
+    };
+    const small = fill(100);
+    // One that needs nearly all of the file, and then small ones again.
+    put(spool, 1, 'x'.repeat(1_900_000));
+    assert.deepEqual(read(spool.file).found, [1]);
+    spool.trim(spool.seal());
+    assert.ok(fill(100) >= small);
+    assert.equal(fill(900_000), 2);
+    assert.throws(() => put(spool, 1, 'x'.repeat(2 ** 21)), {
+      code: 'ERR_BRAID_SPOOL_FULL',
+      message: /no call of \d+ bytes fits/,
+    });
+    assert.ok(statSync(spool.file).size <= 2 ** 21);
+  });
+
+  it('parts empty segments anew beside some that are not, and loses none of those', () => {
+    const spool = make({ limitBytes: 4096 + 6 * 2 ** 20 });
+    const half = 'x'.repeat(500_000);
+    for (let id = 1; id <= 12; id++) {
+      put(spool, id, half);
+      spool.seal();
+    }
+    // Of six segments with two frames each the first four are free.
+    spool.trim(8);
+    const size = statSync(spool.file).size;
+    put(spool, 13, 'x'.repeat(2_500_000));
+    assert.deepEqual(read(spool.file), { found: range(9, 13), losses: [], sequences: range(9, 13) });
+    // Into what is left of the four.
+    for (let id = 14; id <= 16; id++) put(spool, id, half);
+    assert.deepEqual(read(spool.file), { found: range(9, 16), losses: [], sequences: range(9, 15) });
+    assert.throws(() => put(spool, 17, half), { code: 'ERR_BRAID_SPOOL_FULL' });
+    assert.equal(statSync(spool.file).size, size);
+    assert.equal(
+      spool.pending(spool.seal()).reduce((sum, { ops }) => sum + ops, 0),
+      8,
+    );
+  });
+
+  it('begins a segment anew that only a call which failed has kept', () => {
+    const spool = make({ limitBytes: 2 ** 21 });
+    put(spool, 1, 'x'.repeat(600_000));
+    const sealed = spool.seal();
+    spool.encoder.begin(100);
+    assert.throws(() => spool.encoder.uri(2, '\0'), { code: 'ERR_BRAID_TEXT_INVALID' });
+    spool.trim(sealed);
+    put(spool, 2, 'x'.repeat(600_000));
+    assert.deepEqual(read(spool.file), { found: [2], losses: [], sequences: [2] });
+  });
+
+  it('shows whoever comes after a SIGKILL what was stored and not what was committed', async function () {
+    this.timeout(60_000);
+    const program = fileURLToPath(new URL('./spool-writer.js', import.meta.url));
+    for (let kill = 1; kill <= 12; kill++) {
+      const child = spawn(process.execPath, [program, join(directory, 'spools'), String(kill)], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      // Each line is a watermark, written when all up to it is stored and before it is trimmed.
+      let [file, stored, lines] = ['', 0, 0];
+      for await (const line of createInterface(child.stdout)) {
+        if (file === '') file = line;
+        else stored = Number(line);
+        // Somewhere in what comes next: in a trim, in a new parting, in a call.
+        if (++lines === 2 + kill) child.kill('SIGKILL');
+      }
+      const { uris, losses } = contents(file);
+      assert.deepEqual(losses, []);
+      assert.ok(uris.length === 0 || uris.at(-1)!.id >= stored, `${uris.at(-1)?.id} is the last, ${stored} was stored`);
+      uris.forEach(({ id, uri }, i) => {
+        assert.equal(id, uris[0].id + i);
+        assert.equal(uri.slice(0, uri.indexOf('/')), String(id));
+      });
+      rmSync(file);
+    }
+  });
+
+  describe('that is durable', () => {
+    const core = loadAddon<CoreAddon>('braid_core');
+    const cached = createRequire(import.meta.url).cache[addonPath('braid_core')]!;
+    /** What is on the disk: the pages that were synced, and zeros. */
+    let disk: Buffer;
+    let sync: CoreAddon['sync'];
+    /** Called for each page, the last of a range first. */
+    let whenWritten: () => void;
+    beforeEach(() => {
+      disk = Buffer.alloc(2 ** 23);
+      whenWritten = () => {};
+      const offsets = new Map<ArrayBuffer, number>();
+      sync = (memory, from, bytes) => {
+        const start = from - (from % 4096);
+        const end = Math.min(memory.byteLength, Math.ceil((from + bytes) / 4096) * 4096);
+        for (let page = end - 4096; page >= start; page -= 4096) {
+          Buffer.from(memory, page, 4096).copy(disk, offsets.get(memory)! + page);
+          whenWritten();
+        }
+      };
+      cached.exports = {
+        lock: (fd) => core.lock(fd),
+        allocate: (fd, offset, bytes) => core.allocate(fd, offset, bytes),
+        map(fd, offset, bytes) {
+          const memory = core.map(fd, offset, bytes);
+          offsets.set(memory, offset);
+          return memory;
+        },
+        unmap: (memory) => core.unmap(memory),
+        sync: (memory, offset, bytes) => sync(memory, offset, bytes),
+      } satisfies CoreAddon;
+    });
+    afterEach(() => void (cached.exports = core));
+
+    const onDisk = (spool: Spool) => {
+      const copy = join(directory, 'copy.spool');
+      writeFileSync(copy, disk.subarray(0, statSync(spool.file).size));
+      return read(copy);
+    };
+
+    it('has on the disk what a call has returned for: its op, and the header of its frame', () => {
+      const spool = make({ durable: true });
+      // The next frame's header is the end of a page, and its first op begins another.
+      put(spool, 1, 'x'.repeat(4096 - 3 * 64 - 16));
+      spool.seal();
+      put(spool, 2, 'y');
+      assert.deepEqual(onDisk(spool), { found: [1, 2], losses: [], sequences: [1, 2] });
+    });
+
+    it('has on the disk where its segments begin, when empty ones are parted anew', () => {
+      const spool = make({ durable: true, limitBytes: 4096 + 6 * 2 ** 20 });
+      for (let id = 1; id <= 12; id++) {
+        put(spool, id, 'x'.repeat(500_000));
+        spool.seal();
+      }
+      spool.trim(8);
+      put(spool, 13, 'x'.repeat(2_500_000));
+      const { found, losses } = onDisk(spool);
+      // Of what was committed some may still be there: the ledger knows.
+      assert.deepEqual([found.filter((id) => id > 8), losses], [range(9, 13), []]);
+    });
+
+    it('gives back what its calls have returned for, whatever pages reach the disk first', () => {
+      const spool = make({ durable: true });
+      for (let id = 1; id <= 60; id++) {
+        whenWritten = () => {
+          const { found, losses } = onDisk(spool);
+          assert.deepEqual(losses, []);
+          assert.deepEqual(found.slice(0, id - 1), range(1, id - 1));
+        };
+        put(spool, id, 'x'.repeat((id * 971) % 5000));
+        if (id % 3 !== 0) spool.seal();
+      }
+    });
+
+    it('stores nothing of a call that cannot be brought to the disk', () => {
+      const spool = make({ durable: true });
+      const works = sync;
+      put(spool, 1, 'first');
+      sync = () => {
+        throw Object.assign(new Error('EIO: i/o error, msync'), { code: 'EIO' });
+      };
+      const code = 'ERR_BRAID_SPOOL_IO';
+      assert.throws(() => put(spool, 2, 'of the same frame'), { code, message: /msync/ });
+      assert.equal(spool.recorded, 1);
+      const sealed = spool.seal();
+      assert.throws(() => put(spool, 2, 'of the next'), { code });
+      assert.deepEqual(read(spool.file).found, [1]);
+      sync = works;
+      put(spool, 2, 'second');
+      assert.deepEqual([spool.recorded, spool.pending(spool.seal()).length], [2, 2]);
+      assert.deepEqual(onDisk(spool), { found: [1, 2], losses: [], sequences: [sealed, sealed + 1] });
+    });
   });
 
   it('reports a full disk as an error, and works again when there is room', function () {

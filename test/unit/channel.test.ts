@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import type { RecorderCommunicator } from '#src/comm/communicator.js';
+import { Request } from '#src/comm/request.js';
+import type { BraidError } from '#src/errors.js';
+import { Channel, type Collective, type Verdict } from '#src/flush/channel.js';
+import { RoundMemory, type SendableFrame } from '#src/flush/gathering.js';
+import { SimulatedWorld } from '../support/simulated-communicator.js';
+
+const flush = (more: Partial<Collective> = {}): Collective => ({
+  kind: 'flush',
+  database: 1,
+  patience: { stallMs: 60_000 },
+  contribute: () => ({ frames: [], recorded: 0 }),
+  lead: function* () {
+    return 'done';
+  },
+  ...more,
+});
+
+const codes = (verdicts: readonly Verdict[]) => verdicts.map(({ error }) => (error as BraidError | undefined)?.code);
+
+/** Commits what comes by keeping a copy; refuses it if it holds a frame of zeros, as a CRC would. */
+function committing(rounds: Buffer[]): Collective['lead'] {
+  return function* (gathering) {
+    yield* gathering.rounds(1000, new RoundMemory(), ({ memory, bytes }) => {
+      const round = Buffer.from(Buffer.from(memory, 0, bytes));
+      rounds.push(round);
+      if (!round.includes(0)) return Request.completed();
+      const refused = new Request();
+      refused.reject(new Error('a frame of zeros'));
+      return refused;
+    });
+    return 'done';
+  };
+}
+
+const frame = (fill: number): SendableFrame => ({ size: 8, bytes: Buffer.alloc(8, fill) });
+const unreadable: SendableFrame = {
+  size: 8,
+  get bytes(): Buffer {
+    throw new Error('EIO: i/o error, read');
+  },
+};
+
+describe('a channel of ranks', () => {
+  const channels = (size: number) => new SimulatedWorld(size).comms.map((comm) => new Channel(comm));
+
+  it('remembers that the root has left: each later collective fails, queued or not', async () => {
+    const [root, follower] = channels(2);
+    const queued = [follower.run(flush()), follower.run(flush({ kind: 'close' }))];
+    root.leave(0);
+    assert.deepEqual(codes(await Promise.all(queued)), ['ERR_BRAID_RANK_LEFT', 'ERR_BRAID_RANK_LEFT']);
+    const { error } = await follower.run(flush({ kind: 'close' }));
+    assert.match(error!.message, /^rank 0, which owns the database, ended .* while rank 1 called close\(\)/);
+  });
+
+  it('fails on all ranks alike where one cannot say what it brings', async () => {
+    for (const broken of [0, 1, 2]) {
+      const all = channels(3);
+      const contribute = () => {
+        throw new TypeError('no such file is held');
+      };
+      const verdicts = await Promise.all(
+        all.map((channel, rank) => channel.run(flush(rank === broken ? { contribute } : {}))),
+      );
+      for (const { error } of verdicts) assert.match(error!.message, /no such file is held$/);
+      assert.deepEqual(codes(await Promise.all(all.map((channel) => channel.run(flush())))), Array(3).fill(undefined));
+    }
+  });
+
+  for (const [broken, who] of [
+    [0, 'the root'],
+    [2, 'another rank'],
+  ] as const) {
+    it(`fails on all ranks alike where ${who} cannot read what it has promised`, async () => {
+      const rounds: Buffer[] = [];
+      const all = channels(3);
+      const run = (frameOf: (rank: number) => SendableFrame) =>
+        Promise.all(
+          all.map((channel, rank) => {
+            const contribute = () => ({ frames: [frameOf(rank)], recorded: 1 });
+            return channel.run(flush({ contribute, lead: committing(rounds) }));
+          }),
+        );
+      const failed = await run((rank) => (rank === broken ? unreadable : frame(rank + 1)));
+      for (const { error, committed } of failed) {
+        assert.match(error!.message, broken === 0 ? /EIO/ : /a frame of zeros/);
+        assert.equal(committed, 0);
+      }
+      const good = await run((rank) => frame(rank + 1));
+      assert.deepEqual(
+        good.map(({ committed }) => committed),
+        [1, 1, 1],
+      );
+      assert.deepEqual(rounds.at(-1), Buffer.concat([1, 2, 3].map((fill) => Buffer.alloc(8, fill))));
+    });
+  }
+
+  it('ends the job where a rank goes away from a collective that the others do not complete', () => {
+    const world = new SimulatedWorld(2);
+    const follower = new Channel(world.comms[1]);
+    void follower.run(flush());
+    assert.throws(() => follower.leave(0), /abort\(1\)/);
+    assert.equal(world.aborted, 1);
+  });
+
+  it('watches the gather: ends the job where a rank has come and does not send', async () => {
+    const world = new SimulatedWorld(2);
+    const ended = new Promise<number>((resolve) => {
+      const root = Object.create(world.comms[0], {
+        abort: { value: resolve },
+        rank: { value: 0 },
+        size: { value: 2 },
+        irecvEach: { value: world.comms[0].irecvEach.bind(world.comms[0]) },
+        isendEach: { value: world.comms[0].isendEach.bind(world.comms[0]) },
+        // Its ranks never all join.
+        igatherv: { value: () => new Request() },
+      }) as RecorderCommunicator;
+      const contribute = () => ({ frames: [frame(1)], recorded: 1 });
+      void new Channel(root).run(
+        flush({ contribute, lead: committing([]), patience: { stallMs: 60_000, abortMs: 1 } }),
+      );
+      void new Channel(world.comms[1]).run(flush({ contribute }));
+    });
+    assert.equal(await ended, 1);
+  });
+});

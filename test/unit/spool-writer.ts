@@ -1,0 +1,37 @@
+/**
+ * Fills a spool and has it trimmed until it is killed. Says which file, and then each time what is stored.
+ *
+ * Usage: node spool-writer.js <directory> <seed>
+ */
+import { writeSync } from 'node:fs';
+import { bootId, host } from '#src/host.js';
+import { Spool } from '#src/spool/spool.js';
+
+const [directory, seed] = process.argv.slice(2);
+const owner = {
+  database: 'd'.repeat(32),
+  path: '/x/run.db',
+  run: '0123456789abcdef0123456789abcdef',
+  attempt: 1,
+  rank: 0,
+  size: 1,
+  host,
+  boot: bootId(),
+  pid: process.pid,
+  created: 0,
+};
+const spool = new Spool(directory, owner, { limitBytes: 2 ** 23, durable: false });
+const say = (line: string) => writeSync(1, `${line}\n`);
+say(spool.file);
+for (let id = 1; ; id++) {
+  // Mostly small ones, and such as need empty segments to be put together.
+  const uri = `${id}/`.padEnd(id % 17 === 0 ? 2_500_000 : (id * 7919 * Number(seed)) % 300_000, '.');
+  spool.encoder.begin(100 + uri.length);
+  spool.encoder.uri(id, uri);
+  spool.publish();
+  if (id % 5 === 0) {
+    const sealed = spool.seal();
+    say(String(id));
+    spool.trim(sealed);
+  }
+}
