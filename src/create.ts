@@ -79,8 +79,10 @@ function isOurs(path: string): boolean {
 async function settle(path: string): Promise<void> {
   const { leftovers, database } = inspect(path, { dryRun: true });
   leftovers.release();
-  const alive = leftovers.reports.find((report) => report.alone === 'alive' && report.database === database);
-  if (alive) throw new BraidError('ERR_BRAID_DB_BUSY', `${path}: run ${alive.run} is recording into it`);
+  const used = leftovers.reports.find(
+    ({ alone, database: of }) => (alone === 'alive' || alone === 'busy') && of === database,
+  );
+  if (used) throw new BraidError('ERR_BRAID_DB_BUSY', `${path}: run ${used.run} is at work in it: ${used.why}`);
   await recover(path);
 }
 

@@ -228,6 +228,9 @@ export interface CoreAddon {
   /** flock(2), exclusive; false when another open file holds it. Freed when the file is closed, or its process dies. */
   lock(fd: number): boolean;
 
+  /** flock(2), shared: false when another open file holds the exclusive one. Whoever only looks doesn't keep out others who do. */
+  lockShared(fd: number): boolean;
+
   /**
    * Reserves disk space, and makes the file at least that long, so that a store through a mapping can't be a SIGBUS for want
    * of space. A filesystem without fallocate(2) has zeros written instead: the range must hold nothing yet.

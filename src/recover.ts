@@ -4,25 +4,25 @@ import type { Database } from 'better-sqlite3';
 import { LocalCommunicator } from './comm/local-communicator.js';
 import { BraidError } from './errors.js';
 import { Channel, verdictText } from './flush/channel.js';
-import { wait, type Steps } from './flush/drive.js';
+import type { Steps } from './flush/drive.js';
 import { RoundMemory } from './flush/gathering.js';
 import { host } from './host.js';
 import { parseOptions } from './options.js';
 import { openReadOnly } from './query/open.js';
+import { Leftovers, isEmpty, type SpoolReport } from './leftovers.js';
 import {
   type DeadAttempt,
-  Leftovers,
-  type SpoolReport,
+  type Recovered,
   deadAttempts,
   finalStatus,
   leadRecovery,
+  lossesOf,
   recoverable,
 } from './recovery.js';
 import { leftoverDirectories } from './spool/directories.js';
 import { attemptState, runningAttempts, spoolPlaces, type AttemptState, type RunningAttempt } from './store/ledger.js';
 import { checkSchema } from './store/schema.js';
 import { StoreClient } from './store/store-client.js';
-import type { CommitResult } from './store/commit.js';
 import type { RunStatus } from './store/store.js';
 
 export interface RecoverOptions {
@@ -56,17 +56,19 @@ export interface RecoveredAttempt {
   status: RunStatus;
   /** Its spools on this host, which are removed when their content is in the database. */
   files: string[];
+  /** Those of which something is lost, by the names under which they are kept instead. */
+  kept: string[];
   /** What was brought in (with `dryRun`: would be). What had been committed before is not counted. */
   ops: number;
   records: number;
-  /** Pieces of its spools that can't be read. The database lists them as gaps. */
+  /** What can't be read, is missing, or is refused by the database, which lists it as gaps. */
   lost: { rank: number; frame?: number; reason: string }[];
 }
 
-/** A spool, or a directory that can't be read, or a run, that was left as it is. */
+/** A spool, or a directory that can't be read, or an attempt of a run, that was left as it is. */
 export interface LeftAlone {
   file?: string;
-  reason: 'alive' | 'other-database' | 'other-host' | 'unreadable' | 'damaged' | 'unknown-run';
+  reason: 'alive' | 'busy' | 'other-database' | 'other-host' | 'unreadable' | 'damaged' | 'unknown-run' | 'failed';
   why: string;
   run?: string;
   attempt?: number;
@@ -98,11 +100,13 @@ export async function recover(path: string, options: RecoverOptions = {}): Promi
   const inspection = inspect(path, options);
   try {
     const report = reportOf(inspection, options.dryRun ?? false);
-    if (!report.dryRun && inspection.dead.length > 0) {
-      const { ops, records } = await bringIn(inspection, options);
-      report.ops = ops;
-      report.records = records;
+    if (!report.dryRun) {
+      const { dead, empty, leftovers } = inspection;
+      leftovers.remove(empty.flatMap((each) => recoverable(each, leftovers)));
+      if (dead.length > 0) await bringIn(inspection, options, report);
     }
+    report.ops = report.attempts.reduce((sum, { ops }) => sum + ops, 0);
+    report.records = report.attempts.reduce((sum, { records }) => sum + records, 0);
     return report;
   } finally {
     inspection.leftovers.release();
@@ -116,13 +120,18 @@ export interface Inspection {
   readonly directories: readonly string[];
   readonly leftovers: Leftovers;
   readonly dead: readonly DeadAttempt[];
+  /** Not known to the database, and without content: they were killed while they began. */
+  readonly empty: readonly DeadAttempt[];
   /** RUNNING in the database before the spools were looked at. */
   readonly running: readonly RunningAttempt[];
   /** Of each attempt that a spool names. */
   readonly states: ReadonlyMap<string, AttemptState | undefined>;
 }
 
-/** Looks at a database and the spools on this host, and changes nothing but to hold the dead ones locked. */
+/**
+ * Looks at a database and the spools on this host, and changes nothing but to hold the dead ones locked; in a dry run only
+ * against recoveries, and not against others who look.
+ */
 export function inspect(path: string, options: Omit<RecoverOptions, 'onProgress' | 'busyMs'> = {}): Inspection {
   const { spoolDirs = [], assumeDead, dryRun, roundBytes } = options;
   const { onProgress } = options as RecoverOptions;
@@ -142,6 +151,7 @@ export function inspect(path: string, options: Omit<RecoverOptions, 'onProgress'
     const directories = leftoverDirectories(resolve(path), [...told, ...places.map(({ spool }) => spool)]);
     const leftovers = new Leftovers({
       directories,
+      path,
       database,
       assumeDead,
       readOnly: dryRun,
@@ -153,8 +163,19 @@ export function inspect(path: string, options: Omit<RecoverOptions, 'onProgress'
     }
     const found = deadAttempts(leftovers.reports, { hosts: [host], running, assumeDead });
     // A run without spools is known from the database itself.
-    const dead = found.filter(({ run, attempt, spools }) => spools.length === 0 || states.get(`${run}.${attempt}`));
-    return { path: resolve(path), database, directories, leftovers, dead, running, states };
+    const known = ({ run, attempt, spools }: DeadAttempt) => spools.length === 0 || states.get(`${run}.${attempt}`);
+    const dead = found.filter(known);
+    const empty = found.filter((each) => !known(each) && each.spools.every(isEmpty));
+    return {
+      path: resolve(path),
+      database,
+      directories: leftovers.directories,
+      leftovers,
+      dead,
+      empty,
+      running,
+      states,
+    };
   } finally {
     db.close();
   }
@@ -176,41 +197,49 @@ export function waitingAttempts(path: string): { run: string; attempt: number; o
   }
 }
 
-/** Commits by the way of every flush, as a job of one rank. */
+/** Commits by the way of every flush, as a job of one rank, an attempt at a time: one that fails leaves the others to come. */
 async function bringIn(
-  inspection: Inspection,
+  { path, leftovers, dead }: Inspection,
   { busyMs, roundBytes, onProgress }: RecoverOptions,
-): Promise<CommitResult> {
-  const { path, leftovers, dead } = inspection;
+  report: RecoverReport,
+): Promise<void> {
   const options = parseOptions({ busyMs, roundBytes });
   const store = new StoreClient();
   try {
     await store.open({ path, busyMs: options.busyMs, existing: true });
-    const files = recoverable(dead, leftovers);
-    const frames = leftovers.frames(files);
-    const totalBytes = frames.reduce((sum, { size }) => sum + size, 0);
+    const work = dead.map((each) => ({ each, frames: leftovers.frames(recoverable(each, leftovers)) }));
+    const totalBytes = work.flatMap(({ frames }) => frames).reduce((sum, { size }) => sum + size, 0);
     let bytes = 0;
+    const rounds = {
+      store,
+      memory: new RoundMemory(),
+      roundBytes: options.roundBytes,
+      onRound: (size: number) => onProgress?.({ phase: 'commit', totalBytes, bytes: (bytes += size) }),
+    };
     const channel = new Channel(new LocalCommunicator());
-    const verdict = await channel.run({
-      kind: 'recover',
-      database: channel.nextDatabase(),
-      patience: { stallMs: options.stallMs },
-      contribute: () => ({ frames, recorded: 0 }),
-      lead: function* (gathering): Steps<string> {
-        const rounds = {
-          store,
-          memory: new RoundMemory(),
-          roundBytes: options.roundBytes,
-          onRound: (size: number) => onProgress?.({ phase: 'commit', totalBytes, bytes: (bytes += size) }),
-        };
-        const totals = yield* leadRecovery(gathering, rounds, dead);
-        yield* wait(store.call('close'));
-        return JSON.stringify(totals);
-      },
-    });
-    const totals = JSON.parse(verdictText(verdict)) as CommitResult;
-    leftovers.remove(files);
-    return totals;
+    const database = channel.nextDatabase();
+    for (const { each, frames } of work) {
+      const verdict = await channel.run({
+        kind: 'recover',
+        database,
+        patience: { stallMs: options.stallMs },
+        contribute: () => ({ frames, recorded: 0 }),
+        lead: function* (gathering): Steps<string> {
+          return JSON.stringify(yield* leadRecovery(gathering, rounds, each));
+        },
+      });
+      const index = report.attempts.findIndex(({ run, attempt }) => run === each.run && attempt === each.attempt);
+      if (verdict.error) {
+        const { run, attempt } = each;
+        report.attempts.splice(index, 1);
+        report.left.push({ run, attempt, reason: 'failed', why: explained(verdict.error) });
+        continue;
+      }
+      const { ops, records, lost } = JSON.parse(verdictText(verdict)) as Recovered;
+      const kept = leftovers.finish(each.spools, lost);
+      report.attempts[index] = { ...report.attempts[index], ops, records, lost: [...lost], kept };
+    }
+    await store.call('close');
   } catch (error) {
     // What was committed stays; the spools do, too. An open file would be left in WAL mode.
     await store.call('close').then(undefined, () => {});
@@ -220,37 +249,42 @@ async function bringIn(
   }
 }
 
+function explained(error: Error): string {
+  return `${(error as BraidError).code}: ${error.message}; its spools stay`;
+}
+
 function reportOf(
-  { path, database, directories, leftovers, dead, running, states }: Inspection,
+  { path, database, directories, leftovers, dead, empty, running, states }: Inspection,
   dryRun: boolean,
 ): RecoverReport {
   const attempts = dead.map(({ run, attempt, status, spools }) => {
     const state = states.get(`${run}.${attempt}`);
-    const found = spools.map(({ file, rank }) => leftovers.after(file, state!.frames[rank!] ?? 0));
+    const watermark = (rank: number) => state!.frames[rank] ?? 0;
+    const found = spools.map(({ file, rank }) => leftovers.after(file, watermark(rank!)));
     return {
       run,
       attempt,
       status: state ? finalStatus(state.status, status) : status,
       files: spools.map(({ file }) => file),
+      kept: [],
       ops: found.reduce((sum, { ops }) => sum + ops, 0),
       records: found.reduce((sum, { records }) => sum + records, 0),
-      lost: spools.flatMap(({ rank, losses = [] }) =>
-        losses
-          .filter(({ sequence }) => sequence === undefined || sequence > (state!.frames[rank!] ?? 0))
-          .map(({ sequence, reason }) => ({ rank: rank!, frame: sequence, reason })),
-      ),
+      lost: spools.flatMap((spool) => lossesOf(spool, watermark(spool.rank!))),
     } satisfies RecoveredAttempt;
   });
-  const taken = new Set(attempts.flatMap(({ files }) => files));
-  const left = leftovers.reports.filter(({ file }) => !taken.has(file)).map((report) => leftAlone(report, states));
+  const taken = new Set([...dead, ...empty].flatMap(({ spools }) => spools.map(({ file }) => file)));
+  const left = leftovers.reports
+    // Of those that aren't there, the ones in which a run may live are told with that run.
+    .filter(({ file, alone }) => alone !== 'missing' && !taken.has(file))
+    .map((report) => leftAlone(report, states));
   return {
     path,
     database,
     dryRun,
     directories: [...directories],
     attempts,
-    ops: attempts.reduce((sum, { ops }) => sum + ops, 0),
-    records: attempts.reduce((sum, { records }) => sum + records, 0),
+    ops: 0,
+    records: 0,
     left: [...left, ...elsewhere(running, dead, left)],
   };
 }
@@ -258,7 +292,7 @@ function reportOf(
 function leftAlone(report: SpoolReport, states: Inspection['states']): LeftAlone {
   const { file, alone, why, run, attempt, rank, host } = report;
   const base = { file, run, attempt, rank, host };
-  if (alone) return { ...base, reason: alone, why: why! };
+  if (alone && alone !== 'missing') return { ...base, reason: alone, why: why! };
   if (!states.get(`${run}.${attempt}`)) {
     return { ...base, reason: 'unknown-run', why: `the database knows no attempt ${attempt} of run ${run}` };
   }
@@ -283,7 +317,7 @@ function elsewhere(
         host: root?.host,
         reason: here ? 'unreadable' : 'other-host',
         why: here
-          ? `its spools in ${root.spool} can't be read, so it may live`
+          ? `its spools in ${root.spool} are not to be seen from here, so it may live: if it is dead, name it with --assume-dead`
           : `its rank 0 ran on ${root?.host}, where it may still live: run braid recover there, or name it with --assume-dead`,
       };
     });

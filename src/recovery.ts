@@ -1,167 +1,13 @@
-import { readdirSync, rmSync, rmdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { commitRounds, type CommitRounds } from './flush/commit-rounds.js';
 import { wait, type Steps } from './flush/drive.js';
-import type { Gathering, SendableFrame } from './flush/gathering.js';
+import type { Gathering } from './flush/gathering.js';
 import { groupBy } from './group-by.js';
-import { bootId, host } from './host.js';
-import { loadAddon } from './load-addon.js';
-import type { CoreAddon } from './native.js';
-import { LeftoverSpool, type SpoolEnd, type SpoolFrame, type SpoolLoss } from './spool/spool-file.js';
-import type { CommitResult } from './store/commit.js';
-import type { RunningAttempt } from './store/ledger.js';
+import { isEmpty, type Leftovers, type SpoolReport } from './leftovers.js';
+import type { CommitResult, RefusedFrame } from './store/commit.js';
+import { gapOf, holesIn, type AttemptState, type Range, type RunningAttempt } from './store/ledger.js';
 import type { StoreClient } from './store/store-client.js';
 import type { RunStatus } from './store/store.js';
-
-/** A spool that was found, as it is told to the root. */
-export interface SpoolReport {
-  /** Or a directory that can't be read. */
-  readonly file: string;
-  /** Why it is not to be touched; absent if it can be recovered. */
-  readonly alone?: 'alive' | 'other-database' | 'other-host' | 'unreadable' | 'damaged';
-  readonly why?: string;
-  readonly database?: string;
-  readonly run?: string;
-  readonly attempt?: number;
-  readonly rank?: number;
-  readonly host?: string;
-  readonly end?: SpoolEnd;
-  readonly ops?: number;
-  readonly frames?: number;
-  readonly bytes?: number;
-  readonly losses?: readonly SpoolLoss[];
-}
-
-export interface ScanOptions {
-  readonly directories: readonly string[];
-  /** UUID of the database. */
-  readonly database: string;
-  /** The run that is just beginning here: its spools are not leftovers. */
-  readonly except?: string;
-  /** A run that the user says is dead, wherever its spools say they are from. */
-  readonly assumeDead?: string;
-  /** Only looks: opens nothing for writing, and leaves files that hold nothing where they are. */
-  readonly readOnly?: boolean;
-  /** Told of each file before it is read. */
-  readonly onFile?: (file: string) => void;
-}
-
-/** The spools in this machine's directories. Those that may be recovered are held locked until `release`. */
-export class Leftovers {
-  readonly reports: SpoolReport[] = [];
-  readonly #held = new Map<string, { spool: LeftoverSpool; frames: SpoolFrame[] }>();
-
-  constructor(private readonly options: ScanOptions) {
-    for (const directory of options.directories) {
-      for (const name of this.#list(directory)) {
-        if (name.endsWith('.spool') && !(options.except && name.startsWith(options.except)))
-          this.#look(join(directory, name));
-      }
-    }
-  }
-
-  /** Whether a file may be recovered by this machine. One that is only reported may be another's, which sees it too. */
-  holds(file: string): boolean {
-    return this.#held.has(file);
-  }
-
-  /** What of a file lies above its rank's watermark. */
-  after(file: string, watermark: number): { ops: number; records: number } {
-    const frames = this.#held.get(file)!.frames.filter(({ sequence }) => sequence > watermark);
-    return {
-      ops: frames.reduce((sum, { ops }) => sum + ops, 0),
-      records: frames.reduce((sum, { records }) => sum + records, 0),
-    };
-  }
-
-  /** The frames of the given files, in their order, read when they are needed. */
-  frames(files: readonly string[]): SendableFrame[] {
-    return files.flatMap((file) => {
-      const { spool, frames } = this.#held.get(file)!;
-      return frames.map((frame) => ({
-        size: frame.bytes,
-        get bytes() {
-          return spool.read(frame);
-        },
-      }));
-    });
-  }
-
-  /** Deletes files whose frames are all committed. */
-  remove(files: readonly string[]): void {
-    for (const file of files) {
-      rmSync(file, { force: true });
-      try {
-        rmdirSync(dirname(file));
-      } catch {
-        // Not empty.
-      }
-    }
-  }
-
-  release(): void {
-    for (const { spool } of this.#held.values()) spool.close();
-    this.#held.clear();
-  }
-
-  #list(directory: string): string[] {
-    try {
-      return readdirSync(directory);
-    } catch (error) {
-      // Another user's, say. What it holds may live: that nothing was found there tells nothing.
-      const { code, message } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOENT') this.reports.push({ file: directory, alone: 'unreadable', why: message });
-      return [];
-    }
-  }
-
-  #look(file: string): void {
-    this.options.onFile?.(file);
-    let spool: LeftoverSpool | undefined;
-    let report: SpoolReport | undefined;
-    try {
-      spool = LeftoverSpool.open(file, this.options.readOnly);
-      report = this.#judge(spool);
-    } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      // Gone since the directory was read: its rank has just closed.
-      if (code === 'ENOENT') return;
-      report = { file, alone: code === 'ERR_BRAID_SPOOL_DAMAGED' ? 'damaged' : 'unreadable', why: message };
-    }
-    if (report) this.reports.push(report);
-    if (report && !report.alone) return;
-    spool?.close();
-    // Killed before its header was written: it holds nothing.
-    if (!report && !this.options.readOnly) this.remove([file]);
-  }
-
-  /** Undefined of a file that holds nothing and is nobody's. */
-  #judge(spool: LeftoverSpool): SpoolReport | undefined {
-    const { file, owner } = spool;
-    const locked = loadAddon<CoreAddon>('braid_core').lock(spool.fd);
-    if (!owner) return locked ? undefined : { file, alone: 'alive', why: 'it is just being made' };
-    const { database, run, attempt, rank } = owner;
-    const base = { file, database, run, attempt, rank, host: owner.host, end: spool.end };
-    const assumedDead = this.options.assumeDead === run;
-    if (database !== this.options.database) {
-      return { ...base, alone: 'other-database', why: `it belongs to database ${database}, ${owner.path}` };
-    }
-    // A lock of another machine may not be seen here.
-    if (owner.host !== host && !assumedDead) {
-      return { ...base, alone: 'other-host', why: `it was written on ${owner.host}, where its rank may still live` };
-    }
-    if (!locked && !(assumedDead && owner.boot !== bootId())) return { ...base, alone: 'alive', why: 'its rank lives' };
-    const { frames, losses } = spool.scan();
-    this.#held.set(file, { spool, frames });
-    return {
-      ...base,
-      ops: frames.reduce((sum, { ops }) => sum + ops, 0),
-      frames: frames.length,
-      bytes: frames.reduce((sum, { bytes }) => sum + bytes, 0),
-      losses,
-    };
-  }
-}
 
 /** One attempt that can be recovered. */
 export interface DeadAttempt {
@@ -192,7 +38,7 @@ export function deadAttempts(
   { hosts, running, except, assumeDead }: Surroundings,
 ): DeadAttempt[] {
   const keyOf = ({ run, attempt }: { run?: string; attempt?: number }) => `${run}.${attempt}`;
-  const alive = new Set(reports.filter(({ alone }) => alone === 'alive').map(keyOf));
+  const alive = new Set(reports.filter(({ alone }) => alone === 'alive' || alone === 'busy').map(keyOf));
   const found = groupBy(
     reports.filter((report) => !report.alone && !alive.has(keyOf(report))),
     keyOf,
@@ -203,7 +49,8 @@ export function deadAttempts(
     status: statusOf(spools),
     spools,
   }));
-  const unseen = new Set(reports.filter(({ alone }) => alone === 'unreadable').map(({ file }) => file));
+  const notSeen = reports.filter(({ alone }) => alone === 'unreadable' || alone === 'missing');
+  const unseen = new Set(notSeen.map(({ file }) => file));
   // One that left no spool where its root ran has ended there without a word, and committed all it had.
   for (const attempt of running) {
     if (except && keyOf(attempt) === keyOf(except)) continue;
@@ -226,28 +73,44 @@ function statusOf(spools: readonly SpoolReport[]): RunStatus {
   return 'INCOMPLETE';
 }
 
-/** The leftover files of this machine that belong to the given attempts. */
-export function recoverable(dead: readonly DeadAttempt[], leftovers: Leftovers): string[] {
-  return dead.flatMap(({ spools }) => spools.map(({ file }) => file)).filter((file) => leftovers.holds(file));
+/** The leftover files of this machine that belong to an attempt. */
+export function recoverable({ spools }: DeadAttempt, leftovers: Leftovers): string[] {
+  return spools.map(({ file }) => file).filter((file) => leftovers.holds(file));
 }
 
-/** Leaves out attempts that the database doesn't know, as when it was put back from an older copy. */
+/**
+ * Leaves out attempts that the database doesn't know, as when it was put back from an older copy; but not one that ended
+ * before it was written down, and left nothing but a file.
+ */
 export function* knownAttempts(store: StoreClient, dead: readonly DeadAttempt[]): Steps<DeadAttempt[]> {
   const known: DeadAttempt[] = [];
   for (const each of dead) {
-    if (yield* wait(store.call('attemptState', each.run, each.attempt))) known.push(each);
+    if (each.spools.every(isEmpty) || (yield* wait(store.call('attemptState', each.run, each.attempt))))
+      known.push(each);
   }
   return known;
 }
 
-/** Lists what is lost of dead attempts; before their frames are committed, for a frame that already is, is not lost. */
-function* listGaps(store: StoreClient, dead: readonly DeadAttempt[]): Steps<void> {
-  for (const { run, attempt, spools } of dead) {
-    for (const { rank, losses = [] } of spools) {
-      const gaps = losses.map(({ sequence = 0, reason }) => ({ frame: sequence, reason }));
-      if (gaps.length > 0) yield* wait(store.call('addGaps', run, attempt, rank!, gaps));
-    }
-  }
+/** A piece of what a rank has recorded that can't be brought in. `frame` where it is known. */
+export interface Loss {
+  readonly rank: number;
+  readonly frame?: number;
+  readonly reason: string;
+}
+
+/**
+ * What is lost of the rank of a spool: what of it can't be read, and frames above the watermark that are missing. The
+ * latter also at its end, where they went into a database that was then put back from an older copy.
+ */
+export function lossesOf({ rank, sequences = [], trimmed = 0, losses = [] }: SpoolReport, watermark: number): Loss[] {
+  const unreadable = losses.filter(({ sequence = Infinity }) => sequence > watermark);
+  const lost = unreadable.flatMap(({ sequence }): Range[] => (sequence === undefined ? [] : [[sequence, sequence]]));
+  const known = [...sequences, ...lost].sort((a, b) => a[0] - b[0]);
+  const last = Math.max(trimmed, ...known.map(([, end]) => end));
+  return [
+    ...unreadable.map(({ sequence, reason }) => ({ rank: rank!, frame: sequence, reason })),
+    ...holesIn(known, watermark + 1, last).map((hole) => ({ rank: rank!, ...gapOf(hole) })),
+  ];
 }
 
 /**
@@ -258,28 +121,38 @@ export function finalStatus(written: RunStatus, found: RunStatus): RunStatus {
   return written === 'RUNNING' || (written === 'KILLED' && found === 'FAILED') ? found : written;
 }
 
-/** Gives recovered attempts their status, and gives back the ids of those of which nothing more can come. */
-function* endDead(store: StoreClient, dead: readonly DeadAttempt[]): Steps<void> {
-  for (const { run, attempt, status, spools } of dead) {
-    const state = yield* wait(store.call('attemptState', run, attempt));
-    if (!state) continue;
-    const final = finalStatus(state.status, status);
-    if (final !== state.status) yield* wait(store.call('endAttempt', run, attempt, final));
-    if (final === 'COMPLETED') continue;
-    // With every rank's spool read, nobody can come with an id that isn't in the database.
-    const complete = spools.length === state.frames.length && spools.every(({ losses = [] }) => losses.length === 0);
-    if (complete) yield* wait(store.call('returnIds', run, attempt));
-  }
+/** Gives a recovered attempt its status, and gives back its ids if nothing more can come of it. */
+function* endDead(store: StoreClient, attempt: DeadAttempt, state: AttemptState, lost: readonly Loss[]): Steps<void> {
+  const final = finalStatus(state.status, attempt.status);
+  if (final !== state.status) yield* wait(store.call('endAttempt', attempt.run, attempt.attempt, final));
+  if (final === 'COMPLETED') return;
+  // With every rank's spool read, nobody can come with an id that isn't in the database.
+  const complete = attempt.spools.length === state.frames.length && lost.length === 0;
+  if (complete) yield* wait(store.call('returnIds', attempt.run, attempt.attempt));
 }
 
-/** The root's side of a recovery, in which the ranks give the frames of dead attempts. */
-export function* leadRecovery(
-  gathering: Gathering,
-  rounds: CommitRounds,
-  dead: readonly DeadAttempt[],
-): Steps<CommitResult> {
-  yield* listGaps(rounds.store, dead);
-  const totals = yield* commitRounds(gathering, rounds);
-  yield* endDead(rounds.store, dead);
-  return totals;
+/** What a recovery brought in of an attempt, and what it could not. */
+export interface Recovered extends CommitResult {
+  readonly lost: readonly Loss[];
+}
+
+/** The root's side of the recovery of one dead attempt, in which the ranks give its frames. */
+export function* leadRecovery(gathering: Gathering, rounds: CommitRounds, dead: DeadAttempt): Steps<Recovered> {
+  const { store } = rounds;
+  const { run, attempt, spools } = dead;
+  const state = yield* wait(store.call('attemptState', run, attempt));
+  // It ended before it was written down, and left nothing but a file.
+  if (!state) return { records: 0, ops: 0, bytes: 0, lost: [] };
+  const lost = spools.flatMap((spool) => lossesOf(spool, state.frames[spool.rank!] ?? 0));
+  // Before the frames are committed, which moves the watermark over them. What is missing between two, the commit lists.
+  for (const spool of spools) {
+    const last = spool.sequences?.at(-1)?.[1] ?? 0;
+    const gaps = lossesOf({ ...spool, sequences: [[0, last]] }, state.frames[spool.rank!] ?? 0);
+    const listed = gaps.map(({ frame = 0, reason }) => ({ frame, reason }));
+    if (listed.length > 0) yield* wait(store.call('addGaps', run, attempt, spool.rank!, listed));
+  }
+  const onRefused = (refused: readonly RefusedFrame[]) => lost.push(...refused);
+  const totals = yield* commitRounds(gathering, { ...rounds, onRefused });
+  yield* endDead(store, dead, state, lost);
+  return { ...totals, lost };
 }

@@ -10,14 +10,14 @@ import { groupBy } from './group-by.js';
 import { bootId, host } from './host.js';
 import type { ParsedOptions } from './options.js';
 import { Recorder } from './record/recorder.js';
+import { Leftovers, type SpoolReport } from './leftovers.js';
 import {
-  Leftovers,
   deadAttempts,
   knownAttempts,
   leadRecovery,
   recoverable,
   type DeadAttempt,
-  type SpoolReport,
+  type Recovered,
 } from './recovery.js';
 import { leftoverDirectories, spoolDirectory } from './spool/directories.js';
 import { Spool } from './spool/spool.js';
@@ -239,6 +239,7 @@ export class Session {
       if (scanner === rank) {
         leftovers = new Leftovers({
           directories: leftoverDirectories(this.path, [directory, ...directories]),
+          path: this.path,
           database,
           except: `${run}.${attempt}.`,
         });
@@ -267,36 +268,44 @@ export class Session {
     const reports = (yield* gathering.texts()).flatMap((text) => JSON.parse(text) as SpoolReport[]);
     const found = deadAttempts(reports, { hosts, running: this.#running, except: own });
     const dead = yield* knownAttempts(this.store!, found);
+    for (const { file, why } of reports.filter(({ alone }) => alone === 'busy')) {
+      process.stderr.write(`braid-mpi: ${file} is left for the next open, or braid recover: ${why}\n`);
+    }
     return dead.length === 0 ? '' : JSON.stringify(dead);
   }
 
   /**
-   * Collective. Commits the frames of dead attempts, from whichever hosts they are on. What stands in the way of that is
-   * not in the way of this run: it is said, and the spools stay.
+   * Collective. Commits the frames of dead attempts, from whichever hosts they are on, an attempt at a time. What stands in
+   * the way of one is not in the way of the others, nor of this run: it is said, and the spools stay.
    */
-  async #recover(dead: readonly DeadAttempt[], leftovers: Leftovers | undefined): Promise<void> {
-    const files = leftovers ? recoverable(dead, leftovers) : [];
-    try {
-      await this.collective(
-        'recover',
-        () => ({ frames: leftovers?.frames(files) ?? [], recorded: 0 }),
-        (gathering) => this.#leadRecover(gathering, dead),
-      );
-    } catch (error) {
-      if (this.isRoot) {
+  async #recover(attempts: readonly DeadAttempt[], leftovers: Leftovers | undefined): Promise<void> {
+    for (const dead of attempts) {
+      const of = `attempt ${dead.attempt} of run ${dead.run}`;
+      const files = leftovers ? recoverable(dead, leftovers) : [];
+      try {
+        const text = await this.collective(
+          'recover',
+          () => ({ frames: leftovers?.frames(files) ?? [], recorded: 0 }),
+          (gathering) => this.#leadRecover(gathering, dead),
+        );
+        const { lost } = JSON.parse(text) as Recovered;
+        for (const file of leftovers?.finish(dead.spools, lost) ?? []) {
+          process.stderr.write(
+            `braid-mpi: not all that ${of} has left could be brought in: braid verify lists what is lost; ${file} is kept\n`,
+          );
+        }
+      } catch (error) {
+        if (!this.isRoot) continue;
         process.stderr.write(
-          `braid-mpi: what earlier runs left could not be brought in: ${(error as Error).message}\n` +
-            `braid-mpi: their spools stay; see braid recover ${this.path}\n`,
+          `braid-mpi: what ${of} has left could not be brought in: ${(error as Error).message}\n` +
+            `braid-mpi: its spools stay; see braid recover ${this.path}\n`,
         );
       }
-      return;
     }
-    leftovers?.remove(files);
   }
 
-  *#leadRecover(gathering: Gathering, dead: readonly DeadAttempt[]): Steps<string> {
-    yield* leadRecovery(gathering, this.#rounds, dead);
-    return '';
+  *#leadRecover(gathering: Gathering, dead: DeadAttempt): Steps<string> {
+    return JSON.stringify(yield* leadRecovery(gathering, this.#rounds, dead));
   }
 
   #makeSpool(database: string, run: string, attempt: number, directory: string): Spool {

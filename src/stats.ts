@@ -177,7 +177,9 @@ function liveness(path: string): Map<string, Pick<RunStats, 'liveness' | 'waitin
       const waiting = spools.reduce((sum, { file, rank }) => sum + leftovers.after(file, frames[rank!] ?? 0).ops, 0);
       found.set(run, { liveness: 'dead', waitingOps: (found.get(run)?.waitingOps ?? 0) + waiting });
     }
-    for (const { run, alone } of leftovers.reports) if (run && alone === 'alive') found.set(run, { liveness: 'alive' });
+    for (const { run, alone } of leftovers.reports) {
+      if (run && (alone === 'alive' || alone === 'busy')) found.set(run, { liveness: 'alive' });
+    }
     return found;
   } finally {
     leftovers.release();

@@ -151,6 +151,7 @@ class Core : public Napi::Addon<Core> {
   Core(Napi::Env, Napi::Object exports) : page_bytes_(sysconf(_SC_PAGESIZE)) {
     DefineAddon(exports, {
                              InstanceMethod<&Core::Lock>("lock"),
+                             InstanceMethod<&Core::LockShared>("lockShared"),
                              InstanceMethod<&Core::Allocate>("allocate"),
                              InstanceMethod<&Core::Map>("map"),
                              InstanceMethod<&Core::Unmap>("unmap"),
@@ -159,9 +160,12 @@ class Core : public Napi::Addon<Core> {
   }
 
  private:
-  Napi::Value Lock(const Napi::CallbackInfo& info) {
+  Napi::Value Lock(const Napi::CallbackInfo& info) { return Flock(info, LOCK_EX); }
+  Napi::Value LockShared(const Napi::CallbackInfo& info) { return Flock(info, LOCK_SH); }
+
+  Napi::Value Flock(const Napi::CallbackInfo& info, int operation) {
     const int fd = FileDescriptor(info);
-    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    while (flock(fd, operation | LOCK_NB) != 0) {
       if (errno == EWOULDBLOCK) return Napi::Boolean::New(info.Env(), false);
       if (errno != EINTR) ThrowErrno(info.Env(), errno, "flock");
     }

@@ -13,7 +13,7 @@ interface Options {
 }
 
 /** What lives, or is somebody else's, is in order; what of this database can't be brought in is not. */
-const IN_ORDER = new Set<LeftAlone['reason']>(['alive', 'other-database']);
+const IN_ORDER = new Set<LeftAlone['reason']>(['alive', 'busy', 'other-database']);
 
 export function addRecover(program: Command): void {
   program
@@ -68,6 +68,7 @@ function progressText({ phase, file, bytes = 0, totalBytes = 0 }: RecoverProgres
 function* textLines({ path, dryRun, attempts, ops, records, left, directories }: RecoverReport): Iterable<string> {
   for (const attempt of attempts) {
     yield attemptText(attempt);
+    for (const file of attempt.kept) yield `  kept: ${printable(file)}`;
     for (const { rank, frame, reason } of attempt.lost) {
       yield `  lost of rank ${rank}: ${frame === undefined ? '' : `frame ${frame}, `}${printable(reason)}`;
     }

@@ -295,7 +295,10 @@ class Verification {
       `SELECT (record_id - @base - 1) % @size AS rank, count(*) AS records FROM records
        WHERE record_id > @base AND record_id <= @end AND kind <> 0 GROUP BY 1`,
     );
-    const ledger = this.db.prepare('SELECT * FROM ledger WHERE attempt_id = ? ORDER BY rank');
+    const ledger = this.db.prepare(
+      `SELECT *, EXISTS (SELECT 1 FROM ledger_gaps g WHERE g.attempt_id = l.attempt_id AND g.rank = l.rank AND g.frame = l.frame) AS refused
+       FROM ledger l WHERE attempt_id = ? ORDER BY rank`,
+    );
     const versioned = this.db
       .prepare(
         `SELECT (SELECT count(*) FROM versions JOIN updates USING (version_id) WHERE attempt_id = @id)
@@ -321,7 +324,12 @@ class Verification {
     }
   }
 
-  #rank({ rank, recorded, committed, records, frame }: LedgerRow, who: string, status: string, held: number): void {
+  #rank(
+    { rank, recorded, committed, records, frame, refused }: LedgerRow,
+    who: string,
+    status: string,
+    held: number,
+  ): void {
     const of = `rank ${rank} of ${who}`;
     if (records !== held) {
       this.#problem(
@@ -334,7 +342,8 @@ class Verification {
       this.#problem('ledger', `${of}: ${committed} ops are committed, more than the ${recorded} recorded`);
     if (committed < records)
       this.#problem('ledger', `${of}: ${committed} ops are committed, fewer than its ${records} records`);
-    if (committed > 0 !== frame > 0)
+    // Through a frame without an op of it: where the first ones were refused.
+    if (committed > 0 ? frame === 0 : frame > 0 && !refused)
       this.#problem('ledger', `${of}: ${committed} ops are committed, through frame ${frame}`);
     if (committed < recorded && status !== 'RUNNING') {
       this.#problem(
@@ -412,6 +421,8 @@ interface LedgerRow {
   readonly committed: number;
   readonly records: number;
   readonly frame: number;
+  /** Whether its newest frame is a gap. */
+  readonly refused: number;
 }
 
 /** The tables that this version makes, by making them. */

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileSystemOf } from './file-system.js';
@@ -25,5 +25,14 @@ export function spoolDirectory(path: string, told: string | undefined): string {
 
 /** Where spools of a database may have been left on this machine. */
 export function leftoverDirectories(path: string, told: readonly string[]): string[] {
-  return [...new Set([...told, besideDatabase(path), inTemporary()])].filter((directory) => existsSync(directory));
+  return [...new Set([...told, besideDatabase(path), inTemporary()])];
+}
+
+/**
+ * Whether a directory that isn't there would be seen if it were: it is named to be in the database's own directory, and
+ * that is before our eyes. Of any other it can't be told: a `/tmp` may be another one for each service and each job.
+ */
+export function liesBeside(directory: string, path: string): boolean {
+  const [one, other] = [directory, path].map((each) => statSync(dirname(each), { throwIfNoEntry: false }));
+  return one !== undefined && one.dev === other?.dev && one.ino === other.ino;
 }

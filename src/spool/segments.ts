@@ -41,15 +41,15 @@ export class Segments {
   /** In the order of the file. */
   readonly #segments: Segment[] = [];
 
-  /** @throws BraidError ERR_BRAID_SPOOL_FULL, ERR_BRAID_SPOOL_IO */
+  /**
+   * @param fd a file that has its header
+   * @throws BraidError ERR_BRAID_SPOOL_IO
+   */
   constructor(fd: number, file: string, options: SegmentsOptions) {
     this.#fd = fd;
     this.#file = file;
     this.#options = options;
-    this.header = this.#system(SPOOL_HEADER_BYTES, () => {
-      this.#core.allocate(fd, 0, SPOOL_HEADER_BYTES);
-      return this.#core.map(fd, 0, SPOOL_HEADER_BYTES);
-    });
+    this.header = this.#system(0, () => this.#core.map(fd, 0, SPOOL_HEADER_BYTES));
   }
 
   /**

@@ -1,9 +1,11 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { BraidError } from '../errors.js';
-import { walkOps } from '../frame/decoder.js';
+import { decodeFrame, walkOps } from '../frame/decoder.js';
 import { FORMAT_VERSION, FRAME_HEADER_BYTES, FRAME_MAGIC, MAX_FRAME_BYTES } from '../frame/format.js';
-import { frameCrc, readFrameHeader, sealFrame, storeWord, type FrameOwner } from '../frame/header.js';
+import { beginFrame, frameCrc, readFrameHeader, sealFrame, storeWord, type FrameOwner } from '../frame/header.js';
+import { loadAddon } from '../load-addon.js';
+import type { CoreAddon } from '../native.js';
 
 /** The file's layout, as docs/wire-format.md has it. */
 export const SPOOL_HEADER_BYTES = 4096;
@@ -28,6 +30,8 @@ export interface SpoolOwner extends FrameOwner {
   readonly pid: number;
   /** Microseconds since 1970. */
   readonly created: number;
+  /** Whether its calls were brought to the disk before they returned. Then what isn't there was never acknowledged. */
+  readonly durable?: boolean;
 }
 
 /** Writes a whole header into `buffer` (4096 bytes, zero); the magic goes last. */
@@ -81,50 +85,134 @@ export interface SpoolFrame {
   readonly open: boolean;
 }
 
+/** What became of asking for a spool's lock: ours, another's, or the file has gone meanwhile. */
+export type SpoolLock = 'taken' | 'looked-at' | 'held' | 'gone';
+
+/** How long a recovery waits for somebody who only looks. */
+const LOOK_MS = 2000;
+
+/** More zeros than an op, an unused header and what a call left that was not completed ever have in a row. */
+const ZEROS = 128;
+
 /** A spool that its rank no longer writes to. Reads with pread and believes nothing. */
 export class LeftoverSpool {
+  /** Undefined if the header was never written. */
+  owner: SpoolOwner | undefined;
+  end: SpoolEnd = 'alive';
+  detail = 0;
+  /** The newest frame that a verdict had covered. */
+  trimmed = 0;
+  #scanned: { frames: SpoolFrame[]; losses: SpoolLoss[] } | undefined;
+
   private constructor(
     readonly file: string,
     readonly fd: number,
-    readonly owner: SpoolOwner | undefined,
-    readonly end: SpoolEnd,
-    readonly detail: number,
+    private readonly readOnly: boolean,
   ) {}
 
-  /** Opens a spool file; refuses links and what another user owns. The owner is undefined if its header was never written. */
+  /**
+   * Opens a spool file; refuses links and what another user owns. What its header says is final only when its lock is
+   * taken.
+   */
   static open(file: string, readOnly = false): LeftoverSpool {
     // Nothing is written, but a file system that has flock by way of fcntl locks wants a writable file for it.
     const fd = openSync(file, (readOnly ? constants.O_RDONLY : constants.O_RDWR) | constants.O_NOFOLLOW);
+    const spool = new LeftoverSpool(file, fd, readOnly);
     try {
       const stat = fstatSync(fd);
       if (!stat.isFile() || stat.uid !== process.geteuid!()) {
         throw new BraidError('ERR_BRAID_SPOOL_FOREIGN', `${file} is not a spool of this user's; left alone`);
       }
-      const header = Buffer.alloc(SPOOL_HEADER_BYTES);
-      readSync(fd, header, 0, SPOOL_HEADER_BYTES, 0);
-      const magic = header.readUInt32LE(0);
-      if (magic !== 0 && (magic !== SPOOL_MAGIC || header.readUInt32LE(4) !== FORMAT_VERSION)) {
-        throw new BraidError(
-          'ERR_BRAID_SPOOL_DAMAGED',
-          `${file} is not a spool of format ${FORMAT_VERSION}; left alone`,
-        );
-      }
-      const owner = magic === 0 ? undefined : readOwner(header, file);
-      return new LeftoverSpool(
-        file,
-        fd,
-        owner,
-        SPOOL_ENDS[header.readUInt32LE(16)] ?? 'alive',
-        header.readUInt32LE(20),
-      );
+      spool.#readHeader();
+      return spool;
     } catch (error) {
       closeSync(fd);
       throw error;
     }
   }
 
+  /** Takes the lock, shared if it was opened to be read only, waits for those who only look, and reads the header again. */
+  lock(): SpoolLock {
+    const core = loadAddon<CoreAddon>('braid_core');
+    const take = () => (this.readOnly ? core.lockShared(this.fd) : core.lock(this.fd));
+    const end = performance.now() + LOOK_MS;
+    while (!take()) {
+      if (!this.#isLookedAt(core)) return 'held';
+      if (performance.now() > end) return 'looked-at';
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+    }
+    // Who deletes or renames a spool has its lock: from here on this is the file of that name, or it never will be.
+    if (lstatSync(this.file, { throwIfNoEntry: false })?.ino !== fstatSync(this.fd).ino) return 'gone';
+    this.#readHeader();
+    return 'taken';
+  }
+
+  /** Whether it holds nothing, and never gave anything to a verdict: as of one that ended while it began. */
+  get isEmpty(): boolean {
+    const { frames, losses } = this.scan();
+    return this.trimmed === 0 && frames.length === 0 && losses.length === 0;
+  }
+
   /** All frames, in sequence order, and what can't be read. One segment is in memory at a time. */
   scan(): { frames: SpoolFrame[]; losses: SpoolLoss[] } {
+    return (this.#scanned ??= this.#scan());
+  }
+
+  /**
+   * A frame's bytes, sealed. Of one that can't be read any more, a frame without ops, which a commit refuses: its place in a
+   * round is waited for.
+   */
+  read(frame: SpoolFrame): Buffer {
+    const buffer = Buffer.alloc(frame.bytes);
+    let read = 0;
+    try {
+      read = readSync(this.fd, buffer, 0, frame.bytes, frame.offset);
+    } catch {
+      // As below.
+    }
+    if (read < frame.bytes) beginFrame(buffer.fill(0), 0, this.owner!, frame.sequence);
+    if (read < frame.bytes || frame.open)
+      sealFrame(buffer, 0, frame.bytes - FRAME_HEADER_BYTES, frame.ops, frame.records);
+    return buffer;
+  }
+
+  close(): void {
+    closeSync(this.fd);
+  }
+
+  /** Whether the lock is held by one who only looks. Asked by another opening, which gives back at once what it gets. */
+  #isLookedAt(core: CoreAddon): boolean {
+    if (this.readOnly) return false;
+    const fd = openSync(`/proc/self/fd/${this.fd}`, constants.O_RDONLY);
+    try {
+      return core.lockShared(fd);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  #readHeader(): void {
+    const { file, fd } = this;
+    const header = Buffer.alloc(SPOOL_HEADER_BYTES);
+    readSync(fd, header, 0, SPOOL_HEADER_BYTES, 0);
+    const magic = header.readUInt32LE(0);
+    if (magic !== 0 && (magic !== SPOOL_MAGIC || header.readUInt32LE(4) !== FORMAT_VERSION)) {
+      throw new BraidError('ERR_BRAID_SPOOL_DAMAGED', `${file} is not a spool of format ${FORMAT_VERSION}; left alone`);
+    }
+    if (magic === 0 && this.#holdsMore(SPOOL_HEADER_BYTES)) {
+      throw new BraidError(
+        'ERR_BRAID_SPOOL_DAMAGED',
+        `the header of ${file} is lost, and something is in it; left alone`,
+      );
+    }
+    this.owner = magic === 0 ? undefined : readOwner(header, file);
+    this.end = SPOOL_ENDS[header.readUInt32LE(16)] ?? 'alive';
+    this.detail = header.readUInt32LE(20);
+    this.trimmed = header.readUInt32LE(24);
+    this.#scanned = undefined;
+  }
+
+  #scan(): { frames: SpoolFrame[]; losses: SpoolLoss[] } {
     const frames: SpoolFrame[] = [];
     const losses: SpoolLoss[] = [];
     const { size } = fstatSync(this.fd);
@@ -134,7 +222,7 @@ export class LeftoverSpool {
       const magic = head.readUInt32LE(0);
       const bytes = head.readUInt32LE(8);
       // A segment whose header was never written is the last one, and empty.
-      if (magic === 0) break;
+      if (magic === 0 && !this.#holdsMore(at)) break;
       if (
         magic !== SEGMENT_MAGIC ||
         bytes % SEGMENT_ALIGN !== 0 ||
@@ -152,16 +240,15 @@ export class LeftoverSpool {
     return { frames, losses };
   }
 
-  /** A frame's bytes, sealed. */
-  read(frame: SpoolFrame): Buffer {
-    const buffer = Buffer.alloc(frame.bytes);
-    readSync(this.fd, buffer, 0, frame.bytes, frame.offset);
-    if (frame.open) sealFrame(buffer, 0, frame.bytes - FRAME_HEADER_BYTES, frame.ops, frame.records);
-    return buffer;
-  }
-
-  close(): void {
-    closeSync(this.fd);
+  /** Whether any byte from `at` on is not zero. */
+  #holdsMore(at: number): boolean {
+    const buffer = Buffer.alloc(2 ** 20);
+    for (;;) {
+      const bytes = readSync(this.fd, buffer, 0, buffer.length, at);
+      if (bytes === 0) return false;
+      if (zerosFrom(buffer.subarray(0, bytes), 0) < bytes) return true;
+      at += bytes;
+    }
   }
 
   #scanSegment(offset: number, bytes: number, frames: SpoolFrame[], losses: SpoolLoss[]): void {
@@ -175,36 +262,25 @@ export class LeftoverSpool {
         return;
       }
       const { sequence } = header;
-      if (header.sealed) {
-        if (frameCrc(segment, at, header.bytes) === header.crc) {
-          const total = FRAME_HEADER_BYTES + header.bytes;
-          frames.push({
-            sequence,
-            ops: header.ops,
-            records: header.records,
-            bytes: total,
-            offset: offset + at,
-            open: false,
-          });
-        } else {
-          losses.push({ sequence, offset: offset + at, reason: 'its CRC does not fit its bytes' });
-        }
-        at += FRAME_HEADER_BYTES + header.bytes;
-        continue;
+      if (!header.sealed) {
+        const found = soundOps(segment, at + FRAME_HEADER_BYTES, !this.owner!.durable);
+        const { ops, records, end, damage } = found;
+        if (damage)
+          losses.push({ sequence, offset: offset + end, reason: `${damage}: the rest of its segment is lost` });
+        if (ops > 0) frames.push({ sequence, ops, records, bytes: end - at, offset: offset + at, open: true });
+        return;
       }
-      const ops = walkOps(segment, at + FRAME_HEADER_BYTES, bytes);
-      if (ops.damaged) losses.push({ sequence, offset: offset + ops.end, reason: 'a damaged op in an open frame' });
-      if (ops.ops > 0) {
-        frames.push({
-          sequence,
-          ops: ops.ops,
-          records: ops.records,
-          bytes: ops.end - at,
-          offset: offset + at,
-          open: true,
-        });
+      const { ops, records } = header;
+      const total = FRAME_HEADER_BYTES + header.bytes;
+      if (frameCrc(segment, at, header.bytes) === header.crc) {
+        frames.push({ sequence, ops, records, bytes: total, offset: offset + at, open: false });
+      } else {
+        losses.push({ sequence, offset: offset + at, reason: 'its CRC does not fit its bytes' });
       }
-      return;
+      at += total;
+    }
+    if (!this.owner!.durable && isHole(segment, at)) {
+      losses.push({ offset: offset + at, reason: 'a piece of zeros before frames: the rest of its segment is lost' });
     }
   }
 
@@ -212,6 +288,50 @@ export class LeftoverSpool {
     const { owner } = this;
     return !!owner && owner.run === header.run && owner.attempt === header.attempt && owner.rank === header.rank;
   }
+}
+
+/**
+ * The ops of an open frame, each decoded in full, up to the first that isn't one: no CRC stands for them. A page that was
+ * lost with the power is zeros, in the middle of an op or between two.
+ *
+ * @param mayHaveHoles unless every call was brought to the disk: pages of one that had not returned come in any order
+ */
+function soundOps(
+  segment: Buffer,
+  start: number,
+  mayHaveHoles: boolean,
+): { ops: number; records: number; end: number; damage: string | undefined } {
+  const walked = walkOps(segment, start, segment.length);
+  let ops = 0;
+  let records = 0;
+  let end = start;
+  try {
+    for (const op of decodeFrame(segment, start - FRAME_HEADER_BYTES, walked.end - start)) {
+      if (Object.values(op).some((value) => typeof value === 'string' && value.includes('\0'))) {
+        return { ops, records, end, damage: 'a text with zeros in it' };
+      }
+      ops++;
+      if (op.op === 'record') records++;
+      end += segment.readUInt32LE(end) & 0xffffff;
+    }
+  } catch (error) {
+    return { ops, records, end, damage: (error as Error).message };
+  }
+  if (walked.damaged) return { ops, records, end, damage: 'a damaged op in an open frame' };
+  const hole = mayHaveHoles && isHole(segment, end);
+  return { ops, records, end, damage: hole ? 'a piece of zeros among its ops' : undefined };
+}
+
+/** Whether `at` is not where a segment's content ends, but where zeros have replaced it. */
+function isHole(segment: Buffer, at: number): boolean {
+  const zeros = zerosFrom(segment, at);
+  return zeros >= ZEROS && at + zeros < segment.length;
+}
+
+function zerosFrom(buffer: Buffer, start: number): number {
+  let at = start;
+  while (at < buffer.length && buffer[at] === 0) at++;
+  return at - start;
 }
 
 function readOwner(header: Buffer, file: string): SpoolOwner {

@@ -1,15 +1,4 @@
-import {
-  closeSync,
-  constants,
-  existsSync,
-  fstatSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  rmSync,
-  rmdirSync,
-  statSync,
-} from 'node:fs';
+import { closeSync, lstatSync, mkdirSync, rmSync, rmdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BraidError } from '../errors.js';
 import { Encoder } from '../frame/encoder.js';
@@ -17,6 +6,7 @@ import { FRAME_HEADER_BYTES } from '../frame/format.js';
 import { beginFrame, sealFrame, storeWord } from '../frame/header.js';
 import { loadAddon } from '../load-addon.js';
 import type { CoreAddon } from '../native.js';
+import { createSpool } from './create-spool.js';
 import { Segments, type Segment, type SegmentsOptions } from './segments.js';
 import {
   SEGMENT_HEADER_BYTES,
@@ -77,20 +67,24 @@ export class Spool {
     this.#owner = owner;
     this.#durable = options.durable;
     this.file = join(directory, `${owner.run}.${owner.attempt}.${owner.rank}.spool`);
-    makeDirectory(directory);
-    this.#fd = createLocked(this.file, (fd) => this.#core.lock(fd));
+    const header = Buffer.alloc(SPOOL_HEADER_BYTES);
+    writeSpoolHeader(header, { ...owner, durable: options.durable });
+    try {
+      this.#fd = createSpool(this.file, header, () => makeDirectory(directory));
+    } catch (error) {
+      removeDirectory(directory);
+      throw error instanceof BraidError ? error : unwritable(directory, error);
+    }
     try {
       this.#segments = new Segments(this.#fd, this.file, options);
-      const { header } = this.#segments;
-      this.#header = Buffer.from(header);
-      writeSpoolHeader(this.#header, owner);
+      this.#header = Buffer.from(this.#segments.header);
       this.encoder = new Encoder((bytes) => this.#more(bytes));
       this.#current = this.#segments.take(SEGMENT_HEADER_BYTES);
       this.encoder.bind(this.#current.buffer, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES);
-      if (options.durable) this.#core.sync(header, 0, SPOOL_HEADER_BYTES);
+      if (options.durable) this.#core.sync(this.#segments.header, 0, SPOOL_HEADER_BYTES);
     } catch (error) {
-      closeSync(this.#fd);
       rmSync(this.file, { force: true });
+      closeSync(this.#fd);
       removeDirectory(directory);
       throw error instanceof BraidError ? error : unwritable(directory, error);
     }
@@ -252,27 +246,6 @@ export class Spool {
     this.encoder.bind(current.buffer, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES);
     this.#unsynced = Infinity;
   }
-}
-
-/**
- * Creates a file and locks it. Between the two a scan for leftovers can find a file that is nobody's, and delete it; then
- * it is made once more.
- */
-function createLocked(file: string, lock: (fd: number) => boolean): number {
-  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-  for (let tries = 0; tries < 100; tries++) {
-    let fd: number;
-    try {
-      fd = openSync(file, flags, 0o600);
-    } catch (error) {
-      // Somebody is just looking at the one that was made before.
-      if ((error as NodeJS.ErrnoException).code === 'EEXIST' && tries > 0) continue;
-      throw unwritable(dirname(file), error);
-    }
-    if (lock(fd) && existsSync(file) && statSync(file).ino === fstatSync(fd).ino) return fd;
-    closeSync(fd);
-  }
-  throw unwritable(dirname(file), new Error(`${file} is deleted or locked by somebody as soon as it is made`));
 }
 
 /** Makes a directory of this user's own, and refuses one that somebody else could have prepared. */

@@ -1,8 +1,9 @@
-import type { Database, Statement } from 'better-sqlite3';
+import SQLite, { type Database, type Statement } from 'better-sqlite3';
 import { BraidError } from '../errors.js';
 import { FRAME_HEADER_BYTES } from '../frame/format.js';
 import { frameCrc, readFrameHeader, type FrameHeader } from '../frame/header.js';
 import { applyInvalidations } from './invalidation.js';
+import { gapOf, holesIn, rangesOf } from './ledger.js';
 import { ROUND_TABLES, RoundTables } from './round-tables.js';
 
 /** What one commit brought into the database. */
@@ -10,6 +11,13 @@ export interface CommitResult {
   records: number;
   ops: number;
   bytes: number;
+}
+
+/** A frame that can't be brought in, for what is in it. */
+export interface RefusedFrame {
+  readonly rank: number;
+  readonly frame: number;
+  readonly reason: string;
 }
 
 /** The id of a version that a row of a round's table names by the columns with `prefix`; NULL where it names none. */
@@ -112,6 +120,8 @@ export class Committer {
   readonly #updateCount: Statement;
   readonly #ledgerRow: Statement;
   readonly #moveLedger: Statement;
+  readonly #gaps: Statement;
+  readonly #addGap: Statement;
 
   constructor(db: Database, tables: RoundTables) {
     this.#db = db;
@@ -128,6 +138,12 @@ export class Committer {
          recorded = max(recorded, committed + @ops, @recorded)
        WHERE attempt_id = @attemptId AND rank = @rank`,
     );
+    this.#gaps = db
+      .prepare('SELECT DISTINCT frame FROM ledger_gaps WHERE attempt_id = ? AND rank = ? AND frame > ? ORDER BY frame')
+      .pluck();
+    this.#addGap = db.prepare(
+      'INSERT OR IGNORE INTO ledger_gaps (attempt_id, rank, frame, reason) VALUES (@attemptId, @rank, @frame, @reason)',
+    );
   }
 
   /**
@@ -138,11 +154,58 @@ export class Committer {
    * @throws BraidError ERR_BRAID_FRAME_DAMAGED, ERR_BRAID_LEDGER
    */
   commit(round: Buffer, recorded?: readonly number[], inside?: () => void): CommitResult {
-    const frames = checkFrames(round);
-    this.#db.exec('BEGIN IMMEDIATE');
-    try {
+    const frames = placeFrames(round);
+    for (const { at, header } of frames) checkFrame(round, at, header);
+    return this.#transaction(() => {
       const result = this.#insert(round, frames, recorded);
       inside?.();
+      return result;
+    });
+  }
+
+  /**
+   * As `commit`, of frames that dead ranks have left and can't send again. If what is in them is refused, they are taken
+   * one by one, each in a transaction of its own; the ones refused are listed as gaps.
+   *
+   * @throws what has other causes: a full disk, a locked file
+   */
+  salvage(round: Buffer, inside?: () => void): CommitResult & { refused: RefusedFrame[] } {
+    try {
+      return { ...this.commit(round, undefined, inside), refused: [] };
+    } catch (error) {
+      if (!isOfContent(error)) throw error;
+    }
+    const total = { records: 0, ops: 0, bytes: 0, refused: [] as RefusedFrame[] };
+    for (const { at, header } of placeFrames(round)) {
+      try {
+        const result = this.commit(round.subarray(at, at + FRAME_HEADER_BYTES + header.bytes), undefined, inside);
+        total.records += result.records;
+        total.ops += result.ops;
+        total.bytes += result.bytes;
+      } catch (error) {
+        if (!isOfContent(error)) throw error;
+        const reason = (error as Error).message;
+        this.#transaction(() => this.#refuse(header, reason));
+        total.refused.push({ rank: header.rank, frame: header.sequence, reason });
+      }
+    }
+    return total;
+  }
+
+  /** Moves the watermark over a frame that stays out, so that it is asked for once. */
+  #refuse({ run, attempt, rank, sequence }: FrameHeader, reason: string): void {
+    const row = this.#ledgerRow.get(run, attempt, rank) as { attemptId: number; frame: number } | undefined;
+    if (!row) return;
+    this.#listHoles({ ...row, rank }, [sequence]);
+    this.#addGap.run({ attemptId: row.attemptId, rank, frame: sequence, reason });
+    const nothing = { ops: 0, records: 0, bytes: 0, recorded: 0 };
+    this.#moveLedger.run({ attemptId: row.attemptId, rank, frame: sequence, ...nothing });
+  }
+
+  #transaction<T>(run: () => T): T {
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      const result = run();
       this.#db.exec('COMMIT');
       return result;
     } catch (error) {
@@ -196,6 +259,10 @@ export class Committer {
         }
       });
       if (mine.length > 0) {
+        this.#listHoles(
+          { ...row, rank },
+          mine.map(({ header }) => header.sequence),
+        );
         this.#moveLedger.run({
           attemptId: row.attemptId,
           rank,
@@ -211,6 +278,15 @@ export class Committer {
     }
     return fresh;
   }
+
+  /** Lists what is missing between a rank's watermark and its newest frame, unless it is known to be lost. */
+  #listHoles({ attemptId, rank, frame }: { attemptId: number; rank: number; frame: number }, fresh: number[]): void {
+    const last = fresh.at(-1)!;
+    if (last - frame === fresh.length) return;
+    const listed = this.#gaps.all(attemptId, rank, frame) as number[];
+    const known = [...fresh, ...listed].sort((a, b) => a - b);
+    for (const hole of holesIn(rangesOf(known), frame + 1, last)) this.#addGap.run({ attemptId, rank, ...gapOf(hole) });
+  }
 }
 
 const UPDATE_TABLES = new Set<keyof typeof ROUND_TABLES>(['updates', 'exposures', 'version_uris', 'version_tags']);
@@ -224,20 +300,29 @@ function sameOwner(a: FrameHeader, b: FrameHeader): boolean {
   return a.run === b.run && a.attempt === b.attempt && a.rank === b.rank;
 }
 
-/** The frames of a round, each with a sound header and CRC. */
-function checkFrames(round: Buffer): PlacedFrame[] {
+/** The frames of a round, by their headers. */
+function placeFrames(round: Buffer): PlacedFrame[] {
   const frames: PlacedFrame[] = [];
   for (let at = 0; at < round.length;) {
     const header = readFrameHeader(round, at);
     if (!header?.sealed) throw new BraidError('ERR_BRAID_FRAME_DAMAGED', `no sealed frame at byte ${at} of a round`);
-    if (frameCrc(round, at, header.bytes) !== header.crc) {
-      throw new BraidError(
-        'ERR_BRAID_FRAME_DAMAGED',
-        `frame ${header.sequence} of rank ${header.rank} (attempt ${header.attempt} of run ${header.run}) has a wrong CRC`,
-      );
-    }
     frames.push({ at, header });
     at += FRAME_HEADER_BYTES + header.bytes;
   }
   return frames;
+}
+
+function checkFrame(round: Buffer, at: number, header: FrameHeader): void {
+  if (frameCrc(round, at, header.bytes) === header.crc) return;
+  throw new BraidError(
+    'ERR_BRAID_FRAME_DAMAGED',
+    `frame ${header.sequence} of rank ${header.rank} (attempt ${header.attempt} of run ${header.run}) has a wrong CRC`,
+  );
+}
+
+/** Whether a commit failed for what is in its frames, and not for want of space, or of the lock. */
+function isOfContent(error: unknown): boolean {
+  if (error instanceof BraidError) return error.code === 'ERR_BRAID_FRAME_DAMAGED' || error.code === 'ERR_BRAID_LEDGER';
+  // SQLITE_ERROR is what our extension says of a frame that it can't decode.
+  return error instanceof SQLite.SqliteError && /^SQLITE_(ERROR|CONSTRAINT|MISMATCH|TOOBIG)/.test(error.code);
 }

@@ -52,3 +52,38 @@ export function attemptState(db: Database, run: string, attempt: number): Attemp
     .all(run, attempt) as { status: RunStatus; frame: number | null }[];
   return rows.length === 0 ? undefined : { status: rows[0].status, frames: rows.map(({ frame }) => frame ?? 0) };
 }
+
+/** Sequence numbers from the first through the last. */
+export type Range = readonly [first: number, last: number];
+
+/** The same numbers, which ascend, as ranges. */
+export function rangesOf(sequences: Iterable<number>): Range[] {
+  const ranges: [number, number][] = [];
+  for (const sequence of sequences) {
+    const range = ranges.at(-1);
+    if (range && sequence <= range[1] + 1) range[1] = Math.max(range[1], sequence);
+    else ranges.push([sequence, sequence]);
+  }
+  return ranges;
+}
+
+/**
+ * What is missing from `first` through `last` where `present`, in order, is there. A rank numbers its frames without holes
+ * and gives them in that order, so what is missing is lost.
+ */
+export function holesIn(present: readonly Range[], first: number, last: number): Range[] {
+  const holes: Range[] = [];
+  let next = first;
+  for (const [from, through] of [...present, [last + 1, last + 1] as const]) {
+    if (from > next) holes.push([next, Math.min(from - 1, last)]);
+    next = Math.max(next, through + 1);
+    if (next > last) break;
+  }
+  return holes;
+}
+
+/** A hole, as `ledger_gaps` lists it. */
+export function gapOf([first, last]: Range): { frame: number; reason: string } {
+  const what = first === last ? 'it is missing' : `frames ${first} through ${last} are missing`;
+  return { frame: first, reason: `${what}: was the database put back from an older copy?` };
+}

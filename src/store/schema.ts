@@ -90,13 +90,13 @@ CREATE TABLE ledger (
   committed INTEGER NOT NULL DEFAULT 0,     -- ops of it that are in this database
   records INTEGER NOT NULL DEFAULT 0,       -- how many of those are records
   bytes INTEGER NOT NULL DEFAULT 0,         -- of the frames committed
-  frame INTEGER NOT NULL DEFAULT 0,         -- the newest frame committed: all before it are too, or listed as gaps
+  frame INTEGER NOT NULL DEFAULT 0,         -- the newest frame dealt with: it and all before it are committed, or listed as gaps
   PRIMARY KEY (attempt_id, rank)
 ) WITHOUT ROWID;
 CREATE TABLE ledger_gaps (
   attempt_id INTEGER NOT NULL REFERENCES attempts (attempt_id),
   rank INTEGER NOT NULL,
-  frame INTEGER NOT NULL,                   -- 0: not known which
+  frame INTEGER NOT NULL,                   -- 0: not known which; of several, the first
   reason TEXT NOT NULL,
   PRIMARY KEY (attempt_id, rank, frame, reason)
 ) WITHOUT ROWID;

@@ -6,7 +6,7 @@ import Database from 'better-sqlite3';
 import { BraidError } from '../errors.js';
 import { MAX_ID } from '../frame/format.js';
 import { fileSystemOf } from '../spool/file-system.js';
-import { Committer, type CommitResult } from './commit.js';
+import { Committer, type CommitResult, type RefusedFrame } from './commit.js';
 import { attemptState, runningAttempts, spoolPlaces, type AttemptState, type RunningAttempt } from './ledger.js';
 import { ExtensionTables, StatementTables } from './round-tables.js';
 import { checkSchema, ensureSchema } from './schema.js';
@@ -146,6 +146,16 @@ export class Store {
     const bytes = Buffer.from(round.buffer, round.byteOffset, round.byteLength);
     try {
       return this.#committer.commit(bytes, recorded, () => this.#checkFile());
+    } catch (error) {
+      throw explainSqliteError(error, this.#path);
+    }
+  }
+
+  /** Commits what dead ranks have left; see `Committer.salvage`. */
+  salvage(round: Uint8Array): CommitResult & { refused: RefusedFrame[] } {
+    const bytes = Buffer.from(round.buffer, round.byteOffset, round.byteLength);
+    try {
+      return this.#committer.salvage(bytes, () => this.#checkFile());
     } catch (error) {
       throw explainSqliteError(error, this.#path);
     }

@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events';
 import process from 'node:process';
+import { createInterface } from 'node:readline';
 import { BraidData, BraidDB, BraidFact, BraidModel } from '#src/index.js';
 
 const [path, mode, count = '0'] = process.argv.slice(2);
@@ -55,6 +56,22 @@ switch (mode) {
     await once(process.stdin.resume(), 'end');
     await db.close();
     break;
+  // Records and flushes, and again for each line 'flush' on its stdin; 'record' is without the flush.
+  case 'waiting-flushes': {
+    const record = () => {
+      for (let i = 0; i < Number(count); i++) new BraidData(db, { name: `record-${i}`.padEnd(100, '.') });
+    };
+    const lines = createInterface({ input: process.stdin });
+    record();
+    await db.flush();
+    await say('flushed');
+    for await (const line of lines) {
+      record();
+      if (line === 'flush') await db.flush();
+      await say(line === 'flush' ? 'flushed' : 'recorded');
+    }
+    break;
+  }
   case 'unclosed':
     for (let i = 0; i < Number(count); i++) new BraidData(db, { name: `record-${i}` });
     process.exit(0);

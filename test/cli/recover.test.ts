@@ -1,7 +1,19 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, writeSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { BraidDB, recover, verify, type RecoverReport } from '#src/index.js';
+import { inspect } from '#src/recover.js';
 import { braid, makeDirectory, query, runJob, sql, startJob, type Job } from './support.js';
 
 const spoolsOf = (path: string) => `${path}-spool-${process.geteuid!()}`;
@@ -28,6 +40,46 @@ function holdsAll(path: string, last: number): void {
   );
   assert.ok(numbers.length === last + 1 || numbers.length === last + 2, `${numbers.length} of ${last + 1}`);
   assert.equal(query(path, 'SELECT * FROM tags').length, numbers.length);
+}
+
+/** Changes a file's bytes in place. */
+function edit(file: string, change: (bytes: Buffer) => void): void {
+  const bytes = readFileSync(file);
+  change(bytes);
+  writeFileSync(file, bytes);
+}
+
+/** Where in a spool a record's id is, by the record's name. */
+const idOf = (bytes: Buffer, name: string) => bytes.indexOf(name) - 20;
+
+/**
+ * Options for a Node that stops in `BraidDB.open`, until a line comes on its stdin: before it locks its spool, before it
+ * gives it its name, or between the spool and the run in the database.
+ */
+function pausesAt(point: 'lock' | 'link' | 'context'): string {
+  return `--import=data:text/javascript,${encodeURIComponent(`
+    import fs from 'node:fs';
+    import { syncBuiltinESMExports } from 'node:module';
+    let paused = false;
+    const pause = () => {
+      if (paused) return;
+      paused = true;
+      fs.writeSync(1, 'paused\\n');
+      for (let line = false; !line;) {
+        try {
+          line = fs.readSync(0, Buffer.alloc(10)) > 0;
+        } catch {
+          // Nothing has come yet.
+        }
+      }
+    };
+    const { openSync, linkSync } = fs;
+    const { cwd } = process;
+    if (${point === 'lock'}) fs.openSync = (file, ...rest) => { const fd = openSync(file, ...rest); if (String(file).endsWith('.making')) pause(); return fd; };
+    if (${point === 'link'}) fs.linkSync = (...args) => { pause(); return linkSync(...args); };
+    if (${point === 'context'}) process.cwd = () => { if (new Error().stack.includes('at captureContext')) pause(); return cwd(); };
+    syncBuiltinESMExports();
+  `)}`;
 }
 
 describe('recover', function () {
@@ -220,11 +272,198 @@ describe('recover', function () {
     const [spool] = readdirSync(spoolsOf(path)).map((name) => join(spoolsOf(path), name));
     // In the ops of the first frame, which is sealed: there is more than one segment.
     writeSync(openSync(spool, 'r+'), 'damage', 8192);
+    const before = readFileSync(spool);
     const found = await report(path);
     assert.equal(found.code, 1);
+    assert.deepEqual(found.attempts[0].kept, [`${spool}.damaged`]);
+    assert.ok(before.equals(readFileSync(`${spool}.damaged`)));
+    assert.deepEqual((await report(path)).attempts, []);
     assert.deepEqual(found.attempts[0].lost.map(({ rank, frame }) => [rank, frame]), [[0, 1]]); // prettier-ignore
     assert.ok(found.records > 0);
     assert.deepEqual(verify(path).problems.map(({ check }) => check), ['gaps']); // prettier-ignore
+  });
+
+  for (const by of ['braid recover', 'the next open']) {
+    it(`brings in the other runs when what one has left makes no sense: by ${by}`, async () => {
+      const path = newPath();
+      const spoolDirs = [1, 2, 3].map((i) => `${path}-spools-${i}`);
+      await runJob(path, 'many', 1);
+      const jobs = spoolDirs.map((directory) => startJob(path, 'waiting', 100, { BRAID_SPOOL_DIR: directory }));
+      const runs = await Promise.all(
+        jobs.map(async (job) => {
+          const run = await job.line('run');
+          await job.line('waiting');
+          return run;
+        }),
+      );
+      for (const job of jobs) {
+        job.child.kill('SIGKILL');
+        await job.ended;
+      }
+      const [first, second] = spoolDirs.map((directory) => join(directory, readdirSync(directory)[0]));
+      // In the first an id that is taken, which only the database can know; in the second an op that makes no sense.
+      edit(first, (bytes) =>
+        bytes.copy(bytes, idOf(bytes, 'record-50'), idOf(bytes, 'record-49'), idOf(bytes, 'record-49') + 8),
+      );
+      edit(second, (bytes) => bytes.fill(0, idOf(bytes, 'record-70'), idOf(bytes, 'record-70') + 8));
+      if (by === 'braid recover') {
+        const found = await report(path);
+        assert.equal(found.code, 1);
+        const byRun = new Map(found.attempts.map((attempt) => [attempt.run, attempt]));
+        assert.deepEqual(runs.map((run) => byRun.get(run)!.records), [0, 70, 100]); // prettier-ignore
+        assert.deepEqual(runs.map((run) => byRun.get(run)!.lost.length), [1, 1, 0]); // prettier-ignore
+        assert.deepEqual(runs.map((run) => byRun.get(run)!.kept), [[`${first}.damaged`], [`${second}.damaged`], []]); // prettier-ignore
+        assert.deepEqual(found.left, []);
+      } else {
+        const { stderr } = await runJob(path, 'many', 0);
+        for (const file of [first, second]) assert.ok(stderr.includes(`${file}.damaged is kept`), stderr);
+      }
+      assert.deepEqual([first, second, spoolDirs[2]].map(existsSync), [false, false, false]); // prettier-ignore
+      assert.equal(namesIn(path).length, 1 + 70 + 100);
+      assert.ok(statusIn(path).slice(1, 4).every((status) => status === 'INCOMPLETE')); // prettier-ignore
+      assert.deepEqual(verify(path).problems.map(({ check }) => check), ['gaps', 'gaps']); // prettier-ignore
+    });
+  }
+
+  it('lists what a database that was put back from a copy has lost, in the middle and at the end', async () => {
+    for (const mode of ['more', 'nothing more']) {
+      const path = newPath();
+      const job = startJob(path, 'waiting-flushes', 3000);
+      await job.line('flushed');
+      // What the write-ahead log holds belongs to it.
+      sql(path, `VACUUM INTO '${path}-copy'`);
+      for (let i = 0; i < 3; i++) {
+        job.child.stdin!.write('flush\n');
+        await job.line('flushed');
+      }
+      if (mode === 'more') {
+        job.child.stdin!.write('record\n');
+        await job.line('recorded');
+      }
+      job.child.kill('SIGKILL');
+      await job.ended;
+      for (const suffix of ['-wal', '-shm']) rmSync(path + suffix, { force: true });
+      copyFileSync(`${path}-copy`, path);
+      const before = namesIn(path).length;
+      const found = await report(path);
+      assert.equal(found.code, 1);
+      assert.equal(namesIn(path).length, before + found.records);
+      assert.ok(found.attempts[0].lost.length > 0);
+      assert.match(found.attempts[0].lost[0].reason, /missing: was the database put back from an older copy/);
+      assert.ok(existsSync(found.attempts[0].kept[0]));
+      assert.deepEqual(verify(path).problems.map(({ check }) => check), ['gaps']); // prettier-ignore
+    }
+  });
+
+  it('leaves a run alone whose spools are not to be seen from here', async () => {
+    const path = newPath();
+    mkdirSync(`${path}-private`);
+    const job = startJob(path, 'waiting', 5, { BRAID_SPOOL_DIR: `${path}-private/spools` });
+    const run = await job.line('run');
+    await job.line('waiting');
+    // As for one who has another /tmp.
+    renameSync(`${path}-private`, `${path}-hidden`);
+    const found = await report(path);
+    assert.deepEqual([found.code, found.attempts], [1, []]);
+    assert.deepEqual(found.left.map(({ reason, run: of }) => [reason, of]), [['unreadable', run]]); // prettier-ignore
+    assert.match(found.left[0].why, /not to be seen from here.*--assume-dead/);
+    await runJob(path, 'many', 1);
+    assert.deepEqual(statusIn(path), ['RUNNING', 'COMPLETED']);
+    renameSync(`${path}-hidden`, `${path}-private`);
+    job.child.stdin!.end();
+    assert.equal((await job.ended).code, 0);
+    assert.deepEqual(statusIn(path), ['COMPLETED', 'COMPLETED']);
+  });
+
+  it('ends a run whose spools were beside the database, and are gone', async () => {
+    const path = newPath();
+    const job = startJob(path, 'waiting', 5);
+    await job.line('waiting');
+    job.child.kill('SIGKILL');
+    await job.ended;
+    rmSync(spoolsOf(path), { recursive: true });
+    assert.deepEqual((await report(path)).attempts.map(({ status }) => status), ['INCOMPLETE']); // prettier-ignore
+  });
+
+  it('waits for nobody who only looks for long, and says who it is', async () => {
+    const path = newPath();
+    await runJob(path, 'unclosed', 5);
+    const { leftovers } = inspect(path, { dryRun: true });
+    try {
+      // Those who look don't see each other.
+      assert.equal((await report(path, '--dry-run')).records, 5);
+      const found = await report(path);
+      assert.deepEqual([found.code, found.attempts], [0, []]);
+      assert.deepEqual(found.left.map(({ reason, why }) => [reason, why]), [['busy', 'it is being examined']]); // prettier-ignore
+      assert.match(
+        (await runJob(path, 'many', 1)).stderr,
+        /left for the next open, or braid recover: it is being examined/,
+      );
+    } finally {
+      leftovers.release();
+    }
+    assert.equal((await report(path)).records, 5);
+  });
+
+  for (const point of ['lock', 'link'] as const) {
+    for (const dryRun of [true, false]) {
+      it(`lets a run begin beside a ${dryRun ? 'dry run' : 'recovery'} that comes before its ${point}`, async () => {
+        const path = newPath();
+        const spools = `${path}-starting`;
+        await runJob(path, 'many', 1);
+        const job = startJob(path, 'waiting', 20, { BRAID_SPOOL_DIR: spools, NODE_OPTIONS: pausesAt(point) });
+        await job.line('paused');
+        assert.equal(readdirSync(spools).length, 1);
+        const found = await report(path, '--spool', spools, ...(dryRun ? ['--dry-run'] : []));
+        assert.deepEqual([found.code, found.attempts, found.left], [0, [], []]);
+        assert.equal(existsSync(spools), dryRun || point === 'link');
+        job.child.stdin!.write('go\n');
+        await job.line('waiting');
+        assert.equal(readdirSync(spools).length, 1);
+        job.child.kill('SIGKILL');
+        await job.ended;
+        assert.equal((await report(path)).records, 20);
+        assert.equal(namesIn(path).length, 21);
+      });
+    }
+  }
+
+  it('deletes what a run has left that was killed while it made its spool', async () => {
+    for (const point of ['lock', 'link'] as const) {
+      const path = newPath();
+      await runJob(path, 'many', 1);
+      const job = startJob(path, 'waiting', 20, { NODE_OPTIONS: pausesAt(point) });
+      await job.line('paused');
+      job.child.kill('SIGKILL');
+      await job.ended;
+      assert.equal(readdirSync(spoolsOf(path)).length, 1);
+      assert.deepEqual([(await report(path, '--dry-run')).code, readdirSync(spoolsOf(path)).length], [0, 1]);
+      assert.deepEqual([(await report(path)).code, existsSync(spoolsOf(path))], [0, false]);
+    }
+  });
+
+  it('lets a run be resumed that was killed between its spool and its attempt, and deletes what that has left', async () => {
+    const path = newPath();
+    const job = startJob(path, 'many', 1);
+    const run = await job.line('run');
+    await job.ended;
+    const killed = async () => {
+      const resumed = startJob(path, 'many', 1, { BRAID_RESUME: run, NODE_OPTIONS: pausesAt('context') });
+      await resumed.line('paused');
+      resumed.child.kill('SIGKILL');
+      await resumed.ended;
+      assert.deepEqual(readdirSync(spoolsOf(path)), [`${run}.2.0.spool`]);
+    };
+    await killed();
+    assert.deepEqual([(await report(path, '--dry-run')).left, readdirSync(spoolsOf(path)).length], [[], 1]);
+    assert.deepEqual([(await report(path)).left, existsSync(spoolsOf(path))], [[], false]);
+    await killed();
+    await runJob(path, 'many', 1);
+    assert.equal(existsSync(spoolsOf(path)), false);
+    await killed();
+    await runJob(path, 'many', 1, { BRAID_RESUME: run });
+    assert.equal(query(path, 'SELECT * FROM attempts').length, 3);
+    assert.deepEqual(verify(path).problems, []);
   });
 
   it('reports a file that is no spool, and goes on', async () => {

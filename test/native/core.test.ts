@@ -63,7 +63,14 @@ describe('core addon', () => {
   };
 
   it('has no function that native.ts does not declare', () => {
-    assert.deepEqual(Object.getOwnPropertyNames(core).sort(), ['allocate', 'lock', 'map', 'sync', 'unmap']);
+    assert.deepEqual(Object.getOwnPropertyNames(core).sort(), [
+      'allocate',
+      'lock',
+      'lockShared',
+      'map',
+      'sync',
+      'unmap',
+    ]);
   });
 
   describe('lock', () => {
@@ -95,10 +102,23 @@ describe('core addon', () => {
       assert.equal(core.lock(fd), true);
     });
 
+    it('is shared by those who only look, and by nobody else', () => {
+      const second = fs.openSync(file, 'r');
+      assert.equal(core.lockShared(second), true);
+      assert.equal(core.lockShared(fd), true);
+      fs.closeSync(second);
+      const third = fs.openSync(file, 'r');
+      assert.equal(core.lock(third), false);
+      assert.equal(core.lock(fd), true);
+      assert.equal(core.lockShared(third), false);
+      fs.closeSync(third);
+    });
+
     it('throws what is another error', () => {
       const closed = fs.openSync(file, 'r');
       fs.closeSync(closed);
       assert.throws(() => core.lock(closed), systemError('EBADF', -9, 'flock'));
+      assert.throws(() => core.lockShared(closed), systemError('EBADF', -9, 'flock'));
     });
   });
 
@@ -293,7 +313,7 @@ describe('core addon', () => {
   it('answers arguments of a wrong type with a TypeError, of a wrong value with a RangeError', () => {
     const call = (name: keyof CoreAddon, values: unknown[]) => () =>
       (core[name] as (...values: unknown[]) => unknown)(...values);
-    const good = { lock: [fd], allocate: [fd, 0, page], map: [fd, 0, page] };
+    const good = { lock: [fd], lockShared: [fd], allocate: [fd, 0, page], map: [fd, 0, page] };
     for (const [name, values] of Object.entries(good) as [keyof CoreAddon, number[]][]) {
       assert.throws(call(name, []), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
       for (let i = 0; i < values.length; i++) {

@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import type { DecodedOp } from '#src/frame/decoder.js';
+import { FRAME_HEADER_BYTES } from '#src/frame/format.js';
+import { sealFrame } from '#src/frame/header.js';
+import { verifyTables } from '#src/query/verify.js';
 import { Store } from '#src/store/store.js';
 import { call, frameOf, withIds } from '../support/ops.js';
 
@@ -139,6 +142,51 @@ describe('a commit', function () {
     }
   });
 
+  it('lists as a gap what is missing between two frames, unless it is known to be lost', () => {
+    const { store, path } = openStore(directory, 'extension', 2);
+    const frame = (sequence: number) => frameOf({ run: RUN, attempt: 1, rank: 0 }, sequence, [[record(sequence)]]);
+    // As a run that lives does, over several rounds.
+    for (const round of [[1], [2, 3], [4]]) store.commit(Buffer.concat(round.map(frame)));
+    store.commit(Buffer.concat([frame(1), frame(4)]));
+    assert.deepEqual(gapsIn(path), []);
+    store.addGaps(RUN, 1, 0, [{ frame: 9, reason: 'its CRC does not fit its bytes' }]);
+    store.commit(Buffer.concat([frame(6), frame(12)]));
+    store.close();
+    assert.deepEqual(
+      gapsIn(path).map(({ frame, reason }) => [frame, /^[^:]*/.exec(reason)![0]]),
+      [
+        [5, 'it is missing'],
+        [7, 'frames 7 through 8 are missing'],
+        [9, 'its CRC does not fit its bytes'],
+        [10, 'frames 10 through 11 are missing'],
+      ],
+    );
+    assert.equal(dump(path).records.length, 6);
+  });
+
+  it('salvages what is sound of a round in which frames are not, and says which those are', () => {
+    for (const commit of ['extension', 'statements'] as const) {
+      const { store, path } = openStore(directory, commit, 2);
+      const frame = (rank: number, sequence: number, id: number) =>
+        frameOf({ run: RUN, attempt: 1, rank }, sequence, [[record(id)]]);
+      // With a CRC that fits: a kind that is none, and an id that is taken.
+      const senseless = frame(0, 2, 3);
+      senseless[FRAME_HEADER_BYTES + 11] = 9;
+      sealFrame(senseless, 0, senseless.length - FRAME_HEADER_BYTES, 1, 1);
+      const flipped = frame(1, 2, 6);
+      flipped[flipped.length - 3] ^= 1;
+      const round = Buffer.concat([frame(0, 1, 1), senseless, frame(0, 3, 5), frame(1, 1, 1), flipped]);
+      assert.throws(() => store.commit(round));
+      const { refused, records } = store.salvage(round);
+      assert.equal(records, 2);
+      assert.deepEqual(refused.map(({ rank, frame }) => [rank, frame]), [[0, 2], [1, 1], [1, 2]]); // prettier-ignore
+      assert.deepEqual(store.salvage(round), { records: 0, ops: 0, bytes: 0, refused: refused.slice(2) });
+      store.close();
+      assert.deepEqual(gapsIn(path).map(({ rank, frame }) => [rank, frame]), [[0, 2], [1, 1], [1, 2]]); // prettier-ignore
+      assert.deepEqual(verifyTables(path).problems.map(({ check }) => check).filter((check) => check !== 'gaps'), []); // prettier-ignore
+    }
+  });
+
   it('carries out an invalidation whichever comes first, it or its record', () => {
     const { store, path } = openStore(directory, 'extension', 2);
     const request: DecodedOp = {
@@ -168,6 +216,15 @@ describe('a commit', function () {
     ]);
   });
 });
+
+function gapsIn(path: string): { rank: number; frame: number; reason: string }[] {
+  const db = new Database(path, { readonly: true });
+  try {
+    return db.prepare('SELECT rank, frame, reason FROM ledger_gaps ORDER BY rank, frame').all() as never;
+  } finally {
+    db.close();
+  }
+}
 
 function record(id: number): DecodedOp {
   return { op: 'record', id, kind: 2, time: 0, name: `r${id}` };

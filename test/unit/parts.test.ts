@@ -10,7 +10,8 @@ import { contiguous } from '#src/flush/gathering.js';
 import { ranksText } from '#src/flush/channel.js';
 import { parseOptions } from '#src/options.js';
 import { now } from '#src/record/clock.js';
-import { deadAttempts, type SpoolReport } from '#src/recovery.js';
+import type { SpoolReport } from '#src/leftovers.js';
+import { deadAttempts } from '#src/recovery.js';
 import { parseTime, timeText } from '#src/time.js';
 
 describe('a request', () => {

@@ -8,8 +8,10 @@ import {
   closeSync,
   readdirSync,
   rmSync,
+  readFileSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -20,9 +22,11 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { FRAME_HEADER_BYTES } from '#src/frame/format.js';
 import { decodeFrame } from '#src/frame/decoder.js';
+import { readFrameHeader } from '#src/frame/header.js';
 import { bootId, host } from '#src/host.js';
 import { addonPath, loadAddon } from '#src/load-addon.js';
 import type { CoreAddon } from '#src/native.js';
+import { Leftovers } from '#src/leftovers.js';
 import { LeftoverSpool } from '#src/spool/spool-file.js';
 import { Spool, type SpoolOptions } from '#src/spool/spool.js';
 
@@ -262,6 +266,7 @@ describe('the spool', () => {
       };
       cached.exports = {
         lock: (fd) => core.lock(fd),
+        lockShared: (fd) => core.lockShared(fd),
         allocate: (fd, offset, bytes) => core.allocate(fd, offset, bytes),
         map(fd, offset, bytes) {
           const memory = core.map(fd, offset, bytes);
@@ -401,6 +406,102 @@ describe('the spool', () => {
       [2],
     );
     assert.match(losses[0].reason, /CRC/);
+  });
+
+  it('cuts an open frame before an op that makes no sense, and before a page that was lost', () => {
+    const damages: [string, (bytes: Buffer, op: number) => void, number[]][] = [
+      ['an id of 0', (bytes, op) => bytes.fill(0, op + 4, op + 12), range(1, 499)],
+      ['a page of zeros', (bytes, op) => bytes.fill(0, page(op), page(op) + 4096), []],
+      ['a page of zeros between two ops', (bytes, op) => bytes.fill(0, op, page(op) + 8192), range(1, 499)],
+    ];
+    const page = (at: number) => at - (at % 4096);
+    damages.forEach(([title, damage, found], i) => {
+      const spool = make({}, i);
+      for (let id = 1; id <= 1000; id++) put(spool, id, `file:///${String(id).padStart(6, '0')}`);
+      const bytes = readFileSync(spool.file);
+      const op = bytes.indexOf('file:///000500') - 16;
+      damage(bytes, op);
+      writeFileSync(spool.file, bytes);
+      const { found: sound, losses } = read(spool.file);
+      assert.deepEqual(losses.map(({ sequence }) => sequence), [1], title); // prettier-ignore
+      assert.deepEqual(sound, found.length > 0 ? found : range(1, sound.length), title);
+      assert.ok(sound.length > 100 && sound.length < 500, `${title}: ${sound.length}`);
+    });
+  });
+
+  it('takes a call that was being written, or that failed, for no loss', () => {
+    const spool = make();
+    put(spool, 1, 'x');
+    spool.encoder.begin(10_000);
+    for (let i = 0; i < 20; i++) spool.encoder.uri(2, 'y'.repeat(100));
+    assert.deepEqual(read(spool.file), { found: [1], losses: [], sequences: [1] });
+    put(spool, 3, 'z');
+    assert.deepEqual(read(spool.file), { found: [1, 3], losses: [], sequences: [1] });
+  });
+
+  it('says that a lost segment header, or a lost header, is a loss', () => {
+    const spool = make();
+    for (let id = 1; id <= 200; id++) put(spool, id, 'x'.repeat(10_000));
+    const fd = openSync(spool.file, 'r+');
+    writeSync(fd, Buffer.alloc(4096), 0, 4096, 4096 + 2 ** 20);
+    const { found, losses } = read(spool.file);
+    assert.ok(found.length > 50 && found.length < 110);
+    assert.match(losses[0].reason, /segment header/);
+    writeSync(fd, Buffer.alloc(4096), 0, 4096, 0);
+    closeSync(fd);
+    assert.throws(() => LeftoverSpool.open(spool.file), { code: 'ERR_BRAID_SPOOL_DAMAGED' });
+  });
+
+  it('gives a frame that a commit refuses for one that can no longer be read', () => {
+    const spool = make();
+    put(spool, 1, 'x');
+    spool.abandon();
+    const leftover = LeftoverSpool.open(spool.file);
+    const [frame] = leftover.scan().frames;
+    truncateSync(spool.file, frame.offset + 70);
+    const bytes = leftover.read(frame);
+    leftover.close();
+    assert.equal(readFrameHeader(bytes, 0)?.sequence, 1);
+    assert.throws(() => [...decodeFrame(bytes, 0, bytes.length - FRAME_HEADER_BYTES)], {
+      code: 'ERR_BRAID_FRAME_DAMAGED',
+    });
+  });
+
+  it('replaces one of its name that is free and holds nothing, and no other', () => {
+    make().abandon();
+    const live = make();
+    assert.throws(() => make(), { code: 'ERR_BRAID_SPOOL_UNWRITABLE', message: /is there already/ });
+    put(live, 1, 'x');
+    live.abandon();
+    assert.throws(() => make(), { code: 'ERR_BRAID_SPOOL_UNWRITABLE' });
+    assert.deepEqual(read(live.file).found, [1]);
+    assert.equal(readdirSync(join(directory, 'spools')).length, 1);
+  });
+
+  it('is taken by a recovery with all others of its attempt, or not at all', () => {
+    const [dead, living] = [make({}, 0), make({}, 1)];
+    dead.abandon();
+    const scan = (readOnly = false) =>
+      new Leftovers({
+        directories: [join(directory, 'spools')],
+        path: '/x/run.db',
+        database: 'd'.repeat(32),
+        readOnly,
+      });
+    const seen = scan();
+    assert.deepEqual(seen.reports.map(({ alone }) => alone).sort(), ['alive', 'alive']);
+    assert.equal(seen.holds(dead.file), false);
+    living.abandon();
+    // Any number may look at once. A recovery waits for them a while, and then says what it has met.
+    const looks = [scan(true), scan(true)];
+    for (const look of looks) assert.deepEqual(look.reports.map(({ alone }) => alone), [undefined, undefined]); // prettier-ignore
+    assert.deepEqual(scan().reports.map(({ alone }) => alone), ['busy', 'busy']); // prettier-ignore
+    for (const look of looks) look.release();
+    const first = scan();
+    assert.ok(first.holds(dead.file) && first.holds(living.file));
+    const second = scan();
+    assert.ok(!second.holds(dead.file) && !second.holds(living.file));
+    first.release();
   });
 
   it('is not made where somebody else could have laid a trap', () => {

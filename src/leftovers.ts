@@ -1,0 +1,279 @@
+import { existsSync, readdirSync, renameSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { SendableFrame } from './flush/gathering.js';
+import { groupBy } from './group-by.js';
+import { bootId, host } from './host.js';
+import { UNFINISHED, removeSpool, removeUnfinished } from './spool/create-spool.js';
+import { liesBeside } from './spool/directories.js';
+import { LeftoverSpool, type SpoolEnd, type SpoolFrame, type SpoolLoss } from './spool/spool-file.js';
+import { rangesOf, type Range } from './store/ledger.js';
+
+/** A spool that was found, as it is told to the root. */
+export interface SpoolReport {
+  /** Or a directory that can't be read, or isn't there. */
+  readonly file: string;
+  /** Why it is not to be touched; absent if it can be recovered. */
+  readonly alone?: 'alive' | 'busy' | 'other-database' | 'other-host' | 'unreadable' | 'damaged' | 'missing';
+  readonly why?: string;
+  readonly database?: string;
+  readonly run?: string;
+  readonly attempt?: number;
+  readonly rank?: number;
+  readonly host?: string;
+  readonly end?: SpoolEnd;
+  /** The frames that can be read. */
+  readonly sequences?: readonly Range[];
+  /** The newest frame that a verdict had covered. */
+  readonly trimmed?: number;
+  readonly losses?: readonly SpoolLoss[];
+}
+
+export interface ScanOptions {
+  readonly directories: readonly string[];
+  /** The database's file, and its UUID. */
+  readonly path: string;
+  readonly database: string;
+  /** The run that is just beginning here: its spools are not leftovers. */
+  readonly except?: string;
+  /** A run that the user says is dead, wherever its spools say they are from. */
+  readonly assumeDead?: string;
+  /** Only looks: opens nothing for writing, deletes nothing, and holds what it finds against recoveries only. */
+  readonly readOnly?: boolean;
+  /** Told of each file before it is read. */
+  readonly onFile?: (file: string) => void;
+}
+
+interface Held {
+  readonly spool: LeftoverSpool;
+  readonly frames: readonly SpoolFrame[];
+}
+
+/**
+ * The spools in this machine's directories. Those that may be recovered are held locked until `release`: all of an
+ * attempt, or none.
+ */
+export class Leftovers {
+  readonly reports: SpoolReport[] = [];
+  /** Those that were there to be looked into. */
+  readonly directories: string[] = [];
+  readonly #held = new Map<string, Held>();
+
+  constructor(private readonly options: ScanOptions) {
+    // In an order that is the same for all: of two who come for an attempt, one finds the other at its first spool.
+    const files = options.directories
+      .flatMap((directory) => this.#list(directory))
+      .sort((a, b) => compare(basename(a), basename(b)) || compare(a, b));
+    for (const attempt of groupBy(files, attemptOf).values()) this.#lookAt(attempt);
+  }
+
+  holds(file: string): boolean {
+    return this.#held.has(file);
+  }
+
+  /** What of a file lies above its rank's watermark. */
+  after(file: string, watermark: number): { ops: number; records: number } {
+    const frames = this.#held.get(file)!.frames.filter(({ sequence }) => sequence > watermark);
+    return {
+      ops: frames.reduce((sum, { ops }) => sum + ops, 0),
+      records: frames.reduce((sum, { records }) => sum + records, 0),
+    };
+  }
+
+  /** The frames of the given files, in their order, read when they are needed. */
+  frames(files: readonly string[]): SendableFrame[] {
+    return files.flatMap((file) => {
+      const { spool, frames } = this.#held.get(file)!;
+      return frames.map((frame) => ({
+        size: frame.bytes,
+        get bytes() {
+          return spool.read(frame);
+        },
+      }));
+    });
+  }
+
+  /** Deletes files that are held, and hold nothing that isn't committed. */
+  remove(files: readonly string[]): void {
+    for (const file of files) removeSpool(file);
+  }
+
+  /**
+   * Deletes those spools of a recovered attempt that are held here. One of which something is lost is kept under another
+   * name instead, so that no scan finds it.
+   *
+   * @returns the names of what was kept.
+   */
+  finish(spools: readonly SpoolReport[], lost: readonly { readonly rank: number }[]): string[] {
+    const damaged = new Set(lost.map(({ rank }) => rank));
+    const mine = spools.filter(({ file }) => this.holds(file));
+    this.remove(mine.filter(({ rank }) => !damaged.has(rank!)).map(({ file }) => file));
+    return mine.filter(({ rank }) => damaged.has(rank!)).map(({ file }) => setAside(file));
+  }
+
+  release(): void {
+    for (const { spool } of this.#held.values()) spool.close();
+    this.#held.clear();
+  }
+
+  /** The spools in a directory. What makers who died have left there is deleted. */
+  #list(directory: string): string[] {
+    const { except, path, readOnly } = this.options;
+    let names: string[];
+    try {
+      names = readdirSync(directory);
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      // Another user's, say, or in a /tmp of another service. What it holds may live: that nothing was found tells nothing.
+      if (code !== 'ENOENT') this.reports.push({ file: directory, alone: 'unreadable', why: message });
+      else if (!liesBeside(directory, path)) this.reports.push({ file: directory, alone: 'missing', why: message });
+      return [];
+    }
+    this.directories.push(directory);
+    if (!readOnly) {
+      for (const name of names) if (name.endsWith(UNFINISHED)) removeUnfinished(join(directory, name));
+    }
+    return names
+      .filter((name) => name.endsWith('.spool') && !(except && name.startsWith(except)))
+      .map((name) => join(directory, name));
+  }
+
+  /** Takes all spools of an attempt, or none of them if any is somebody's. */
+  #lookAt(files: readonly string[]): void {
+    const taken: { spool: LeftoverSpool; report: SpoolReport }[] = [];
+    let somebody: SpoolReport | undefined;
+    for (const file of files) {
+      this.options.onFile?.(file);
+      const found = this.#open(file, somebody);
+      if (!found) continue;
+      const { spool, report } = found;
+      if (!report.alone && spool) {
+        taken.push({ spool, report });
+        continue;
+      }
+      this.reports.push(report);
+      spool?.close();
+      if (report.alone === 'alive' || report.alone === 'busy') somebody ??= report;
+    }
+    for (const { spool, report } of taken) {
+      if (somebody) this.reports.push(ofAnother(report, somebody));
+      else if (this.#take(spool, report)) continue;
+      spool.close();
+    }
+  }
+
+  /** Reads a spool's header and takes its lock, unless its attempt is known to be somebody's. */
+  #open(file: string, somebody?: SpoolReport): { spool?: LeftoverSpool; report: SpoolReport } | undefined {
+    let spool: LeftoverSpool | undefined;
+    try {
+      spool = LeftoverSpool.open(file, this.options.readOnly);
+      const report = this.#judge(spool, somebody);
+      if (report) return { spool, report };
+      spool.close();
+      return undefined;
+    } catch (error) {
+      spool?.close();
+      // Gone since the directory was read: its rank has just closed.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      return { report: { file, ...unreadable(error) } };
+    }
+  }
+
+  /** Undefined of a file that is gone, or holds nothing and is nobody's. */
+  #judge(spool: LeftoverSpool, somebody?: SpoolReport): SpoolReport | undefined {
+    const { assumeDead, database, readOnly } = this.options;
+    const before = reportOf(spool);
+    if (spool.owner && before.database !== database) {
+      return {
+        ...before,
+        alone: 'other-database',
+        why: `it belongs to database ${before.database}, ${spool.owner.path}`,
+      };
+    }
+    const assumedDead = spool.owner && assumeDead === before.run;
+    // A lock of another machine may not be seen here.
+    if (spool.owner && before.host !== host && !assumedDead) {
+      return { ...before, alone: 'other-host', why: `it was written on ${before.host}, where its rank may still live` };
+    }
+    if (somebody) return ofAnother(before, somebody);
+    const lock = spool.lock();
+    if (lock === 'gone') return undefined;
+    const report = reportOf(spool);
+    if (lock !== 'taken') {
+      if (assumedDead && spool.owner?.boot !== bootId()) return report;
+      return { ...report, ...holder(spool, lock === 'looked-at') };
+    }
+    if (spool.owner) return report;
+    // Its header was lost with the power, before anything was in it.
+    if (!readOnly) removeSpool(spool.file);
+    return undefined;
+  }
+
+  #take(spool: LeftoverSpool, report: SpoolReport): boolean {
+    try {
+      const { frames, losses } = spool.scan();
+      const sequences = rangesOf(frames.map(({ sequence }) => sequence));
+      this.reports.push({ ...report, sequences, trimmed: spool.trimmed, losses });
+      this.#held.set(spool.file, { spool, frames });
+      return true;
+    } catch (error) {
+      this.reports.push({ ...report, ...unreadable(error) });
+      return false;
+    }
+  }
+}
+
+/** Whether a spool never held anything, as of an attempt that was killed while it began. */
+export function isEmpty({ sequences = [], trimmed = 0, losses = [] }: SpoolReport): boolean {
+  return sequences.length === 0 && trimmed === 0 && losses.length === 0;
+}
+
+function reportOf({ file, owner, end }: LeftoverSpool): SpoolReport {
+  if (!owner) return { file };
+  const { database, run, attempt, rank } = owner;
+  return { file, database, run, attempt, rank, host: owner.host, end };
+}
+
+/** Who has the lock of a spool. */
+function holder({ owner }: LeftoverSpool, lookedAt: boolean): Pick<SpoolReport, 'alone' | 'why'> {
+  if (lookedAt) return { alone: 'busy', why: 'it is being examined' };
+  if (owner && lives(owner.pid)) return { alone: 'alive', why: 'its rank lives' };
+  return { alone: 'busy', why: 'it is being recovered, or its rank lives in another container' };
+}
+
+function ofAnother(report: SpoolReport, { alone, why }: SpoolReport): SpoolReport {
+  return {
+    ...report,
+    alone,
+    why: alone === 'alive' ? 'another rank of its run lives' : `of another spool of its run: ${why}`,
+  };
+}
+
+function unreadable(error: unknown): Pick<SpoolReport, 'alone' | 'why'> {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return { alone: code === 'ERR_BRAID_SPOOL_DAMAGED' ? 'damaged' : 'unreadable', why: message };
+}
+
+function lives(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+function setAside(file: string): string {
+  let aside = `${file}.damaged`;
+  for (let i = 2; existsSync(aside); i++) aside = `${file}.damaged-${i}`;
+  renameSync(file, aside);
+  return aside;
+}
+
+/** `RUN.ATTEMPT` of `DIRECTORY/RUN.ATTEMPT.RANK.spool`. */
+function attemptOf(file: string): string {
+  return basename(file).split('.').slice(0, 2).join('.');
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
+}
