@@ -135,6 +135,7 @@ describe('opening a database', function () {
     new BraidData(db, { name: 'd' });
     rmSync(path);
     await rejects('ERR_BRAID_DB_REPLACED', /deleted/, () => db.flush());
+    await rejects('ERR_BRAID_DB_REPLACED', /deleted/, () => db.close());
   });
 
   it('goes on where the thread that writes has died, in a flush or while the program reads', async () => {
