@@ -1,8 +1,3 @@
-/**
- * The IEEE 14-bus system: a part of the grid of the American Midwest as it was in 1962, and since then the small test case
- * of power engineering. Loads, machines, impedances and set points are the published ones; what it doesn't have, and
- * a contingency analysis needs, are limits: those of `LIMITS` and `rating` are chosen here.
- */
 export interface Bus {
   readonly id: number;
   /** What is drawn here, in MW and MVAr. */
@@ -61,9 +56,13 @@ const branch = (from: number, to: number, r: number, x: number, b: number, ratin
 };
 
 /**
- * The ratings are the next size, of a few as one would buy them, above what a branch carries on an ordinary day: 200 MVA for
- * the double line 1-2 and 100 for other lines of high voltage, transformers of 40, 60 and 80, and 32 for lines of
- * low voltage, 16 where they end.
+ * The IEEE 14-bus system: a part of the grid of the American Midwest as it was in 1962, and since then the small test case
+ * of power engineering. Loads, impedances, taps and set points are the published ones, `pMax` is MATPOWER's.
+ *
+ * The ratings are chosen here, for the system has none: the next of a few sizes above what a branch carries on an
+ * ordinary day, with something to spare. 200 MVA for the double line 1-2 and 100 for other lines between buses 1 to 5,
+ * transformers of 40, 60 and 80, and for the lines beyond them 32, or 16 where little flows. What generator 1 can give in
+ * MVAr matters to nobody, since it balances the grid wherever it is.
  */
 export const IEEE14: Grid = {
   buses: [

@@ -104,6 +104,8 @@ describe('powergrid example', function () {
     });
 
     it('finds the limits that are not kept', () => {
+      const whole = analyse(IEEE14, { name: 'none', branches: [], generators: [] });
+      assert.equal(whole.outcome, 'secure');
       assert.deepEqual(analysed('12-13').violations, []);
       const [{ of, value, limit }] = analysed('1-5').violations;
       assert.deepEqual({ of, limit }, { of: 'branch-1-2', limit: 200 });
