@@ -11,7 +11,8 @@ import { cutPatches, PATCH, PEAKS, POISSON, takeFrame, YOUNG_GPA } from '../../e
 import { Network } from '../../examples/braggnn/network.js';
 import { StrainModel } from '../../examples/braggnn/strain.js';
 import { random } from '../../examples/digits/random.js';
-import { missingVendors, mpiexec, runAlone, vendors, type Run } from '../support/mpiexec.js';
+import { missingVendors, runAlone, type Run } from '../support/mpiexec.js';
+import { idOf, jobsOf, outputOf } from './jobs.js';
 
 const program = fileURLToPath(new URL('../../examples/braggnn/braggnn.js', import.meta.url));
 /** What the options are by default. */
@@ -35,24 +36,7 @@ interface Result {
   db: string | null;
 }
 
-interface Job {
-  title: string;
-  ranks: number;
-  run: (args: string[], env?: Record<string, string>) => Promise<Run>;
-}
-
-const RANKS = { openmpi: [2, 3], mpich: [2], mpiabi: [2] } as const;
-const jobs: Job[] = [
-  { title: 'alone', ranks: 1, run: (args, env) => runAlone(program, { args, env, timeoutMs: 60_000 }) },
-  ...vendors.flatMap((vendor) =>
-    RANKS[vendor.name].map((ranks) => ({
-      title: `${vendor.name}, np ${ranks}`,
-      ranks,
-      run: (args: string[], env?: Record<string, string>) =>
-        mpiexec(vendor, ranks, program, { args, env, timeoutMs: 90_000 }),
-    })),
-  ),
-];
+const jobs = jobsOf(program, [2, 3]);
 
 describe('braggnn example', function () {
   // Seconds each, but of two cores that the ranks may have to share with other tests.
@@ -362,16 +346,7 @@ function argumentsFor(db: string, out: string): string[] {
 }
 
 async function resultOf(running: Promise<Run>): Promise<Result> {
-  const { code, timedOut, stdout, stderr } = await running;
-  assert.equal(timedOut, false, stderr);
-  assert.equal(code, 0, stderr);
-  return JSON.parse(stdout) as Result;
-}
-
-function idOf(reader: BraidReader, name: string): number {
-  const found = [...reader.records({ name })];
-  assert.equal(found.length, 1, name);
-  return found[0].id;
+  return JSON.parse(await outputOf(running)) as Result;
 }
 
 /** Which versions of which models a record is derived from. */

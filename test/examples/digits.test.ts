@@ -8,7 +8,8 @@ import Database from 'better-sqlite3';
 import type { VersionRow } from '#src/query/reader.js';
 import { loadShard, TOTAL, TRAINING } from '../../examples/digits/data.js';
 import { Network } from '../../examples/digits/network.js';
-import { missingVendors, mpiexec, runAlone, vendors, type Run } from '../support/mpiexec.js';
+import { missingVendors, runAlone, type Run } from '../support/mpiexec.js';
+import { idOf, jobsOf, outputOf } from './jobs.js';
 
 const program = fileURLToPath(new URL('../../examples/digits/digits.js', import.meta.url));
 /** As many as get over 90 %, and no multiple of the checkpoints' distance, so that the last one is of its own. */
@@ -23,24 +24,7 @@ interface Result {
   db: string | null;
 }
 
-interface Job {
-  title: string;
-  ranks: number;
-  run: (args: string[], env?: Record<string, string>) => Promise<Run>;
-}
-
-const RANKS = { openmpi: [1, 2, 4], mpich: [2], mpiabi: [2] } as const;
-const jobs: Job[] = [
-  { title: 'alone', ranks: 1, run: (args, env) => runAlone(program, { args, env, timeoutMs: 60_000 }) },
-  ...vendors.flatMap((vendor) =>
-    RANKS[vendor.name].map((ranks) => ({
-      title: `${vendor.name}, np ${ranks}`,
-      ranks,
-      run: (args: string[], env?: Record<string, string>) =>
-        mpiexec(vendor, ranks, program, { args, env, timeoutMs: 90_000 }),
-    })),
-  ),
-];
+const jobs = jobsOf(program, [1, 2, 4]);
 
 describe('digits example', function () {
   // Seconds each, but of two cores that four ranks may have to share with other tests.
@@ -196,16 +180,7 @@ function argumentsFor(db: string, out: string, steps = STEPS): string[] {
 }
 
 async function resultOf(running: Promise<Run>): Promise<Result> {
-  const { code, timedOut, stdout, stderr } = await running;
-  assert.equal(timedOut, false, stderr);
-  assert.equal(code, 0, stderr);
-  return JSON.parse(stdout) as Result;
-}
-
-function idOf(reader: BraidReader, name: string): number {
-  const found = [...reader.records({ name })];
-  assert.equal(found.length, 1, name);
-  return found[0].id;
+  return JSON.parse(await outputOf(running)) as Result;
 }
 
 const names = (records: readonly { name: string }[]) => records.map(({ name }) => name).sort();

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { BraidReader } from 'braid-mpi';
 import { mpiexec, runAlone, vendors, type Run } from '../support/mpiexec.js';
 
 /** A way to start an example. */
@@ -8,14 +9,12 @@ export interface Job {
   run: (args: string[], env?: Record<string, string>) => Promise<Run>;
 }
 
-const RANKS = { openmpi: [2, 4], mpich: [2], mpiabi: [2] } as const;
-
-/** Alone, and on several ranks of each MPI that is here. */
-export function jobsOf(program: string): Job[] {
+/** Alone, and on several ranks of each MPI that is here: those of Open MPI are given, the ranks of others spin. */
+export function jobsOf(program: string, ranksOfOpenMpi: readonly number[] = [2, 4]): Job[] {
   return [
     { title: 'alone', ranks: 1, run: (args, env) => runAlone(program, { args, env, timeoutMs: 60_000 }) },
     ...vendors.flatMap((vendor) =>
-      RANKS[vendor.name].map((ranks) => ({
+      (vendor.name === 'openmpi' ? ranksOfOpenMpi : [2]).map((ranks) => ({
         title: `${vendor.name}, np ${ranks}`,
         ranks,
         run: (args: string[], env?: Record<string, string>) =>
@@ -31,4 +30,11 @@ export async function outputOf(running: Promise<Run>): Promise<string> {
   assert.equal(timedOut, false, stderr);
   assert.equal(code, 0, stderr);
   return stdout;
+}
+
+/** The id of the one record of that name. */
+export function idOf(reader: BraidReader, name: string): number {
+  const found = [...reader.records({ name })];
+  assert.equal(found.length, 1, name);
+  return found[0].id;
 }
