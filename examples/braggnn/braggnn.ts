@@ -14,7 +14,7 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { BraidData, BraidDB, BraidFact, BraidModel, type BraidVersion } from 'braid-mpi';
 import { MPI } from 'braid-mpi/mpi';
-import { shuffled } from '../digits/random.js';
+import { shuffled } from '../common/random.js';
 import { fitPeak, type Position } from './fit.js';
 import { conditionsOf, cutPatches, PATCH, PEAKS, SIZE, takeFrame, type Patch } from './frames.js';
 import { Network } from './network.js';

@@ -1,4 +1,4 @@
-import { random } from '../digits/random.js';
+import { normal, random } from '../common/random.js';
 
 /**
  * The beamline, simulated: frames of a detector with the Bragg peaks of a loaded aluminium sample. What a frame shows
@@ -126,9 +126,4 @@ function forEachPixel(x: number, y: number, reach: number, visit: (index: number
   for (let row = top; row <= bottom; row++) {
     for (let column = left; column <= right; column++) visit(row * SIZE + column, column - x, row - y);
   }
-}
-
-/** A normally distributed number (Box and Muller's way). */
-function normal(next: () => number): number {
-  return Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
 }

@@ -1,6 +1,6 @@
 import type { Position } from './fit.js';
 import { PATCH } from './frames.js';
-import { random } from '../digits/random.js';
+import { random } from '../common/random.js';
 
 const PIXELS = PATCH * PATCH;
 

@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { numberAbove, readCommandLine, whole } from '../common/command-line.js';
 
 const HELP = `Usage: [mpiexec -n RANKS] node braggnn.js [OPTION]…
 
@@ -20,65 +20,15 @@ For example:
   mpiexec -n 4 node dist-dev/examples/braggnn/braggnn.js --experiments 6 --db /tmp/braggnn.db
 `;
 
-export interface Options {
-  db: string;
-  out: string;
-  experiments: number;
-  frames: number;
-  hidden: number;
-  epochs: number;
-  threshold: number;
-  record: boolean;
-  json: boolean;
-}
-
-/** From the command line. Ends the process, before MPI is up, for --help (0) and for what can't be understood (2). */
-export function readOptions(): Options {
-  try {
-    const { values } = parseArgs({
-      allowNegative: true,
-      options: {
-        db: { type: 'string', default: 'braggnn.db' },
-        out: { type: 'string', default: 'braggnn-checkpoints' },
-        experiments: { type: 'string', default: '4' },
-        frames: { type: 'string', default: '24' },
-        hidden: { type: 'string', default: '32' },
-        epochs: { type: 'string', default: '30' },
-        threshold: { type: 'string', default: '0.05' },
-        record: { type: 'boolean', default: true },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    });
-    if (values.help) {
-      process.stdout.write(HELP);
-      process.exit(0);
-    }
-    return {
-      db: values.db,
-      out: values.out,
-      experiments: count('experiments', values.experiments),
-      frames: count('frames', values.frames, 3),
-      hidden: count('hidden', values.hidden),
-      epochs: count('epochs', values.epochs),
-      threshold: distance('threshold', values.threshold),
-      record: values.record,
-      json: values.json,
-    };
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n\n${HELP}`);
-    process.exit(2);
-  }
-}
-
-function count(name: string, text: string, least = 1, most = 1_000_000): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= least && value <= most) return value;
-  throw new Error(`--${name} must be a whole number from ${least} to ${most}, not '${text}'`);
-}
-
-function distance(name: string, text: string): number {
-  const value = Number(text);
-  if (value > 0 && value < Infinity) return value;
-  throw new Error(`--${name} must be a number above 0, not '${text}'`);
-}
+export const readOptions = () =>
+  readCommandLine(HELP, {
+    db: 'braggnn.db',
+    out: 'braggnn-checkpoints',
+    experiments: whole(4, 1, 1_000_000),
+    frames: whole(24, 3, 1_000_000),
+    hidden: whole(32, 1, 1_000_000),
+    epochs: whole(30, 1, 1_000_000),
+    threshold: numberAbove(0.05, 0),
+    record: true,
+    json: false,
+  });

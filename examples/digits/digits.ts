@@ -15,7 +15,7 @@ import { MPI } from 'braid-mpi/mpi';
 import { DATASET_URI, DIGIT_COUNTS, loadShard, TOTAL, TRAINING } from './data.js';
 import { Network } from './network.js';
 import { readOptions } from './options.js';
-import { shuffled } from './random.js';
+import { shuffled } from '../common/random.js';
 
 const SEED = 7;
 const RATE = 0.3;

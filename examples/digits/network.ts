@@ -1,5 +1,5 @@
 import { CLASSES, PIXELS } from './data.js';
-import { random } from './random.js';
+import { random } from '../common/random.js';
 
 /**
  * Pixels → one hidden layer of rectified units → ten classes by softmax, learning by gradient descent on cross-entropy.

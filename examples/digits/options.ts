@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { readCommandLine, whole } from '../common/command-line.js';
 import { TRAINING } from './data.js';
 
 const HELP = `Usage: [mpiexec -n RANKS] node digits.js [OPTION]…
@@ -19,56 +19,14 @@ For example:
   mpiexec -n 4 node dist-dev/examples/digits/digits.js --steps 200 --db /tmp/digits.db
 `;
 
-export interface Options {
-  db: string;
-  out: string;
-  steps: number;
-  batch: number;
-  hidden: number;
-  checkpointEvery: number;
-  record: boolean;
-  json: boolean;
-}
-
-/** From the command line. Ends the process, before MPI is up, for --help (0) and for what can't be understood (2). */
-export function readOptions(): Options {
-  try {
-    const { values } = parseArgs({
-      allowNegative: true,
-      options: {
-        db: { type: 'string', default: 'digits.db' },
-        out: { type: 'string', default: 'digits-checkpoints' },
-        steps: { type: 'string', default: '300' },
-        batch: { type: 'string', default: '100' },
-        hidden: { type: 'string', default: '32' },
-        'checkpoint-every': { type: 'string', default: '100' },
-        record: { type: 'boolean', default: true },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    });
-    if (values.help) {
-      process.stdout.write(HELP);
-      process.exit(0);
-    }
-    return {
-      db: values.db,
-      out: values.out,
-      steps: count('steps', values.steps),
-      batch: count('batch', values.batch, TRAINING),
-      hidden: count('hidden', values.hidden),
-      checkpointEvery: count('checkpoint-every', values['checkpoint-every']),
-      record: values.record,
-      json: values.json,
-    };
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n\n${HELP}`);
-    process.exit(2);
-  }
-}
-
-function count(name: string, text: string, most = 1_000_000): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= 1 && value <= most) return value;
-  throw new Error(`--${name} must be a whole number from 1 to ${most}, not '${text}'`);
-}
+export const readOptions = () =>
+  readCommandLine(HELP, {
+    db: 'digits.db',
+    out: 'digits-checkpoints',
+    steps: whole(300, 1, 1_000_000),
+    batch: whole(100, 1, TRAINING),
+    hidden: whole(32, 1, 1_000_000),
+    checkpointEvery: whole(100, 1, 1_000_000),
+    record: true,
+    json: false,
+  });

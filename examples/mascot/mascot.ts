@@ -10,7 +10,7 @@
  */
 import { existsSync } from 'node:fs';
 import { BraidData, BraidDB, BraidFact, BraidModel, databaseStats, type BraidRecord } from 'braid-mpi';
-import { random } from '../digits/random.js';
+import { random } from '../common/random.js';
 import { readOptions } from './options.js';
 
 /** Experiments between flushes: far less than a spool can hold, and enough that a flush's own cost doesn't show. */

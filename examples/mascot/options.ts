@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { readCommandLine, whole, wholeNumber } from '../common/command-line.js';
 
 const HELP = `Usage: [mpiexec -n RANKS] node mascot.js [OPTION]…
 
@@ -20,63 +20,27 @@ For example:
   mpiexec -n 4 node dist-dev/examples/mascot/mascot.js --cycles 10000 --db /tmp/mascot.db
 `;
 
-export interface Options {
-  configurations: number;
-  experiments: number;
-  cycles: number;
-  uris: number;
-  deps: number;
-  models: number;
-  db: string;
-  seed: number;
-  time: boolean;
-  verbose: boolean;
-}
+const MOST = 1_000_000_000;
 
-/** From the command line. Ends the process, before MPI is up, for --help (0) and for what can't be understood (2). */
-export function readOptions(): Options {
-  try {
-    const { values } = parseArgs({
-      options: {
-        configurations: { type: 'string', default: '5' },
-        experiments: { type: 'string', default: '3' },
-        cycles: { type: 'string', default: '5' },
-        uris: { type: 'string', default: '3' },
-        deps: { type: 'string', default: '3' },
-        models: { type: 'string', default: '3' },
-        db: { type: 'string', default: 'mascot.db' },
-        seed: { type: 'string', default: '1' },
-        time: { type: 'boolean', default: false },
-        verbose: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    });
-    if (values.help) {
-      process.stdout.write(HELP);
-      process.exit(0);
-    }
-    const configurations = count('configurations', values.configurations);
-    return {
-      configurations,
-      experiments: count('experiments', values.experiments),
-      cycles: count('cycles', values.cycles),
-      uris: count('uris', values.uris),
+export const readOptions = () =>
+  readCommandLine(
+    HELP,
+    {
+      configurations: whole(5, 0, MOST),
+      experiments: whole(3, 0, MOST),
+      cycles: whole(5, 0, MOST),
+      uris: whole(3, 0, MOST),
+      deps: whole(3, 0, MOST),
+      models: whole(3, 0, MOST),
+      db: 'mascot.db',
+      seed: whole(1, 0, MOST),
+      time: false,
+      verbose: false,
+    },
+    ({ configurations, deps, models }) => {
       // Each from another configuration: two derivations of the same two records are one.
-      deps: count('deps', values.deps, configurations),
-      models: count('models', values.models, configurations),
-      db: values.db,
-      seed: count('seed', values.seed),
-      time: values.time,
-      verbose: values.verbose,
-    };
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n\n${HELP}`);
-    process.exit(2);
-  }
-}
-
-function count(name: string, text: string, most = 1_000_000_000): number {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value <= most) return value;
-  throw new Error(`--${name} must be a whole number from 0 to ${most}, not '${text}'`);
-}
+      for (const [flag, value] of Object.entries({ deps, models })) {
+        wholeNumber(flag, String(value), 0, configurations);
+      }
+    },
+  );

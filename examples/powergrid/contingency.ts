@@ -1,4 +1,4 @@
-import { random } from '../digits/random.js';
+import { random } from '../common/random.js';
 import { LIMITS, type Branch, type Generator, type Grid } from './grid.js';
 import { powerFlow, slackOf, type PowerFlow } from './power-flow.js';
 

@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { readCommandLine, whole } from '../common/command-line.js';
 
 const HELP = `Usage: [mpiexec -n RANKS] node powergrid.js [OPTION]…
 
@@ -19,56 +19,14 @@ For example:
   mpiexec -n 4 node dist-dev/examples/powergrid/powergrid.js --days 100 --db /tmp/powergrid.db
 `;
 
-export interface Options {
-  db: string;
-  days: number;
-  pairs: boolean;
-  seed: number;
-  flushEvery: number;
-  top: number;
-  record: boolean;
-  json: boolean;
-}
-
-/** From the command line. Ends the process, before MPI is up, for --help (0) and for what can't be understood (2). */
-export function readOptions(): Options {
-  try {
-    const { values } = parseArgs({
-      allowNegative: true,
-      options: {
-        db: { type: 'string', default: 'powergrid.db' },
-        days: { type: 'string', default: '8' },
-        pairs: { type: 'boolean', default: false },
-        seed: { type: 'string', default: '1' },
-        'flush-every': { type: 'string', default: '1000' },
-        top: { type: 'string', default: '10' },
-        record: { type: 'boolean', default: true },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    });
-    if (values.help) {
-      process.stdout.write(HELP);
-      process.exit(0);
-    }
-    return {
-      db: values.db,
-      days: count('days', values.days),
-      pairs: values.pairs,
-      seed: count('seed', values.seed),
-      flushEvery: count('flush-every', values['flush-every']),
-      top: count('top', values.top),
-      record: values.record,
-      json: values.json,
-    };
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n\n${HELP}`);
-    process.exit(2);
-  }
-}
-
-function count(name: string, text: string, most = 1_000_000): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= 1 && value <= most) return value;
-  throw new Error(`--${name} must be a whole number from 1 to ${most}, not '${text}'`);
-}
+export const readOptions = () =>
+  readCommandLine(HELP, {
+    db: 'powergrid.db',
+    days: whole(8, 1, 1_000_000),
+    pairs: false,
+    seed: whole(1, 1, 1_000_000),
+    flushEvery: whole(1000, 1, 1_000_000),
+    top: whole(10, 1, 1_000_000),
+    record: true,
+    json: false,
+  });

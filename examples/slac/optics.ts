@@ -1,3 +1,5 @@
+import { normal } from '../common/random.js';
+
 /** Currents of the two quadrupoles, each from −1 to 1 of what its power supply gives. */
 export type Settings = readonly [number, number];
 
@@ -51,9 +53,4 @@ function drift(length: number): Matrix {
 
 function multiply(a: Matrix, b: Matrix): Matrix {
   return [a[0] * b[0] + a[1] * b[2], a[0] * b[1] + a[1] * b[3], a[2] * b[0] + a[3] * b[2], a[2] * b[1] + a[3] * b[3]];
-}
-
-/** A number of the normal distribution. */
-export function normal(next: () => number): number {
-  return Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
 }

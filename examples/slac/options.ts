@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { readCommandLine, whole } from '../common/command-line.js';
 
 const HELP = `Usage: [mpiexec -n RANKS] node slac.js [OPTION]…
 
@@ -17,53 +17,13 @@ For example:
   mpiexec -n 4 node dist-dev/examples/slac/slac.js --experiments 10 --db /tmp/slac.db
 `;
 
-export interface Options {
-  db: string;
-  simulations: number;
-  experiments: number;
-  shots: number;
-  seed: number;
-  record: boolean;
-  json: boolean;
-}
-
-/** From the command line. Ends the process, before MPI is up, for --help (0) and for what can't be understood (2). */
-export function readOptions(): Options {
-  try {
-    const { values } = parseArgs({
-      allowNegative: true,
-      options: {
-        db: { type: 'string', default: 'slac.db' },
-        simulations: { type: 'string', default: '60' },
-        experiments: { type: 'string', default: '5' },
-        shots: { type: 'string', default: '8' },
-        seed: { type: 'string', default: '1' },
-        record: { type: 'boolean', default: true },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    });
-    if (values.help) {
-      process.stdout.write(HELP);
-      process.exit(0);
-    }
-    return {
-      db: values.db,
-      simulations: count('simulations', values.simulations, 10_000),
-      experiments: count('experiments', values.experiments, 999),
-      shots: count('shots', values.shots, 10_000),
-      seed: count('seed', values.seed, 1000),
-      record: values.record,
-      json: values.json,
-    };
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n\n${HELP}`);
-    process.exit(2);
-  }
-}
-
-function count(name: string, text: string, most: number): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= 1 && value <= most) return value;
-  throw new Error(`--${name} must be a whole number from 1 to ${most}, not '${text}'`);
-}
+export const readOptions = () =>
+  readCommandLine(HELP, {
+    db: 'slac.db',
+    simulations: whole(60, 1, 10_000),
+    experiments: whole(5, 1, 999),
+    shots: whole(8, 1, 10_000),
+    seed: whole(1, 1, 1000),
+    record: true,
+    json: false,
+  });

@@ -9,7 +9,7 @@
  */
 import { BraidData, BraidDB, BraidFact, BraidModel, type BraidVersion } from 'braid-mpi';
 import { MPI } from 'braid-mpi/mpi';
-import { random } from '../digits/random.js';
+import { random } from '../common/random.js';
 import { beamSize, DESIGN, MEASUREMENT_ERROR, shoot, type Settings } from './optics.js';
 import { readOptions } from './options.js';
 import { Surrogate } from './surrogate.js';

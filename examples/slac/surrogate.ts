@@ -1,4 +1,5 @@
-import { normal, type Settings } from './optics.js';
+import { normal } from '../common/random.js';
+import type { Settings } from './optics.js';
 
 /** Of the polynomial, in each setting. Of thin lenses it would be exactly 2. */
 const DEGREE = 3;

@@ -1,4 +1,4 @@
-import { random } from '../digits/random.js';
+import { normal, random } from '../common/random.js';
 
 /** Reflections 1 … 24 of a crystal in one dimension: index h − 1 has reflection h. */
 export const REFLECTIONS = 24;
@@ -56,8 +56,4 @@ export function shoot(sample: Structure, { flux, background }: Beamline, seed: n
     spots.push({ reflection, counts, partiality: part * (1 + 0.05 * normal(next)) });
   }
   return { background, spots };
-}
-
-function normal(next: () => number): number {
-  return Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
 }

@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { readCommandLine, whole } from '../common/command-line.js';
 import { EXPERIMENTS } from './plan.js';
 
 const HELP = `Usage: [mpiexec -n RANKS] node ssx.js [OPTION]…
@@ -16,48 +16,12 @@ For example:
   mpiexec -n 4 node dist-dev/examples/ssx/ssx.js --images 200 --db /tmp/ssx.db
 `;
 
-export interface Options {
-  db: string;
-  images: number;
-  bad: number;
-  record: boolean;
-  json: boolean;
-}
-
-/** From the command line. Ends the process, before MPI is up, for --help (0) and for what can't be understood (2). */
-export function readOptions(): Options {
-  try {
-    const { values } = parseArgs({
-      allowNegative: true,
-      options: {
-        db: { type: 'string', default: 'ssx.db' },
-        images: { type: 'string', default: '40' },
-        bad: { type: 'string', default: '3' },
-        record: { type: 'boolean', default: true },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    });
-    if (values.help) {
-      process.stdout.write(HELP);
-      process.exit(0);
-    }
-    return {
-      db: values.db,
-      // Of fewer, too few may be indexed to refine anything.
-      images: whole('images', values.images, 10, 100_000),
-      bad: whole('bad', values.bad, 0, EXPERIMENTS.length),
-      record: values.record,
-      json: values.json,
-    };
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n\n${HELP}`);
-    process.exit(2);
-  }
-}
-
-function whole(name: string, text: string, least: number, most: number): number {
-  const value = Number(text);
-  if (text !== '' && Number.isInteger(value) && value >= least && value <= most) return value;
-  throw new Error(`--${name} must be a whole number from ${least} to ${most}, not '${text}'`);
-}
+export const readOptions = () =>
+  readCommandLine(HELP, {
+    db: 'ssx.db',
+    // Of fewer, too few may be indexed to refine anything.
+    images: whole(40, 10, 100_000),
+    bad: whole(3, 0, EXPERIMENTS.length),
+    record: true,
+    json: false,
+  });

@@ -10,7 +10,7 @@ import { fitPeak } from '../../examples/braggnn/fit.js';
 import { cutPatches, PATCH, PEAKS, POISSON, takeFrame, YOUNG_GPA } from '../../examples/braggnn/frames.js';
 import { Network } from '../../examples/braggnn/network.js';
 import { StrainModel } from '../../examples/braggnn/strain.js';
-import { random } from '../../examples/digits/random.js';
+import { random } from '../../examples/common/random.js';
 import { missingVendors, runAlone, type Run } from '../support/mpiexec.js';
 import { idOf, jobsOf, outputOf } from './jobs.js';
 

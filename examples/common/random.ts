@@ -19,3 +19,8 @@ export function shuffled(count: number, seed: number): Uint32Array {
   }
   return order;
 }
+
+/** A number of the normal distribution, by Box and Muller's way. */
+export function normal(next: () => number): number {
+  return Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
+}
