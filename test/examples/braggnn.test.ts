@@ -1,20 +1,18 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { BraidReader, verify } from 'braid-mpi';
-import Database from 'better-sqlite3';
+import { verify } from 'braid-mpi';
 import type { VersionRow } from '#src/query/reader.js';
 import { fitPeak } from '../../examples/braggnn/fit.js';
 import { cutPatches, PATCH, PEAKS, POISSON, takeFrame, YOUNG_GPA } from '../../examples/braggnn/frames.js';
 import { Network } from '../../examples/braggnn/network.js';
 import { StrainModel } from '../../examples/braggnn/strain.js';
 import { random } from '../../examples/common/random.js';
-import { missingVendors, runAlone, type Run } from '../support/mpiexec.js';
-import { idOf, jobsOf, outputOf } from './jobs.js';
+import { missingVendors } from '../support/mpiexec.js';
+import { itExplainsItself, itsFolder, itsJobsWithoutRecording, jobsOf, programOf, Recorded, resultOf } from './jobs.js';
 
-const program = fileURLToPath(new URL('../../examples/braggnn/braggnn.js', import.meta.url));
+const program = programOf('braggnn');
+const jobs = jobsOf(program);
 /** What the options are by default. */
 const EXPERIMENTS = 4;
 const FRAMES = 24;
@@ -36,39 +34,29 @@ interface Result {
   db: string | null;
 }
 
-const jobs = jobsOf(program, [2, 3]);
-
 describe('braggnn example', function () {
   // Seconds each, but of two cores that the ranks may have to share with other tests.
   this.timeout(100_000);
 
-  let directory: string;
+  const pathOf = itsFolder();
   const results = new Map<string, Result>();
-
-  before(() => (directory = mkdtempSync(join(tmpdir(), 'braid-braggnn-'))));
-  after(() => rmSync(directory, { recursive: true }));
 
   for (const job of jobs) {
     describe(job.title, () => {
       const folder = job.title.replace(/\W+/g, '-');
       const everyRank = Array.from({ length: job.ranks }, (_, rank) => rank);
       let result: Result;
-      let reader: BraidReader;
-      let sql: Database.Database;
+      let db: Recorded;
       let versions: VersionRow[];
 
       before(async () => {
-        const db = join(directory, `${folder}.db`);
-        result = await resultOf(job.run(argumentsFor(db, join(directory, folder))));
+        const path = pathOf(`${folder}.db`);
+        result = await resultOf(job.run(['--db', path, '--out', pathOf(folder), '--json']));
         results.set(job.title, result);
-        reader = BraidReader.open(db);
-        sql = new Database(db, { readonly: true });
-        versions = [...reader.versions(idOf(reader, 'bragg-surrogate'))];
+        db = new Recorded(path);
+        versions = [...db.reader.versions(db.id('bragg-surrogate'))];
       });
-      after(() => {
-        reader?.close();
-        sql?.close();
-      });
+      after(() => db?.close());
 
       it('finds the peaks of every experiment where the fit finds them', () => {
         assert.equal(result.ranks, job.ranks);
@@ -83,7 +71,7 @@ describe('braggnn example', function () {
         );
         const { errorBefore, error } = result.outcomes[DRIFTED];
         assert.ok(errorBefore! > THRESHOLD && error < errorBefore! / 2, `${errorBefore} → ${error}`);
-        const checks = [...reader.records({ kind: 'data' })].filter(({ name }) => name.startsWith('check-'));
+        const checks = db.namesFrom('check-').map((name) => db.record(name));
         assert.deepEqual(
           checks.map(({ name, tags }) => [name, tags.drifted]).sort(),
           [
@@ -109,17 +97,11 @@ describe('braggnn example', function () {
       });
 
       it('says of every version which fits it has learnt from: of its experiment, and none that it is checked by', () => {
-        const exposed = sql
-          .prepare(
-            `SELECT r.name FROM updates u JOIN exposures e USING (update_id) JOIN records r ON r.record_id = e.source_id
-               JOIN versions v ON v.version_id = u.version_id WHERE v.model_id = ? AND v.step = ?`,
-          )
-          .pluck();
-        for (const { model, step, tags } of versions) {
+        for (const { step, tags } of versions) {
           const experiment = step! <= EPOCHS ? 0 : DRIFTED;
           assert.equal(tags.experiment, experiment);
           const learnt = Array.from({ length: TRAINED }, (_, i) => `labels-${experiment}-${CHECKED + i}`);
-          assert.deepEqual(exposed.all(model, step).sort(), learnt.sort());
+          assert.deepEqual(db.exposures('bragg-surrogate', step!), learnt.sort());
         }
       });
 
@@ -129,10 +111,10 @@ describe('braggnn example', function () {
           [DRIFTED, EPOCHS],
           [DRIFTED, LAST_EPOCH],
         ]) {
-          const id = idOf(reader, `check-${experiment}-${step}`);
-          assert.deepEqual(steps(sql, id), [{ name: 'bragg-surrogate', step }]);
+          const check = `check-${experiment}-${step}`;
+          assert.deepEqual(db.sourceVersions(check), [`bragg-surrogate@step=${step}`]);
           const labels = Array.from({ length: CHECKED }, (_, i) => `labels-${experiment}-${i}`);
-          assert.deepEqual(names(reader.sources(id)), ['bragg-surrogate', ...labels]);
+          assert.deepEqual(db.sources(check), ['bragg-surrogate', ...labels]);
         }
       });
 
@@ -152,63 +134,56 @@ describe('braggnn example', function () {
               if (label) errors.push(Math.hypot(found.x - label.x, found.y - label.y));
             }
           }
-          const [check] = reader.records({ name: `check-${experiment}-${step}` });
-          assert.equal(check.tags.medianError, median(errors));
+          assert.equal(db.record(`check-${experiment}-${step}`).tags.medianError, median(errors));
         }
       });
 
       it('derives what was found from the version that found it, on the rank that took the frame', () => {
         for (let experiment = 0; experiment < EXPERIMENTS; experiment++) {
           for (let number = 0; number < FRAMES; number++) {
-            const [found] = reader.records({ name: `peaks-${experiment}-${number}` });
+            const found = db.record(`peaks-${experiment}-${number}`);
             assert.equal(found.rank, number % job.ranks);
-            const patches = `patches-${experiment}-${number}`;
-            assert.deepEqual(names(reader.sources(found.id)), ['bragg-surrogate', patches]);
-            assert.deepEqual(steps(sql, found.id), [{ name: 'bragg-surrogate', step: USED[experiment] }]);
+            assert.deepEqual(db.sources(found.name), ['bragg-surrogate', `patches-${experiment}-${number}`]);
+            assert.deepEqual(db.sourceVersions(found.name), [`bragg-surrogate@step=${USED[experiment]}`]);
           }
-          assert.deepEqual(names(reader.sources(idOf(reader, `patches-${experiment}-0`))), [`frame-${experiment}-0`]);
-          const facts = ['beamline', `experiment-${experiment}`];
-          assert.deepEqual(names(reader.sources(idOf(reader, `frame-${experiment}-0`))), facts);
+          assert.deepEqual(db.sources(`patches-${experiment}-0`), [`frame-${experiment}-0`]);
+          assert.deepEqual(db.sources(`frame-${experiment}-0`), ['beamline', `experiment-${experiment}`]);
         }
       });
 
       it('lets the surrogate influence the strain model, by a version and by what that has found', () => {
-        const strainModel = idOf(reader, 'strain-model');
-        const influence = sql.prepare(
-          `SELECT DISTINCT v.step, by.step AS surrogate, u.rank FROM versions v JOIN updates u USING (version_id)
+        const influences = db.column(
+          `SELECT DISTINCT v.step || ' by ' || by.step || ' on rank ' || u.rank
+           FROM versions v JOIN updates u USING (version_id)
              JOIN exposures e USING (update_id) JOIN versions by ON by.version_id = e.version_id
-           WHERE v.model_id = ? AND by.model_id = ? AND e.unversioned = 0 ORDER BY v.step, u.rank`,
+           WHERE v.model_id = ? AND by.model_id = ? AND e.unversioned = 0`,
+          db.id('strain-model'),
+          db.id('bragg-surrogate'),
         );
         assert.deepEqual(
-          influence.all(strainModel, idOf(reader, 'bragg-surrogate')),
-          USED.flatMap((surrogate, step) => everyRank.map((rank) => ({ step, surrogate, rank }))),
+          influences,
+          USED.flatMap((surrogate, step) => everyRank.map((rank) => `${step} by ${surrogate} on rank ${rank}`)),
         );
         const found = Array.from(
           { length: EXPERIMENTS * FRAMES },
           (_, i) => `peaks-${Math.floor(i / FRAMES)}-${i % FRAMES}`,
         );
-        assert.deepEqual(names(reader.sources(strainModel)), ['bragg-surrogate', ...found].sort());
+        assert.deepEqual(db.sources('strain-model'), ['bragg-surrogate', ...found].sort());
         for (let step = 0; step < EXPERIMENTS; step++) {
-          assert.deepEqual(steps(sql, idOf(reader, `strain-${step}`)), [{ name: 'strain-model', step }]);
+          assert.deepEqual(db.sourceVersions(`strain-${step}`), [`strain-model@step=${step}`]);
         }
       });
 
       it('finds out the stiffness of the sample', () => {
         assert.ok(Math.abs(result.youngGPa / YOUNG_GPA - 1) < 0.03, `${result.youngGPa}`);
         assert.ok(Math.abs(result.poisson - POISSON) < 0.02, `${result.poisson}`);
-        const [last] = reader.records({ name: `strain-${EXPERIMENTS - 1}` });
-        assert.equal(last.tags.youngGPa, result.youngGPa);
+        assert.equal(db.record(`strain-${EXPERIMENTS - 1}`).tags.youngGPa, result.youngGPa);
       });
 
       it('has committed all that was recorded, as one completed run of a sound database', () => {
-        const [run, ...others] = reader.runs();
-        assert.deepEqual(others, []);
-        assert.equal(run.status, 'COMPLETED');
-        assert.equal(run.committed, run.recorded);
         // Beamline, settings, two models; an experiment's fact and strain, frames, patches and peaks; fits; checks.
         const fits = EXPERIMENTS * CHECKED + 2 * TRAINED;
-        assert.equal(run.records, 4 + EXPERIMENTS * (2 + 3 * FRAMES) + fits + 5);
-        assert.deepEqual(verify(reader.path).problems, []);
+        db.assertComplete(job.ranks, 4 + EXPERIMENTS * (2 + 3 * FRAMES) + fits + 5);
       });
     });
   }
@@ -230,13 +205,13 @@ describe('braggnn example', function () {
 
   for (const job of jobs.filter(({ ranks }) => ranks === 3)) {
     it(`makes versions of all ranks where one has nothing to learn from (${job.title})`, async () => {
-      const db = join(directory, 'few.db');
       // Of three frames one is for the check and two to learn from.
       const few = ['--experiments', '1', '--frames', '3', '--epochs', '2'];
-      await resultOf(job.run([...argumentsFor(db, join(directory, 'few')), ...few]));
-      const reader = BraidReader.open(db);
+      const path = pathOf('few.db');
+      await resultOf(job.run(['--db', path, '--out', pathOf('few'), '--json', ...few]));
+      const db = new Recorded(path);
       try {
-        const made = [...reader.versions(idOf(reader, 'bragg-surrogate'))];
+        const made = [...db.reader.versions(db.id('bragg-surrogate'))];
         assert.deepEqual(
           made.map(({ step, ranks }) => [step, ranks.length]),
           [
@@ -244,44 +219,26 @@ describe('braggnn example', function () {
             [2, job.ranks],
           ],
         );
-        assert.deepEqual(verify(db).problems, []);
+        assert.deepEqual(verify(path).problems, []);
       } finally {
-        reader.close();
-        rmSync(db);
+        db.close();
+        rmSync(path);
       }
     });
   }
 
-  for (const job of jobs.filter(({ ranks }) => ranks <= 2)) {
-    for (const [how, args, env] of [
-      ['--no-record', ['--no-record'], {}],
-      ['BRAID=off', [], { BRAID: 'off' }],
-    ] as const) {
-      it(`leaves no database with ${how} (${job.title})`, async () => {
-        const db = join(directory, 'off.db');
-        const few = ['--experiments', '2', '--frames', '6', '--epochs', '2'];
-        const run = job.run([...argumentsFor(db, join(directory, 'off')), ...few, ...args], env);
-        assert.equal((await resultOf(run)).outcomes.length, 2);
-        assert.ok(!existsSync(db));
-      });
-    }
-  }
+  itsJobsWithoutRecording<Result>(
+    jobs,
+    (pathOf) => ['--out', pathOf('off'), '--experiments', '2', '--frames', '6', '--epochs', '2'],
+    ({ outcomes }) => assert.equal(outcomes.length, 2),
+  );
 
-  it('explains itself, and what it does not understand', async () => {
-    const help = await runAlone(program, { args: ['--help'] });
-    assert.equal(help.code, 0);
-    assert.match(help.stdout, /mpiexec -n 4/);
-    for (const args of [
-      ['--frames', '2'],
-      ['--epochs', 'many'],
-      ['--threshold', '0'],
-      ['--steps', '3'],
-    ]) {
-      const wrong = await runAlone(program, { args });
-      assert.equal(wrong.code, 2, wrong.stderr);
-      assert.match(wrong.stderr, /Usage:/);
-    }
-  });
+  itExplainsItself(program, [
+    ['--frames', '2'],
+    ['--epochs', 'many'],
+    ['--threshold', '0'],
+    ['--steps', '3'],
+  ]);
 
   describe('its parts', () => {
     it('fits peaks to hundredths of a pixel, through the noise', () => {
@@ -341,24 +298,5 @@ describe('braggnn example', function () {
   for (const why of missingVendors) it(`runs under ${why}`);
 });
 
-function argumentsFor(db: string, out: string): string[] {
-  return ['--db', db, '--out', out, '--json'];
-}
-
-async function resultOf(running: Promise<Run>): Promise<Result> {
-  return JSON.parse(await outputOf(running)) as Result;
-}
-
-/** Which versions of which models a record is derived from. */
-function steps(sql: Database.Database, id: number): unknown[] {
-  return sql
-    .prepare(
-      `SELECT r.name, v.step FROM derivation_versions d JOIN versions v USING (version_id)
-         JOIN records r ON r.record_id = v.model_id WHERE d.derivation = ?`,
-    )
-    .all(id);
-}
-
-const names = (records: readonly { name: string }[]) => records.map(({ name }) => name).sort();
 /** The upper one of the two in the middle. */
 const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1];

@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { missingVendors } from '../support/mpiexec.js';
-import { itsCommandLine, jobsOf, names, Recorded, resultOf } from './example-jobs.js';
+import {
+  itExplainsItself,
+  itsFolder,
+  itsJobsWithoutRecording,
+  jobsOf,
+  names,
+  programOf,
+  Recorded,
+  resultOf,
+} from './jobs.js';
 
-const program = fileURLToPath(new URL('../../examples/ctsegnet/ctsegnet.js', import.meta.url));
+const program = programOf('ctsegnet');
+const jobs = jobsOf(program);
 const MEMBERS = [0, 1, 2, 3, 4];
 const SLICES = 5;
 const ROUNDS = 2;
@@ -22,12 +28,8 @@ interface Result {
 describe('ctsegnet example', function () {
   this.timeout(100_000);
 
-  let directory: string;
+  const pathOf = itsFolder();
   const results: Result[] = [];
-  const jobs = jobsOf(program);
-
-  before(() => (directory = mkdtempSync(join(tmpdir(), 'braid-ctsegnet-'))));
-  after(() => rmSync(directory, { recursive: true }));
 
   for (const [index, job] of jobs.entries()) {
     describe(job.title, () => {
@@ -38,7 +40,7 @@ describe('ctsegnet example', function () {
       const everySlice = Array.from({ length: SLICES }, (_, slice) => slice);
 
       before(async () => {
-        const path = join(directory, `${index}.db`);
+        const path = pathOf(`${index}.db`);
         const args = ['--db', path, '--slices', String(SLICES), '--rounds', String(ROUNDS), '--json'];
         result = await resultOf(job.run(args));
         results.push(result);
@@ -124,7 +126,7 @@ describe('ctsegnet example', function () {
 
     for (const seed of ['1', '2', '3', '4', '5']) {
       it(`segments better together than any of the first models alone (seed ${seed})`, async () => {
-        const args = ['--db', join(directory, `seed-${seed}.db`), '--json', '--seed', seed];
+        const args = ['--db', pathOf(`seed-${seed}.db`), '--json', '--seed', seed];
         const { consensus, members } = await resultOf<Result>(jobs[0].run(args));
         const final = consensus.at(-1)!;
         assert.ok(final > Math.max(...members[0]), `${final} ${members[0].join()}`);
@@ -135,16 +137,18 @@ describe('ctsegnet example', function () {
     }
   });
 
-  itsCommandLine(
-    program,
-    ['--slices', '1', '--rounds', '1'],
-    [
-      ['--rounds', '0'],
-      ['--slices', 'many'],
-      ['--seed', '1e9'],
-      ['--images', '3'],
-    ],
+  itsJobsWithoutRecording<Result>(
+    jobs,
+    () => ['--slices', '1', '--rounds', '1'],
+    ({ consensus }) => assert.equal(consensus.length, 1 + 1),
   );
+
+  itExplainsItself(program, [
+    ['--rounds', '0'],
+    ['--slices', 'many'],
+    ['--seed', '1e9'],
+    ['--images', '3'],
+  ]);
 
   for (const why of missingVendors) it(`runs under ${why}`);
 });

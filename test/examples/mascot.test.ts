@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import Database from 'better-sqlite3';
-import { BraidReader, verify } from 'braid-mpi';
-import { missingVendors, runAlone } from '../support/mpiexec.js';
-import { jobsOf, outputOf } from './jobs.js';
+import { existsSync, rmSync } from 'node:fs';
+import { missingVendors } from '../support/mpiexec.js';
+import { itExplainsItself, itsFolder, jobsOf, names, outputOf, programOf, Recorded } from './jobs.js';
 
-const program = fileURLToPath(new URL('../../examples/mascot/mascot.js', import.meta.url));
-const jobs = jobsOf(program);
+const program = programOf('mascot');
+const jobs = jobsOf(program, [2, 4]);
+const [alone] = jobs;
 
 // No two of them the same, so that one can't be taken for another.
 const LOAD = { configurations: 7, experiments: 5, cycles: 6, uris: 2, deps: 4, models: 3 };
@@ -27,25 +23,22 @@ describe('mascot example', function () {
   // Seconds each, but of two cores that four ranks may have to share with other tests.
   this.timeout(100_000);
 
-  let directory: string;
+  const pathOf = itsFolder();
   const graphs = new Map<string, Record<string, string[]>>();
-
-  before(() => (directory = mkdtempSync(join(tmpdir(), 'braid-mascot-'))));
-  after(() => rmSync(directory, { recursive: true }));
 
   for (const job of jobs) {
     describe(job.title, () => {
-      let db: string;
+      let path: string;
       let stdout: string;
-      let reader: BraidReader;
+      let db: Recorded;
 
       before(async () => {
-        db = join(directory, `${job.title.replace(/\W+/g, '-')}.db`);
-        stdout = await outputOf(job.run(['--db', db, ...LOAD_ARGS]));
-        reader = BraidReader.open(db);
-        graphs.set(job.title, graphOf(reader));
+        path = pathOf(`${job.title.replace(/\W+/g, '-')}.db`);
+        stdout = await outputOf(job.run(['--db', path, ...LOAD_ARGS]));
+        db = new Recorded(path);
+        graphs.set(job.title, graphOf(db));
       });
-      after(() => reader?.close());
+      after(() => db?.close());
 
       it('prints as its size the rows that SQL counts', () => {
         const printed = figures(stdout);
@@ -74,49 +67,44 @@ describe('mascot example', function () {
       });
 
       it('knows each record by its kind and URIs', () => {
-        for (const { kind, name, uris } of reader.records()) {
+        for (const { kind, name, uris } of db.reader.records()) {
           assert.equal(kind, name.startsWith('cfg') ? 'fact' : name.startsWith('expt') ? 'data' : 'model');
           assert.equal(new Set(uris).size, kind === 'model' ? 0 : LOAD.uris, name);
         }
       });
 
       it('makes one version of a model a cycle', () => {
-        for (const { id } of reader.records({ kind: 'model' })) {
+        for (const { id } of db.reader.records({ kind: 'model' })) {
           assert.deepEqual(
-            [...reader.versions(id)].map(({ step }) => step),
+            [...db.reader.versions(id)].map(({ step }) => step),
             Array.from({ length: LOAD.cycles }, (_, cycle) => cycle),
           );
         }
       });
 
       it('deals the experiments to the ranks in turn', () => {
-        for (const { name, rank } of reader.records({ kind: 'data' })) {
+        for (const { name, rank } of db.reader.records({ kind: 'data' })) {
           const [, cycle, place] = name.split('-').map(Number);
           assert.equal(rank, (cycle * LOAD.experiments + place) % job.ranks, name);
         }
       });
 
       it('leaves a sound database of one completed run', () => {
-        assert.deepEqual(verify(db).problems, []);
-        const [run, ...others] = reader.runs();
-        assert.deepEqual(others, []);
-        assert.equal(run.status, 'COMPLETED');
-        assert.equal(run.size, job.ranks);
-        assert.equal(run.committed, run.recorded);
+        db.assertComplete(job.ranks, LOAD.configurations + LOAD.models + EXPERIMENTS);
       });
 
       it('prints the size of its own load in a database that has one already', async () => {
-        const { size } = figures(await outputOf(job.run(['--db', db, '--cycles', '0', '--models', '0'])));
+        const { size } = figures(await outputOf(job.run(['--db', path, '--cycles', '0', '--models', '0'])));
         assert.equal(size, 5 + 5 * 3);
         assert.equal(countRows(db), rowsOf(LOAD) + size);
       });
 
       it('prints each record, and what the parts took, when asked to', async () => {
-        const file = join(directory, 'verbose.db');
+        const file = pathOf('verbose.db');
         const text = await outputOf(job.run(['--db', file, '--verbose', '--time']));
-        const verbose = BraidReader.open(file);
+        const verbose = new Recorded(file);
         try {
-          const records = [...verbose.records()].map(({ id, name, rank }) => `rank ${rank}: [${id}] ${name}`);
+          const records = [...verbose.reader.records()].map(({ id, name, rank }) => `rank ${rank}: [${id}] ${name}`);
           assert.equal(records.length, 5 + 3 + 5 * 3);
           assert.deepEqual(text.match(/^rank .*$/gm)?.sort(), records.sort());
         } finally {
@@ -145,42 +133,33 @@ describe('mascot example', function () {
 
   it('chooses other configurations for another seed', async () => {
     const graphOfSeed = async (seed: string) => {
-      const db = join(directory, `seed-${seed}.db`);
-      await outputOf(runAlone(program, { args: ['--db', db, ...LOAD_ARGS, '--seed', seed] }));
-      const reader = BraidReader.open(db);
+      const path = pathOf(`seed-${seed}.db`);
+      await outputOf(alone.run(['--db', path, ...LOAD_ARGS, '--seed', seed]));
+      const db = new Recorded(path);
       try {
-        return graphOf(reader);
+        return graphOf(db);
       } finally {
-        reader.close();
+        db.close();
       }
     };
     assert.notDeepEqual(await graphOfSeed('2'), await graphOfSeed('3'));
   });
 
   it('records nothing with BRAID=off', async () => {
-    const db = join(directory, 'off.db');
-    const text = await outputOf(runAlone(program, { args: ['--db', db], env: { BRAID: 'off' } }));
+    const path = pathOf('off.db');
+    const text = await outputOf(alone.run(['--db', path], { BRAID: 'off' }));
     assert.equal(figures(text).size, 0);
-    assert.ok(!existsSync(db));
+    assert.ok(!existsSync(path));
   });
 
-  it('explains itself, and what it does not understand', async () => {
-    const help = await runAlone(program, { args: ['--help'] });
-    assert.equal(help.code, 0);
-    assert.match(help.stdout, /mpiexec -n 4/);
-    for (const args of [
-      ['--cycles', '-1'],
-      ['--cycles', 'many'],
-      ['--uris', '1e3'],
-      ['--epochs', '3'],
-      ['--deps', '6'],
-      ['--models', '4', '--configurations', '3'],
-    ]) {
-      const wrong = await runAlone(program, { args });
-      assert.equal(wrong.code, 2, wrong.stderr);
-      assert.match(wrong.stderr, /Usage:/);
-    }
-  });
+  itExplainsItself(program, [
+    ['--cycles', '-1'],
+    ['--cycles', 'many'],
+    ['--uris', '1e3'],
+    ['--epochs', '3'],
+    ['--deps', '6'],
+    ['--models', '4', '--configurations', '3'],
+  ]);
 
   for (const why of missingVendors) it(`runs under ${why}`);
 });
@@ -192,26 +171,12 @@ function figures(stdout: string): Record<string, number> {
 }
 
 /** The names of what each record is derived from, by its name. */
-function graphOf(reader: BraidReader): Record<string, string[]> {
-  const records = [...reader.records()];
-  return Object.fromEntries(
-    records.map(({ id, name }): [string, string[]] => [
-      name,
-      reader
-        .sources(id)
-        .map((source) => source.name)
-        .sort(),
-    ]),
-  );
+function graphOf({ reader }: Recorded): Record<string, string[]> {
+  return Object.fromEntries([...reader.records()].map(({ id, name }) => [name, names(reader.sources(id))]));
 }
 
-function countRows(path: string): number {
-  const db = new Database(path, { readonly: true });
-  try {
-    return ['records', 'derivations', 'uris', 'tags']
-      .map((table) => db.prepare(`SELECT count(*) FROM ${table}`).pluck().get() as number)
-      .reduce((sum, rows) => sum + rows);
-  } finally {
-    db.close();
-  }
+/** Of the tables that Braid-DB has, too. */
+function countRows(db: Recorded): number {
+  const counts = ['records', 'derivations', 'uris', 'tags'].map((table) => `(SELECT count(*) FROM ${table})`);
+  return Number(db.column(`SELECT ${counts.join(' + ')}`)[0]);
 }

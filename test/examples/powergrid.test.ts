@@ -1,9 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { BraidReader, verify, type RecordRow } from 'braid-mpi';
+import { verify, type RecordRow } from 'braid-mpi';
 import {
   analyse,
   drawLoads,
@@ -12,401 +8,197 @@ import {
   type Outage,
   type Result,
 } from '../../examples/powergrid/contingency.js';
-import { BASE_MVA, IEEE14, type Grid } from '../../examples/powergrid/grid.js';
-import { solveLinear } from '../../examples/powergrid/linear.js';
-import { powerFlow, slackOf, type PowerFlow } from '../../examples/powergrid/power-flow.js';
+import { IEEE14 } from '../../examples/powergrid/grid.js';
 import type { Row } from '../../examples/powergrid/report.js';
-import { missingVendors, runAlone } from '../support/mpiexec.js';
-import { jobsOf, outputOf } from './jobs.js';
+import { missingVendors } from '../support/mpiexec.js';
+import {
+  itExplainsItself,
+  itsFolder,
+  itsJobsWithoutRecording,
+  jobsOf,
+  outputOf,
+  programOf,
+  Recorded,
+  resultOf,
+} from './jobs.js';
 
-const program = fileURLToPath(new URL('../../examples/powergrid/powergrid.js', import.meta.url));
-const jobs = jobsOf(program);
+const program = programOf('powergrid');
+const jobs = jobsOf(program, [2, 4]);
+const DAYS = 2;
+const SEED = 3;
+const ARGS = ['--days', String(DAYS), '--seed', String(SEED), '--flush-every', '20', '--json'];
+
+interface Output {
+  cases: number;
+  ranks: number;
+  perRank: number[];
+  rows: Row[];
+  db: string | null;
+}
 
 describe('powergrid example', function () {
   // Seconds each, but of two cores that four ranks may have to share with other tests.
   this.timeout(100_000);
 
-  describe('power flow', () => {
-    // Of the IEEE 14-bus system, as published: per unit and degrees, by bus.
-    const VOLTAGES = [
-      1.06, 1.045, 1.01, 1.0177, 1.0195, 1.07, 1.0615, 1.09, 1.0559, 1.051, 1.0569, 1.0552, 1.0504, 1.0355,
-    ];
-    const ANGLES = [
-      0, -4.98, -12.72, -10.31, -8.77, -14.22, -13.36, -13.36, -14.94, -15.1, -14.79, -15.08, -15.16, -16.03,
-    ];
+  const pathOf = itsFolder();
+  /** By the names of their records. */
+  const expected = new Map<string, { day: number; outage: Outage; result: Result }>();
+  const rows = new Map<string, Row[]>();
 
-    it('comes to the published state of the IEEE 14-bus system', () => {
-      const { voltages, angles, lossesMw, slackMw } = solved(IEEE14);
-      for (const [i, published] of VOLTAGES.entries()) near(voltages[i], published, 0.0001, `|V| of bus ${i + 1}`);
-      for (const [i, published] of ANGLES.entries()) {
-        near((angles[i] * 180) / Math.PI, published, 0.011, `angle of bus ${i + 1}`);
+  before(() => {
+    for (let day = 0; day < DAYS; day++) {
+      const factors = drawLoads(IEEE14, day, SEED);
+      const grid = withLoads(IEEE14, (place) => factors[place]);
+      for (const outage of outagesOf(IEEE14, false)) {
+        expected.set(`loads-${day}/${outage.name}`, { day, outage, result: analyse(grid, outage) });
       }
-      near(lossesMw, 13.39, 0.005, 'losses');
-      near(slackMw, 232.39, 0.005, 'generation at bus 1');
-    });
-
-    it('keeps the balance of every bus, and what its generators can do', () => {
-      const heavy = withLoads(IEEE14, () => 1.3);
-      const { tightest } = [IEEE14, heavy, withoutBranch(IEEE14, 2, 3), withoutBranch(IEEE14, 4, 5)]
-        .map((grid) => balance(grid, solved(grid)))
-        .reduce((a, b) => ({ tightest: a.tightest + b.tightest }));
-      assert.ok(tightest > 0, 'no generator was ever at its limit: this has not tested what it should');
-    });
-
-    it('finds none where there is none', () => {
-      assert.equal(powerFlow(withLoads(IEEE14, () => 5)), null);
-    });
-
-    it('solves linear systems, also those with zeros on the diagonal, and tells singular ones', () => {
-      const right = Float64Array.of(7, 4, 9);
-      assert.ok(solveLinear(Float64Array.of(0, 2, 1, 1, 0, 1, 3, 3, 0), right, 3));
-      // 2y + z = 7, x + z = 4, 3x + 3y = 9
-      for (const [i, x] of [1, 2, 3].entries()) near(right[i], x, 1e-12, `x${i}`);
-      assert.equal(solveLinear(Float64Array.of(1, 2, 2, 4), Float64Array.of(1, 2), 2), false);
-      assert.equal(solveLinear(Float64Array.of(NaN), Float64Array.of(1), 1), false);
-    });
-  });
-
-  describe('contingency analysis', () => {
-    const outages = outagesOf(IEEE14, true);
-    const analysed = (name: string) =>
-      analyse(
-        IEEE14,
-        outages.find((outage) => outage.name === name)!,
-      );
-
-    it('has every branch, every generator, and every two of them', () => {
-      assert.equal(outagesOf(IEEE14, false).length, 20 + 5);
-      assert.equal(new Set(outages.map(({ name }) => name)).size, 25 + (25 * 24) / 2);
-    });
-
-    it('sees what is cut off, and analyses the rest', () => {
-      const cut = analysed('7-8');
-      assert.equal(cut.outcome, 'islanded');
-      assert.deepEqual(cut.cut, [8]);
-      assert.equal(cut.lostMw, 0);
-      // To the others it is all one whether the generator of bus 8 fails, or its only branch.
-      assert.equal(cut.margin, analysed('G8').margin);
-
-      const split = analysed('1-2+1-5');
-      assert.deepEqual(split.cut, [1]);
-      const load = analysed('6-12+12-13');
-      assert.deepEqual(load.cut, [12]);
-      near(load.lostMw, 6.1, 1e-9, 'load of bus 12');
-    });
-
-    it('lets the next generator balance the grid when the greatest fails', () => {
-      const { outcome, violations, lossesMw } = analysed('G1');
-      assert.equal(outcome, 'violated');
-      const [violation] = violations.filter(({ of }) => of === 'generator-2');
-      assert.equal(violation.limit, 140);
-      near(violation.value, 259 + lossesMw, 1e-4, 'what generator 2 would have to give');
-    });
-
-    it('finds the limits that are not kept', () => {
-      const whole = analyse(IEEE14, { name: 'none', branches: [], generators: [] });
-      assert.equal(whole.outcome, 'secure');
-      assert.deepEqual(analysed('12-13').violations, []);
-      const [{ of, value, limit }] = analysed('1-5').violations;
-      assert.deepEqual({ of, limit }, { of: 'branch-1-2', limit: 200 });
-      // All that generator 1 gives has only this way, and its losses are on it.
-      assert.ok(value > 232 && value < 260, `${value}`);
-    });
-
-    it('finds the margin between loads that the grid can run with and those that it cannot', () => {
-      for (const factor of [1, 1.2]) {
-        const grid = withLoads(withoutBranch(IEEE14, 1, 5), () => factor);
-        const { margin } = analyse(grid, { name: 'none', branches: [], generators: [] });
-        assert.ok(powerFlow(withLoads(grid, () => margin)));
-        assert.equal(powerFlow(withLoads(grid, () => margin + 0.001)), null);
-      }
-      const { outcome, margin } = analysed('1-2');
-      assert.equal(outcome, 'diverged');
-      assert.ok(margin > 0.9 && margin < 1, `${margin}`);
-    });
-  });
-
-  describe('job', () => {
-    const DAYS = 2;
-    const SEED = 3;
-    const ARGS = ['--days', String(DAYS), '--seed', String(SEED), '--flush-every', '20', '--json'];
-
-    interface Output {
-      cases: number;
-      ranks: number;
-      perRank: number[];
-      rows: Row[];
-      db: string | null;
     }
+  });
 
-    let directory: string;
-    /** By the names of their records. */
-    const expected = new Map<string, { day: number; outage: Outage; result: Result }>();
-    const rows = new Map<string, Row[]>();
+  for (const job of jobs) {
+    describe(job.title, () => {
+      let output: Output;
+      let db: Recorded;
+      let records: Map<string, RecordRow>;
 
-    before(() => {
-      directory = mkdtempSync(join(tmpdir(), 'braid-powergrid-'));
-      for (let day = 0; day < DAYS; day++) {
-        const factors = drawLoads(IEEE14, day, SEED);
-        const grid = withLoads(IEEE14, (place) => factors[place]);
-        for (const outage of outagesOf(IEEE14, false)) {
-          expected.set(`loads-${day}/${outage.name}`, { day, outage, result: analyse(grid, outage) });
-        }
-      }
-    });
-    after(() => rmSync(directory, { recursive: true }));
+      before(async () => {
+        const path = pathOf(`${job.title.replace(/\W+/g, '-')}.db`);
+        output = await resultOf(job.run(['--db', path, ...ARGS]));
+        rows.set(job.title, output.rows);
+        db = new Recorded(path);
+        const all = [...db.reader.records()];
+        records = new Map(all.map((record) => [record.name, record]));
+        assert.equal(records.size, all.length, 'no name is there twice');
+      });
+      after(() => db?.close());
 
-    for (const job of jobs) {
-      describe(job.title, () => {
-        let output: Output;
-        let reader: BraidReader;
-        let records: Map<string, RecordRow>;
-
-        before(async () => {
-          const db = join(directory, `${job.title.replace(/\W+/g, '-')}.db`);
-          output = JSON.parse(await outputOf(job.run(['--db', db, ...ARGS]))) as Output;
-          rows.set(job.title, output.rows);
-          reader = BraidReader.open(db);
-          const all = [...reader.records()];
-          records = new Map(all.map((record) => [record.name, record]));
-          assert.equal(records.size, all.length, 'no name is there twice');
-        });
-        after(() => reader?.close());
-
-        it('records every case once, with its outcome, by a rank that works', () => {
-          const perRank = Array<number>(job.ranks).fill(0);
-          for (const [name, { outage, result }] of expected) {
-            const { kind, tags, rank } = records.get(name)!;
-            assert.equal(kind, 'data');
-            perRank[rank!]++;
-            const { outcome, margin, iterations, lossesMw, violations, cut, lostMw } = result;
-            assert.deepEqual(tags, {
-              outage: outage.name,
-              outcome,
-              margin,
-              iterations,
-              losses_mw: lossesMw,
-              violations: violations.length,
-              ...(cut.length > 0 ? { cut: cut.join(' '), lost_mw: lostMw } : {}),
-            });
-          }
-          assert.equal(output.cases, expected.size);
-          assert.equal(output.ranks, job.ranks);
-          assert.deepEqual(perRank, output.perRank);
-          if (job.ranks > 1) assert.equal(perRank[0], 0, 'rank 0 only gives out');
-        });
-
-        it('derives every case from the grid, the limits and its loads', () => {
-          for (const [name, { day }] of expected) {
-            const sources = reader.sources(records.get(name)!.id);
-            assert.deepEqual(names(sources), ['ieee14', 'limits', `loads-${day}`], name);
-          }
-          assert.equal(records.get('ieee14')!.kind, 'fact');
-          assert.equal(records.get('limits')!.kind, 'fact');
-          for (let day = 0; day < DAYS; day++) {
-            const { id, rank, tags } = records.get(`loads-${day}`)!;
-            assert.equal(rank, 0);
-            assert.deepEqual(names(reader.sources(id)), ['ieee14', 'settings']);
-            const factors = drawLoads(IEEE14, day, SEED);
-            for (const [i, bus] of IEEE14.buses.entries())
-              if (bus.p) assert.equal(tags[`mw.${bus.id}`], bus.p * factors[i]);
-          }
-        });
-
-        it('records every violated limit, derived from its case', () => {
-          let count = 0;
-          for (const [name, { result }] of expected) {
-            for (const { of, value, limit } of result.violations) {
-              count++;
-              const violation = records.get(`${name}/${of}`)!;
-              assert.deepEqual(violation.tags, { value, limit });
-              assert.deepEqual(names(reader.sources(violation.id)), [name]);
-              assert.equal(violation.rank, records.get(name)!.rank);
-              const limits = Object.values(records.get('limits')!.tags);
-              assert.ok(limits.includes(limit), `${limit}`);
-            }
-          }
-          assert.ok(count > 0);
-          // The summary, three facts, loads, cases, violations; and nothing else.
-          assert.equal(records.size, 1 + 3 + DAYS + expected.size + count);
-        });
-
-        it('explains a violation', () => {
-          const { id } = records.get('loads-0/1-5/branch-1-2')!;
-          const ancestors = [...reader.ancestors(id)].map(({ depth, kind, name }) => `${depth} ${kind} ${name}`);
-          assert.deepEqual(ancestors.sort(), [
-            '1 data loads-0/1-5',
-            '2 data loads-0',
-            '2 fact ieee14',
-            '2 fact limits',
-            '3 fact settings',
-          ]);
-        });
-
-        it('derives the summary from all cases', () => {
-          const { id, tags } = records.get('summary')!;
-          assert.deepEqual(names(reader.sources(id)), [...expected.keys()].sort());
-          const outcomes = [...expected.values()].map(({ result }) => result.outcome);
-          const counted = (of: string) => outcomes.filter((outcome) => outcome === of).length;
+      it('records every case once, with its outcome, by a rank that works', () => {
+        const perRank = Array<number>(job.ranks).fill(0);
+        for (const [name, { outage, result }] of expected) {
+          const { kind, tags, rank } = records.get(name)!;
+          assert.equal(kind, 'data');
+          perRank[rank!]++;
+          const { outcome, margin, iterations, lossesMw, violations, cut, lostMw } = result;
           assert.deepEqual(tags, {
-            cases: expected.size,
-            secure: counted('secure'),
-            violated: counted('violated'),
-            islanded: counted('islanded'),
-            diverged: counted('diverged'),
-          });
-        });
-
-        it('leaves a sound database of one completed run', () => {
-          assert.deepEqual(verify(reader.path).problems, []);
-          const [run, ...others] = reader.runs();
-          assert.deepEqual(others, []);
-          assert.equal(run.status, 'COMPLETED');
-          assert.equal(run.size, job.ranks);
-          assert.equal(run.committed, run.recorded);
-        });
-      });
-    }
-
-    // In suites of their own, or they would come before those of the jobs.
-    describe('all together', () => {
-      it('comes to the same on any number of ranks', () => {
-        assert.equal(rows.size, jobs.length);
-        const [first, ...others] = rows.values();
-        for (const other of others) assert.deepEqual(other, first);
-      });
-    });
-
-    describe('without recording', () => {
-      for (const job of jobs.filter(({ ranks }) => ranks <= 2)) {
-        for (const [how, args, env] of [
-          ['--no-record', ['--no-record'], {}],
-          ['BRAID=off', [], { BRAID: 'off' }],
-        ] as const) {
-          it(`comes to the same, and leaves no database, with ${how} (${job.title})`, async () => {
-            const db = join(directory, 'off.db');
-            const output = JSON.parse(await outputOf(job.run(['--db', db, ...ARGS, ...args], env))) as Output;
-            assert.deepEqual(output.rows, rows.get(job.title));
-            assert.ok(!existsSync(db));
+            outage: outage.name,
+            outcome,
+            margin,
+            iterations,
+            losses_mw: lossesMw,
+            violations: violations.length,
+            ...(cut.length > 0 ? { cut: cut.join(' '), lost_mw: lostMw } : {}),
           });
         }
-      }
-    });
+        assert.equal(output.cases, expected.size);
+        assert.equal(output.ranks, job.ranks);
+        assert.deepEqual(perRank, output.perRank);
+        if (job.ranks > 1) assert.equal(perRank[0], 0, 'rank 0 only gives out');
+      });
 
-    it('ends also where each case is flushed by itself', async () => {
-      const job = jobs.findLast(({ ranks }) => ranks > 1) ?? jobs[0];
-      const db = join(directory, 'flushes.db');
-      const output = JSON.parse(
-        await outputOf(job.run(['--db', db, '--days', '1', '--flush-every', '1', '--json'])),
-      ) as Output;
-      assert.equal(output.cases, 25);
-      assert.deepEqual(verify(db).problems, []);
-    });
+      it('derives every case from the grid, the limits and its loads', () => {
+        for (const [name, { day }] of expected) {
+          assert.deepEqual(db.sources(name), ['ieee14', 'limits', `loads-${day}`], name);
+        }
+        assert.equal(records.get('ieee14')!.kind, 'fact');
+        assert.equal(records.get('limits')!.kind, 'fact');
+        for (let day = 0; day < DAYS; day++) {
+          const { name, rank, tags } = records.get(`loads-${day}`)!;
+          assert.equal(rank, 0);
+          assert.deepEqual(db.sources(name), ['ieee14', 'settings']);
+          const factors = drawLoads(IEEE14, day, SEED);
+          for (const [i, bus] of IEEE14.buses.entries())
+            if (bus.p) assert.equal(tags[`mw.${bus.id}`], bus.p * factors[i]);
+        }
+      });
 
-    it('prints the worst outages as a table', async () => {
-      const db = join(directory, 'table.db');
-      const text = await outputOf(runAlone(program, { args: ['--db', db, '--days', '1', '--top', '3'] }));
-      const [head, ...lines] = text.trimEnd().split('\n');
-      assert.match(head, /^OUTAGE +UNSAFE DAYS +NO STATE +LEAST MARGIN +WORST VIOLATION$/);
-      assert.equal(lines.length, 3);
-      assert.match(lines[0], /^1-2 +1 of 1 +1 +0\.979 +-$/);
+      it('records every violated limit, derived from its case', () => {
+        let count = 0;
+        for (const [name, { result }] of expected) {
+          for (const { of, value, limit } of result.violations) {
+            count++;
+            const violation = records.get(`${name}/${of}`)!;
+            assert.deepEqual(violation.tags, { value, limit });
+            assert.deepEqual(db.sources(violation.name), [name]);
+            assert.equal(violation.rank, records.get(name)!.rank);
+            const limits = Object.values(records.get('limits')!.tags);
+            assert.ok(limits.includes(limit), `${limit}`);
+          }
+        }
+        assert.ok(count > 0);
+        // The summary, three facts, loads, cases, violations; and nothing else.
+        assert.equal(records.size, 1 + 3 + DAYS + expected.size + count);
+      });
+
+      it('explains a violation', () => {
+        const id = db.id('loads-0/1-5/branch-1-2');
+        const ancestors = [...db.reader.ancestors(id)].map(({ depth, kind, name }) => `${depth} ${kind} ${name}`);
+        assert.deepEqual(ancestors.sort(), [
+          '1 data loads-0/1-5',
+          '2 data loads-0',
+          '2 fact ieee14',
+          '2 fact limits',
+          '3 fact settings',
+        ]);
+      });
+
+      it('derives the summary from all cases', () => {
+        const { name, tags } = records.get('summary')!;
+        assert.deepEqual(db.sources(name), [...expected.keys()].sort());
+        const outcomes = [...expected.values()].map(({ result }) => result.outcome);
+        const counted = (of: string) => outcomes.filter((outcome) => outcome === of).length;
+        assert.deepEqual(tags, {
+          cases: expected.size,
+          secure: counted('secure'),
+          violated: counted('violated'),
+          islanded: counted('islanded'),
+          diverged: counted('diverged'),
+        });
+      });
+
+      it('leaves a sound database of one completed run', () => {
+        db.assertComplete(job.ranks, records.size);
+      });
+    });
+  }
+
+  // In a suite of its own, or it would come before those of the jobs.
+  describe('all together', () => {
+    it('comes to the same on any number of ranks', () => {
+      assert.equal(rows.size, jobs.length);
+      const [first, ...others] = rows.values();
+      for (const other of others) assert.deepEqual(other, first);
     });
   });
 
-  it('explains itself, and what it does not understand', async () => {
-    const help = await runAlone(program, { args: ['--help'] });
-    assert.equal(help.code, 0);
-    assert.match(help.stdout, /mpiexec -n 4/);
-    for (const args of [
-      ['--days', '0'],
-      ['--days', 'many'],
-      ['--epochs', '3'],
-      ['--flush-every', '1e9'],
-    ]) {
-      const wrong = await runAlone(program, { args });
-      assert.equal(wrong.code, 2, wrong.stderr);
-      assert.match(wrong.stderr, /Usage:/);
-    }
+  // They come to the same, too.
+  itsJobsWithoutRecording<Output>(
+    jobs,
+    () => ARGS,
+    (output, job) => assert.deepEqual(output.rows, rows.get(job.title)),
+  );
+
+  it('ends also where each case is flushed by itself', async () => {
+    const job = jobs.findLast(({ ranks }) => ranks > 1) ?? jobs[0];
+    const path = pathOf('flushes.db');
+    const output = await resultOf<Output>(job.run(['--db', path, '--days', '1', '--flush-every', '1', '--json']));
+    assert.equal(output.cases, 25);
+    assert.deepEqual(verify(path).problems, []);
   });
+
+  it('prints the worst outages as a table', async () => {
+    const text = await outputOf(jobs[0].run(['--db', pathOf('table.db'), '--days', '1', '--top', '3']));
+    const [head, ...lines] = text.trimEnd().split('\n');
+    assert.match(head, /^OUTAGE +UNSAFE DAYS +NO STATE +LEAST MARGIN +WORST VIOLATION$/);
+    assert.equal(lines.length, 3);
+    assert.match(lines[0], /^1-2 +1 of 1 +1 +0\.979 +-$/);
+  });
+
+  itExplainsItself(program, [
+    ['--days', '0'],
+    ['--days', 'many'],
+    ['--epochs', '3'],
+    ['--flush-every', '1e9'],
+  ]);
 
   for (const why of missingVendors) it(`runs under ${why}`);
 });
-
-function solved(grid: Grid): PowerFlow {
-  const flow = powerFlow(grid);
-  assert.ok(flow);
-  return flow;
-}
-
-function withoutBranch(grid: Grid, from: number, to: number): Grid {
-  return { ...grid, branches: grid.branches.filter((branch) => branch.from !== from || branch.to !== to) };
-}
-
-/**
- * Adds up at every bus what flows into its branches, each computed from the two voltages and its circuit alone, and checks
- * it against what is drawn and given there. Returns how many generators give all the MVAr that they can, or as few.
- */
-function balance(grid: Grid, { voltages, angles, loadings, slackMw, lossesMw }: PowerFlow): { tightest: number } {
-  const leaving = new Map(grid.buses.map(({ id }, i) => [id, { p: 0, q: -(voltages[i] ** 2) * grid.buses[i].shunt }]));
-  const voltageOf = (id: number): Complex => {
-    const i = grid.buses.findIndex((bus) => bus.id === id);
-    return { re: voltages[i] * Math.cos(angles[i]), im: voltages[i] * Math.sin(angles[i]) };
-  };
-  for (const [i, { from, to, r, x, b, tap }] of grid.branches.entries()) {
-    // An ideal transformer at `from`, then the line: half of its charging at each end of its impedance.
-    const inner = times(voltageOf(from), { re: 1 / tap, im: 0 });
-    const far = voltageOf(to);
-    const through = over({ re: inner.re - far.re, im: inner.im - far.im }, { re: r, im: x });
-    const half = (v: Complex): Complex => times(v, { re: 0, im: b / 2 });
-    const powers = [
-      times(inner, conjugate({ re: through.re + half(inner).re, im: through.im + half(inner).im })),
-      times(far, conjugate({ re: half(far).re - through.re, im: half(far).im - through.im })),
-    ].map(({ re, im }) => ({ p: re * BASE_MVA, q: im * BASE_MVA }));
-    for (const [end, bus] of [from, to].entries()) {
-      leaving.get(bus)!.p += powers[end].p;
-      leaving.get(bus)!.q += powers[end].q;
-    }
-    near(loadings[i], Math.max(...powers.map(({ p, q }) => Math.hypot(p, q))), 1e-6, `loading of ${from}-${to}`);
-  }
-  let tightest = 0;
-  let generated = 0;
-  for (const [i, { id, p, q }] of grid.buses.entries()) {
-    const flowing = leaving.get(id)!;
-    const generator = grid.generators.find(({ bus }) => bus === id);
-    const isSlack = slackOf(grid).bus === id;
-    const given = isSlack ? slackMw : (generator?.p ?? 0);
-    generated += given;
-    near(flowing.p, given - p, 1e-4, `MW of bus ${id}`);
-    if (!generator) near(flowing.q, -q, 1e-4, `MVAr of bus ${id}`);
-    else if (isSlack) assert.equal(voltages[i], generator.v);
-    else {
-      const needed = flowing.q + q;
-      const atLimit = [generator.qMin, generator.qMax].some((limit) => Math.abs(needed - limit) < 1e-4);
-      if (atLimit) tightest++;
-      else {
-        assert.equal(voltages[i], generator.v, `voltage of bus ${id}`);
-        assert.ok(needed > generator.qMin && needed < generator.qMax, `${needed} MVAr at bus ${id}`);
-      }
-    }
-  }
-  const load = grid.buses.reduce((sum, { p }) => sum + p, 0);
-  near(lossesMw, generated - load, 1e-4, 'losses');
-  return { tightest };
-}
-
-interface Complex {
-  re: number;
-  im: number;
-}
-const times = (a: Complex, b: Complex): Complex => ({ re: a.re * b.re - a.im * b.im, im: a.re * b.im + a.im * b.re });
-const conjugate = ({ re, im }: Complex): Complex => ({ re, im: -im });
-const over = (a: Complex, b: Complex): Complex => {
-  const square = b.re ** 2 + b.im ** 2;
-  return times(a, { re: b.re / square, im: -b.im / square });
-};
-
-function near(value: number, expected: number, tolerance: number, what: string): void {
-  assert.ok(Math.abs(value - expected) <= tolerance, `${what}: ${value} instead of ${expected}`);
-}
-
-const names = (records: readonly { name: string }[]) => records.map(({ name }) => name).sort();

@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { missingVendors } from '../support/mpiexec.js';
-import { itsCommandLine, jobsOf, Recorded, resultOf } from './example-jobs.js';
+import { itExplainsItself, itsFolder, itsJobsWithoutRecording, jobsOf, programOf, Recorded, resultOf } from './jobs.js';
 
-const program = fileURLToPath(new URL('../../examples/slac/slac.js', import.meta.url));
+const program = programOf('slac');
+const jobs = jobsOf(program);
 const SIMULATION_BATCHES = 2;
 const SIMULATIONS = 60;
 const EXPERIMENTS = 5;
@@ -27,13 +24,9 @@ interface Result {
 describe('slac example', function () {
   this.timeout(100_000);
 
-  let directory: string;
+  const pathOf = itsFolder();
   const results: Result[] = [];
-  const jobs = jobsOf(program);
   const argumentsFor = (path: string) => ['--db', path, '--shots', String(SHOTS), '--json'];
-
-  before(() => (directory = mkdtempSync(join(tmpdir(), 'braid-slac-'))));
-  after(() => rmSync(directory, { recursive: true }));
 
   for (const [index, job] of jobs.entries()) {
     describe(job.title, () => {
@@ -41,7 +34,7 @@ describe('slac example', function () {
       let db: Recorded;
 
       before(async () => {
-        const path = join(directory, `${index}.db`);
+        const path = pathOf(`${index}.db`);
         result = await resultOf(job.run(argumentsFor(path)));
         results.push(result);
         db = new Recorded(path);
@@ -125,7 +118,7 @@ describe('slac example', function () {
 
     for (const seed of ['1', '2', '3', '4']) {
       it(`predicts better for having seen the machine (seed ${seed})`, async () => {
-        const args = ['--db', join(directory, `${seed}.db`), '--json', '--seed', seed];
+        const args = ['--db', pathOf(`${seed}.db`), '--json', '--seed', seed];
         const { errors, surprises, workingPoint, measured } = await resultOf<Result>(jobs[0].run(args));
         const simulated = errors[SIMULATION_BATCHES - 1];
         // More simulations of the wrong machine don't help.
@@ -137,16 +130,18 @@ describe('slac example', function () {
     }
   });
 
-  itsCommandLine(
-    program,
-    ['--experiments', '2', '--shots', '1'],
-    [
-      ['--experiments', '0'],
-      ['--shots', 'many'],
-      ['--seed', '1e9'],
-      ['--images', '3'],
-    ],
+  itsJobsWithoutRecording<Result>(
+    jobs,
+    () => ['--experiments', '2', '--shots', '1'],
+    ({ surprises }) => assert.equal(surprises.length, 2),
   );
+
+  itExplainsItself(program, [
+    ['--experiments', '0'],
+    ['--shots', 'many'],
+    ['--seed', '1e9'],
+    ['--images', '3'],
+  ]);
 
   for (const why of missingVendors) it(`runs under ${why}`);
 });

@@ -1,13 +1,19 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { EXPERIMENTS, STRUCTURES } from '../../examples/ssx/plan.js';
 import { missingVendors } from '../support/mpiexec.js';
-import { itsCommandLine, jobsOf, names, Recorded, resultOf } from './example-jobs.js';
+import {
+  itExplainsItself,
+  itsFolder,
+  itsJobsWithoutRecording,
+  jobsOf,
+  names,
+  programOf,
+  Recorded,
+  resultOf,
+} from './jobs.js';
 
-const program = fileURLToPath(new URL('../../examples/ssx/ssx.js', import.meta.url));
+const program = programOf('ssx');
+const jobs = jobsOf(program);
 const IMAGES = 30;
 
 interface Result {
@@ -21,12 +27,8 @@ interface Result {
 describe('ssx example', function () {
   this.timeout(100_000);
 
-  let directory: string;
+  const pathOf = itsFolder();
   const results: Result[] = [];
-  const jobs = jobsOf(program);
-
-  before(() => (directory = mkdtempSync(join(tmpdir(), 'braid-ssx-'))));
-  after(() => rmSync(directory, { recursive: true }));
 
   for (const [index, job] of jobs.entries()) {
     describe(job.title, () => {
@@ -34,7 +36,7 @@ describe('ssx example', function () {
       let db: Recorded;
 
       before(async () => {
-        const path = join(directory, `${index}.db`);
+        const path = pathOf(`${index}.db`);
         result = await resultOf(job.run(['--db', path, '--images', String(IMAGES), '--json']));
         results.push(result);
         db = new Recorded(path);
@@ -132,7 +134,7 @@ describe('ssx example', function () {
       assert.ok(rFactors['structure-a'][2] > rFactors['structure-a'][1]);
       assert.ok(rFactors['structure-b'].every((r) => r > 0.1));
 
-      const path = join(directory, 'good.db');
+      const path = pathOf('good.db');
       const good = await resultOf<Result>(jobs[0].run(['--db', path, '--bad', '0', '--json']));
       for (const structure of Object.keys(STRUCTURES)) {
         assert.ok(good.rFactors[structure].at(-1)! < 0.05);
@@ -142,17 +144,19 @@ describe('ssx example', function () {
     });
   });
 
-  itsCommandLine(
-    program,
-    ['--images', '10'],
-    [
-      ['--images', '9'],
-      ['--images', 'many'],
-      ['--bad', '5'],
-      ['--bad', ''],
-      ['--crystals', '3'],
-    ],
+  itsJobsWithoutRecording<Result>(
+    jobs,
+    () => ['--images', '10'],
+    ({ rFactors }) => assert.equal(rFactors['structure-a'].length, 3),
   );
+
+  itExplainsItself(program, [
+    ['--images', '9'],
+    ['--images', 'many'],
+    ['--bad', '5'],
+    ['--bad', ''],
+    ['--crystals', '3'],
+  ]);
 
   for (const why of missingVendors) it(`runs under ${why}`);
 });
