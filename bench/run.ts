@@ -93,6 +93,11 @@ function summary(figures: readonly number[]): { median: number; low: number; hig
   return { median: sorted[sorted.length >> 1], low: sorted[0], high: sorted.at(-1)! };
 }
 
+if (values.only && !TRIALS.some(({ name }) => name === values.only)) {
+  console.error(`There is no trial "${values.only}". There are:\n  ${TRIALS.map(({ name }) => name).join('\n  ')}`);
+  process.exit(2);
+}
+
 const results = [];
 for (const trial of TRIALS) {
   if (values.only && trial.name !== values.only) continue;

@@ -11,7 +11,12 @@ void Communicators::AddPredefined() {
 
 int32_t Communicators::Add(MPI_Comm handle) {
   /* Ids are never used again, so that a stale one can't name another communicator. */
-  return AddAs(next_id_++, handle);
+  try {
+    return AddAs(next_id_++, handle);
+  } catch (...) {
+    MPI_Comm_free(&handle);
+    throw;
+  }
 }
 
 int32_t Communicators::AddAs(int32_t id, MPI_Comm handle) {

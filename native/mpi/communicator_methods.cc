@@ -37,6 +37,7 @@ Napi::Value Idup(Module& module, const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const Communicator& comm = module.communicators.At(arguments.Int());
   auto request = module.requests.Prepare(info.Env(), "MPI_Comm_idup");
+  request->collective_on = comm.handle;
   Check(MPI_Comm_idup(comm.handle, &request->made, request->Slot()), request->call());
   return Napi::Number::New(info.Env(), module.requests.Start(std::move(request)));
 }
@@ -63,7 +64,9 @@ Napi::Value SplitShared(Module& module, const Napi::CallbackInfo& info) {
 
 Napi::Value Free(Module& module, const Napi::CallbackInfo& info) {
   Arguments arguments(info);
-  module.communicators.Free(arguments.Int());
+  const int32_t id = arguments.Int();
+  module.requests.FinishCollectives(module.communicators.At(id).handle);
+  module.communicators.Free(id);
   return info.Env().Undefined();
 }
 

@@ -22,6 +22,9 @@ namespace braid {
  * as its request.
  */
 struct Operation {
+  /* Whether all ranks of the communicator take part. */
+  static constexpr bool collective = false;
+
   /* MPI calls that do it: more than one where MPI's own counts are too small for it. */
   size_t Parts() const { return 1; }
 
@@ -38,6 +41,9 @@ inline bool Started(int code, size_t index, Request& request) {
   if (code == MPI_SUCCESS) return true;
   if (index == 0) Check(code, request.call());
   request.error = code;
+  /* A receive may otherwise wait for ever for the answer to what was not sent. */
+  for (size_t before = 0; before < index && before < request.receives; before++)
+    MPI_Cancel(request.Slot(before));
   return false;
 }
 
@@ -57,11 +63,17 @@ Napi::Value Nonblocking(Module& module, const Napi::CallbackInfo& info) {
   auto request = module.requests.Prepare(info.Env(), T::start_call, parts);
   operation->HoldIn(*request);
   request->operation = operation;
+  if constexpr (T::collective) request->collective_on = operation->comm.handle;
   for (size_t part = 0; part < parts; part++) {
     if (!Started(operation->Start(part, request->Slot(part)), part, *request)) break;
   }
   return Napi::Number::New(info.Env(), module.requests.Start(std::move(request)));
 }
+
+/* An operation of all ranks of a communicator. */
+struct Collective : Operation {
+  static constexpr bool collective = true;
+};
 
 template <class T>
 void ExportBoth(Napi::Object exports, const char* name, const char* start_name) {

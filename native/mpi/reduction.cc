@@ -33,8 +33,14 @@ void CombinePairs(void* in, void* in_out, int* length, MPI_Datatype*) {
   const T* other = static_cast<const T*>(in);
   T* best = static_cast<T*>(in_out);
   for (int i = 0; i < *length; i++, other += 2, best += 2) {
-    const bool better = largest ? other[0] > best[0] : other[0] < best[0];
-    if (better || (other[0] == best[0] && other[1] < best[1])) {
+    /* What is no number is more extreme than any: else the outcome hangs on who is combined with whom first.
+     */
+    const bool other_is_nan = other[0] != other[0];
+    const bool best_is_nan = best[0] != best[0];
+    const bool better =
+        other_is_nan ? !best_is_nan : !best_is_nan && (largest ? other[0] > best[0] : other[0] < best[0]);
+    const bool equal = other[0] == best[0] || (other_is_nan && best_is_nan);
+    if (better || (equal && other[1] < best[1])) {
       best[0] = other[0];
       best[1] = other[1];
     }

@@ -8,7 +8,7 @@ namespace {
 
 /* Element by element over the ranks. Derived datatypes have no MPI_SUM, so more than an int counts goes in
  * parts. */
-struct Reduction : Operation {
+struct Reduction : Collective {
   const Communicator& comm;
   Buffer send;
   Buffer receive;
@@ -47,6 +47,9 @@ struct Reduction : Operation {
   const void* SendAt(size_t part) const { return send ? send.At(Place(part)) : MPI_IN_PLACE; }
   void* ReceiveAt(size_t part) const { return receive ? receive.At(Place(part)) : nullptr; }
   int CountOf(size_t part) const { return parts.Count(part); }
+  size_t BytesOf(size_t part) const {
+    return static_cast<size_t>(CountOf(part)) * combination.elements_each * receive.bytes_each;
+  }
 
  private:
   size_t Place(size_t part) const { return parts.Place(part) * combination.elements_each; }
@@ -57,7 +60,17 @@ struct Reduce : Reduction {
   Reduce(Module& module, Arguments& arguments) : Reduction(module, arguments, To::root) {}
 
   int Call(size_t part) const {
-    return MPI_Reduce(SendAt(part), ReceiveAt(part), CountOf(part), combination.type, combination.op, root,
+    const void* send_data = SendAt(part);
+#ifdef MPICH_VERSION
+    /* MPICH 4.0 reads from the address that MPI_IN_PLACE is, at another root than 0 and above 2 KiB. */
+    std::vector<char> copy;
+    if (send_data == MPI_IN_PLACE && root != 0) {
+      const char* own = static_cast<const char*>(ReceiveAt(part));
+      copy.assign(own, own + BytesOf(part));
+      send_data = copy.data();
+    }
+#endif
+    return MPI_Reduce(send_data, ReceiveAt(part), CountOf(part), combination.type, combination.op, root,
                       comm.handle);
   }
   int Start(size_t part, MPI_Request* slot) const {

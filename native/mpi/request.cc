@@ -143,6 +143,14 @@ bool Requests::Pending(int32_t id, std::vector<int32_t>& indices) const {
   return true;
 }
 
+void Requests::FinishCollectives(MPI_Comm comm) {
+  const auto on_it = [comm](const Message& message) { return message.request->collective_on == comm; };
+  while (std::any_of(messages_.begin(), messages_.end(), on_it)) {
+    TestMessages();
+    std::this_thread::yield();
+  }
+}
+
 bool Requests::Drain(double wait_ms) {
   for (size_t i = 0; i < messages_.size(); i++) {
     if (static_cast<size_t>(messages_[i].index) < messages_[i].request->receives)
@@ -157,6 +165,8 @@ bool Requests::Drain(double wait_ms) {
     /* Ranks often share a core with those they wait for. */
     std::this_thread::yield();
   }
+  /* With what they own of MPI, while it is up. */
+  requests_.clear();
   return true;
 }
 

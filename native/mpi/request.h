@@ -44,6 +44,8 @@ class Request {
   size_t bytes_each = 1;
   /* Bytes that each of them must have, where the operation promises exactly so many; -1 elsewhere. */
   MPI_Count exact_bytes = -1;
+  /* Of a collective operation: on which communicator. */
+  MPI_Comm collective_on = MPI_COMM_NULL;
   /* The first error among the messages. */
   int error = MPI_SUCCESS;
 
@@ -88,6 +90,12 @@ class Requests {
 
   /* Indices of the messages of a request that have not completed; false if the id isn't in flight. */
   bool Pending(int32_t id, std::vector<int32_t>& indices) const;
+
+  /*
+   * Brings the collective operations on a communicator to their end, so that it can be freed: Open MPI 4
+   * doesn't keep it for them. Ranks free it together, so all of them have begun what is waited for here.
+   */
+  void FinishCollectives(MPI_Comm comm);
 
   /* At exit: calls off receives and waits for everything else, up to `wait_ms`. False if something is still
    * under way. */

@@ -78,7 +78,17 @@ export class MpiRequests implements Pollable {
     this.#inFlight.set(id, (row) => {
       const errorCode = row[RequestColumn.error];
       if (errorCode !== 0) request.reject(this.#createError(call, errorCode));
-      else request.resolve(valueOf(row));
+      else {
+        let value: T;
+        try {
+          value = valueOf(row);
+        } catch (error) {
+          // The others that this test has told still have to be.
+          request.reject(error as Error);
+          return;
+        }
+        request.resolve(value);
+      }
     });
   }
 }

@@ -1,3 +1,4 @@
+import { MpiTypeError } from './mpi-error.js';
 import { progress } from './progress.js';
 
 /** Something under way that is tested from the event loop: an MPI request, a commit in the worker. */
@@ -85,6 +86,14 @@ export class Request<T = void> implements PromiseLike<T> {
     return this.#promise.then(fulfilled, rejected);
   }
 
+  catch<B = never>(rejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<T | B> {
+    return this.then(undefined, rejected);
+  }
+
+  finally(callback?: (() => void) | null): Promise<T> {
+    return this.then().finally(callback);
+  }
+
   #settle(set: () => void): void {
     if (this.#settled) throw new Error('the request is complete already');
     set();
@@ -108,16 +117,25 @@ function tell(callback: () => void): void {
 export function waitAll<T extends readonly Request<unknown>[]>(
   requests: readonly [...T],
 ): { -readonly [I in keyof T]: T[I] extends Request<infer V> ? V : never } {
+  checkRequests(requests);
   // All of them before any error is thrown: their buffers are the caller's again.
   while (!requests.every((request) => request.done)) progress.poke();
   return requests.map((request) => request.value) as never;
 }
 
 export function waitAny(requests: readonly Request<unknown>[]): number {
+  checkRequests(requests);
   if (requests.length === 0) return -1;
   for (;;) {
     const index = requests.findIndex((request) => request.done);
     if (index >= 0) return index;
     progress.poke();
   }
+}
+
+/** A promise, say, would never be done: nobody returns to the event loop. */
+function checkRequests(requests: readonly unknown[]): void {
+  if (!Array.isArray(requests)) throw new MpiTypeError('requests must be an array of requests');
+  const wrong = requests.findIndex((request) => !(request instanceof Request));
+  if (wrong >= 0) throw new MpiTypeError(`requests[${wrong}] is no Request, as the methods that begin with i give`);
 }

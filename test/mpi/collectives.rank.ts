@@ -78,21 +78,22 @@ const pairs = (rank: number): Pair[] => [
   [7, 20 - rank],
 ];
 
-/** Counts and displacements of r elements from rank r, the first none, laid down in the reverse order with a hole between. */
+/** Of r elements from rank r, the first none unless it is alone, laid down in the reverse order with a hole before each. */
 function uneven(size: number): { counts: Int32Array; displs: Int32Array; whole: number[] } {
-  const counts = Int32Array.from(range(size));
+  const counts = Int32Array.from(range(size), (rank) => countOf(rank, size));
   const displs = new Int32Array(size);
   let length = 0;
   for (const rank of range(size).reverse()) {
-    displs[rank] = length;
-    length += counts[rank] + 1;
+    displs[rank] = ++length;
+    length += counts[rank];
   }
   const whole = Array<number>(length).fill(0);
   for (const rank of range(size)) whole.fill(rank + 10, displs[rank], displs[rank] + counts[rank]);
   return { counts, displs, whole };
 }
 
-const ownPart = (rank: number) => Array<number>(rank).fill(rank + 10);
+const countOf = (rank: number, size: number) => (size === 1 ? 2 : rank);
+const ownPart = ({ rank, size }: Communicator) => Array<number>(countOf(rank, size)).fill(rank + 10);
 
 /** What rank `rank` puts into a reduction: small enough that no product of five ranks leaves an Int8. */
 const contribution = (rank: number) => [rank + 1, 1, rank % 2];
@@ -185,7 +186,7 @@ function casesFor(type: ArrayClass, memory: new (length: number) => ArrayBufferL
         const { counts, displs, whole } = uneven(comm.size);
         for (const root of [0, comm.size - 1]) {
           for (const form of ['gatherv', 'igatherv'] as const) {
-            const send = make(ownPart(comm.rank));
+            const send = make(ownPart(comm));
             if (comm.rank === root) {
               const receive = filled(whole.length);
               await comm[form](send.view, root, receive.view, counts, displs);
@@ -221,7 +222,7 @@ function casesFor(type: ArrayClass, memory: new (length: number) => ArrayBufferL
         const { counts, displs, whole } = uneven(comm.size);
         for (const form of ['allgatherv', 'iallgatherv'] as const) {
           const receive = filled(whole.length);
-          await comm[form](make(ownPart(comm.rank)).view, receive.view, counts, displs);
+          await comm[form](make(ownPart(comm)).view, receive.view, counts, displs);
           receive.holds(whole);
           const inPlace = make(whole.map((value) => (value === comm.rank + 10 ? value : 0)));
           await comm[form](MPI.IN_PLACE, inPlace.view, counts, displs);
@@ -255,10 +256,10 @@ function casesFor(type: ArrayClass, memory: new (length: number) => ArrayBufferL
         for (const root of [0, comm.size - 1]) {
           for (const form of ['scatterv', 'iscatterv'] as const) {
             const send = comm.rank === root ? make(whole) : null;
-            const receive = filled(comm.rank);
+            const receive = filled(countOf(comm.rank, comm.size));
             if (send) await comm[form](receive.view, root, send.view, counts, displs);
             else await comm[form](receive.view, root);
-            receive.holds(ownPart(comm.rank));
+            receive.holds(ownPart(comm));
 
             if (send) await comm[form](MPI.IN_PLACE, root, send.view, counts, displs);
             else await comm[form](receive.view, root);
@@ -426,6 +427,32 @@ const MESSAGES: Case[] = [
       await Promise.all([comm.isend(new Float64Array(1 << 20).fill(comm.rank + 0.5), next, 3), receiving]);
       const previous = (comm.rank + comm.size - 1) % comm.size;
       assert.ok(received.every((value) => value === previous + 0.5));
+    },
+  ],
+  [
+    'reductions in place of more than goes into one packet, at every root',
+    async (comm) => {
+      for (const root of range(comm.size)) {
+        for (const form of ['reduce', 'ireduce'] as const) {
+          const values = new Float64Array(100_000).fill(comm.rank + 1);
+          if (comm.rank === root) await comm[form](MPI.IN_PLACE, MPI.MAX, root, values);
+          else await comm[form](values, MPI.MAX, root);
+          const expected = comm.rank === root ? comm.size : comm.rank + 1;
+          assert.ok(values.every((value) => value === expected));
+        }
+      }
+    },
+  ],
+  [
+    'minloc and maxloc of what is no number, the same on every rank',
+    (comm) => {
+      for (const op of [MPI.MINLOC, MPI.MAXLOC]) {
+        const isLast = comm.rank === comm.size - 1;
+        // The first pair is no number on any rank, the second on the last only.
+        const pairs = Float64Array.of(NaN, comm.rank, isLast ? NaN : comm.rank, comm.rank);
+        comm.allreduce(MPI.IN_PLACE, pairs, op);
+        assert.deepEqual([...pairs], [NaN, 0, NaN, comm.size - 1]);
+      }
     },
   ],
   ['barrier', (comm) => comm.barrier()],

@@ -283,6 +283,49 @@ const cases: Case[] = [
     },
   ],
   [
+    'a blocking receive of any length that is too long fails with MPI_ERR_TRUNCATE, from the own rank too',
+    async (comm) => {
+      for (const to of [(comm.rank + 1) % comm.size, comm.rank]) {
+        for (const length of [5, 5000, 100_000, 1_000_000]) {
+          const sending = comm.isend(new Uint8Array(length).fill(7), to, 5);
+          const short = new Uint8Array(8);
+          assert.throws(() => comm.recv(short.subarray(0, 4), MPI.ANY_SOURCE, 5), { errorClass: 'MPI_ERR_TRUNCATE' });
+          // Whatever the library leaves in the buffer, it leaves nothing behind it.
+          assert.deepEqual([...short.subarray(4)], [0, 0, 0, 0]);
+          await sending;
+        }
+      }
+      comm.barrier();
+    },
+  ],
+  [
+    'requests that are none are refused, where waiting would never end',
+    () => {
+      const refused = { name: 'MpiTypeError', code: 'ERR_BRAID_MPI_ARGUMENT_TYPE' };
+      assert.throws(() => MPI.waitAll([Promise.resolve(1) as never]), {
+        ...refused,
+        message: /^requests\[0\] is no Request/,
+      });
+      assert.throws(() => MPI.waitAny([null as never]), refused);
+      assert.throws(() => MPI.waitAll(undefined as never), refused);
+    },
+  ],
+  [
+    'a communicator with collectives under way can be freed, and they complete',
+    async (comm) => {
+      const freed = comm.dup();
+      const sum = new Float64Array(10_000).fill(1);
+      const under = [freed.iallreduce(MPI.IN_PLACE, sum), freed.ibarrier()] as const;
+      const made = freed.idup();
+      freed.free();
+      await Promise.all(under);
+      assert.ok(sum.every((value) => value === comm.size));
+      (await made).free();
+      await comm.ibarrier().finally(() => undefined);
+      assert.equal(await comm.ibarrier().catch(() => 'failed'), undefined);
+    },
+  ],
+  [
     'a message that is shorter than irecvEach promises fails with MPI_ERR_COUNT',
     async (comm) => {
       const each = comm.irecvEach(other, 8, Int32Array.of((comm.rank + comm.size - 1) % comm.size), 4);

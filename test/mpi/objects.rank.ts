@@ -62,6 +62,22 @@ const cases: Case[] = [
     },
   ],
   [
+    'arrays in what was received have memory of their own',
+    (comm) => {
+      const own = {
+        bytes: new Uint8Array(100),
+        floats: Float64Array.of(comm.rank, 1),
+        view: new DataView(new ArrayBuffer(8), 2, 4),
+      };
+      const all = comm.allgatherObjects(own);
+      const arrays = all.flatMap(({ bytes, floats, view }) => [bytes, floats, view]);
+      assert.equal(new Set(arrays.map(({ buffer }) => buffer)).size, arrays.length);
+      assert.ok(arrays.every(({ byteLength, buffer }) => byteLength === buffer.byteLength));
+      structuredClone(all[0].bytes, { transfer: [all[0].bytes.buffer] });
+      assert.deepEqual([...all[comm.size - 1].floats], [comm.size - 1, 1]);
+    },
+  ],
+  [
     "a value that can't be sent is an error on every rank",
     (comm) => {
       const last = comm.size - 1;
