@@ -51,8 +51,12 @@ export const RequestColumn = {
  * A buffer given to a method whose name begins with `i` is held, and must be left alone, until its request is complete.
  */
 export interface MpiAddon {
-  /** MPI_Init_thread, for FUNNELED, or the MPI that somebody else has initialised in this process. Not when loaded. */
-  initialize(createError: (call: string, errorCode: number) => Error): void;
+  /**
+   * MPI_Init_thread, for FUNNELED, or the MPI that somebody else has initialised in this process. Not when loaded.
+   *
+   * @param status room for 3 numbers, where blocking receives and probes write what they tell.
+   */
+  initialize(createError: (call: string, errorCode: number) => Error, status: Float64Array): void;
 
   /**
    * What the end of the environment shall do. With an `exitCode` other than 0, and more than one rank, it is MPI_Abort;
@@ -94,8 +98,8 @@ export interface MpiAddon {
 
   send(comm: CommunicatorId, buffer: NumericArray, dest: number, tag: number): void;
   isend(comm: CommunicatorId, buffer: NumericArray, dest: number, tag: number): RequestId;
-  /** `source` and `tag` may be -1, for any. Writes source, tag and the number of elements to `status`. */
-  recv(comm: CommunicatorId, buffer: NumericArray, source: number, tag: number, status: Float64Array): void;
+  /** `source` and `tag` may be -1, for any. Writes source, tag and the number of elements to the status. */
+  recv(comm: CommunicatorId, buffer: NumericArray, source: number, tag: number): void;
   irecv(comm: CommunicatorId, buffer: NumericArray, source: number, tag: number): RequestId;
   sendrecv(
     comm: CommunicatorId,
@@ -105,7 +109,6 @@ export interface MpiAddon {
     receive: NumericArray,
     source: number,
     receiveTag: number,
-    status: Float64Array,
   ): void;
   isendrecv(
     comm: CommunicatorId,
@@ -117,9 +120,9 @@ export interface MpiAddon {
     receiveTag: number,
   ): RequestId;
   /** Waits for a message and leaves it. Writes source, tag and the number of bytes. */
-  probe(comm: CommunicatorId, source: number, tag: number, status: Float64Array): void;
-  /** The same without waiting; false, with `status` as it was, if there is none. */
-  iprobe(comm: CommunicatorId, source: number, tag: number, status: Float64Array): boolean;
+  probe(comm: CommunicatorId, source: number, tag: number): void;
+  /** The same without waiting; false, with the status as it was, if there is none. */
+  iprobe(comm: CommunicatorId, source: number, tag: number): boolean;
   /** A message of `bytesEach` to every one of `dests`, from consecutive places of `buffer`. */
   isendEach(comm: CommunicatorId, buffer: NumericArray, bytesEach: number, dests: Int32Array, tag: number): RequestId;
   /** A message of exactly `bytesEach` from every one of `sources`; a shorter one fails with MPI_ERR_COUNT. */

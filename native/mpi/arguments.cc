@@ -78,18 +78,18 @@ int32_t Arguments::IntBetween(int32_t low, int32_t high, const char* what) {
 }
 
 double Arguments::Number() {
-  const Napi::Value value = Next();
-  if (!value.IsNumber()) RefuseType("argument " + std::to_string(next_ - 1) + " must be a number");
-  return value.As<Napi::Number>().DoubleValue();
+  double value = 0;
+  if (napi_get_value_double(info_.Env(), Next(), &value) != napi_ok)
+    RefuseType("argument " + std::to_string(next_ - 1) + " must be a number");
+  return value;
 }
 
 Buffer Arguments::Array() {
   const Napi::Value value = Next();
-  if (!value.IsTypedArray()) RefuseType("argument " + std::to_string(next_ - 1) + " must be a typed array");
   Buffer buffer;
   const napi_status status = napi_get_typedarray_info(info_.Env(), value, &buffer.kind, &buffer.count,
                                                       &buffer.data, nullptr, nullptr);
-  if (status != napi_ok) throw Napi::Error::New(info_.Env());
+  if (status != napi_ok) RefuseType("argument " + std::to_string(next_ - 1) + " must be a typed array");
   const Element element = ElementOf(buffer.kind);
   buffer.value = value;
   buffer.type = element.type;

@@ -31,26 +31,14 @@ struct Origin {
   }
 };
 
-/* Room for what a message turned out to be: source, tag, and elements. */
-class StatusRow {
- public:
-  explicit StatusRow(Arguments& arguments) {
-    const auto [row, count] = arguments.Float64s();
-    if (count < 3) RefuseRange("the status needs room for 3 numbers");
-    row_ = row;
-  }
-
-  void Write(const MPI_Status& status, size_t bytes_each) {
-    MPI_Count count = 0;
-    Check(CountReceived(status, bytes_each, &count), "MPI_Get_elements_x");
-    row_[0] = status.MPI_SOURCE;
-    row_[1] = status.MPI_TAG;
-    row_[2] = static_cast<double>(count);
-  }
-
- private:
-  double* row_;
-};
+/* What a message turned out to be: its source, its tag, and its number of elements. */
+void WriteStatus(Module& module, const MPI_Status& status, size_t bytes_each) {
+  MPI_Count count = 0;
+  Check(CountReceived(status, bytes_each, &count), "MPI_Get_elements_x");
+  module.status[0] = status.MPI_SOURCE;
+  module.status[1] = status.MPI_TAG;
+  module.status[2] = static_cast<double>(count);
+}
 
 struct Send : Operation {
   static constexpr const char *call = "MPI_Send", *start_call = "MPI_Isend";
@@ -74,7 +62,7 @@ struct Send : Operation {
   }
 };
 
-/* The blocking form tells by a row, the other one by the row of its request. */
+/* The blocking form tells by the module's status, the other one by the row of its request. */
 struct Receive : Operation {
   static constexpr const char* start_call = "MPI_Irecv";
   const Communicator& comm;
@@ -131,10 +119,9 @@ struct Receive : Operation {
 Napi::Value Recv(Module& module, const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const Receive receive(module, arguments);
-  StatusRow row(arguments);
   MPI_Status status;
   Check(receive.Call(&status), "MPI_Recv");
-  row.Write(status, receive.buffer.bytes_each);
+  WriteStatus(module, status, receive.buffer.bytes_each);
   return info.Env().Undefined();
 }
 
@@ -182,10 +169,9 @@ struct SendReceive : Operation {
 Napi::Value Sendrecv(Module& module, const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const SendReceive both(module, arguments);
-  StatusRow row(arguments);
   MPI_Status status;
   Check(both.Call(&status), "MPI_Sendrecv");
-  row.Write(status, both.receive.bytes_each);
+  WriteStatus(module, status, both.receive.bytes_each);
   return info.Env().Undefined();
 }
 
@@ -193,10 +179,9 @@ Napi::Value Probe(Module& module, const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const Communicator& comm = module.communicators.At(arguments.Int());
   const Origin from(comm, arguments);
-  StatusRow row(arguments);
   MPI_Status status;
   Check(MPI_Probe(from.rank, from.tag, comm.handle, &status), "MPI_Probe");
-  row.Write(status, 1);
+  WriteStatus(module, status, 1);
   return info.Env().Undefined();
 }
 
@@ -204,11 +189,10 @@ Napi::Value Iprobe(Module& module, const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const Communicator& comm = module.communicators.At(arguments.Int());
   const Origin from(comm, arguments);
-  StatusRow row(arguments);
   MPI_Status status;
   int found = 0;
   Check(MPI_Iprobe(from.rank, from.tag, comm.handle, &found, &status), "MPI_Iprobe");
-  if (found) row.Write(status, 1);
+  if (found) WriteStatus(module, status, 1);
   return Napi::Boolean::New(info.Env(), found != 0);
 }
 

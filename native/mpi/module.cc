@@ -28,7 +28,12 @@ Napi::Value Initialize(const Napi::CallbackInfo& info) {
   Module& module = *info.Env().GetInstanceData<Module>();
   try {
     Arguments arguments(info);
-    module.create_error = Napi::Persistent(arguments.Function());
+    const Napi::Function create_error = arguments.Function();
+    const auto [status, count] = arguments.Float64s();
+    if (count < 3) RefuseRange("the status needs room for 3 numbers");
+    module.create_error = Napi::Persistent(create_error);
+    module.status_array = Napi::Persistent(info[1].As<Napi::Object>());
+    module.status = status;
     module.runtime.Initialize();
     module.communicators.AddPredefined();
     return info.Env().Undefined();

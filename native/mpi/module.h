@@ -19,6 +19,9 @@ struct Module {
   Runtime runtime{requests};
   /* (call, error code) => Error, given by JavaScript once: the class of the errors is declared there. */
   Napi::FunctionReference create_error;
+  /* A Float64Array of JavaScript's: what the last blocking receive or probe told. */
+  Napi::ObjectReference status_array;
+  double* status = nullptr;
 };
 
 /* A function callable from JavaScript. */

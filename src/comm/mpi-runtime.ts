@@ -79,7 +79,8 @@ function start(): MpiRuntime {
 
   const createError = (call: string, errorCode: number) =>
     new MpiError(call, addon.errorClass(errorCode), errorCode, addon.errorString(errorCode));
-  addon.initialize(createError);
+  const status = new Float64Array(3);
+  addon.initialize(createError, status);
   process.env[RANK_VARIABLE] = rankMark(process.env, process.pid);
   process.on('exit', (exitCode) => endWith(addon, exitCode));
 
@@ -97,7 +98,7 @@ function start(): MpiRuntime {
     addon,
     requests: new MpiRequests(addon, createError),
     tagUpperBound: addon.tagUpperBound(),
-    status: new Float64Array(3),
+    status,
   };
 }
 

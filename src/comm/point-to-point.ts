@@ -61,7 +61,7 @@ export abstract class PointToPoint extends CommunicatorBase {
     const id = this.live();
     checkArray(buffer, 'buffer');
     this.#checkOrigin(source, tag);
-    this.mpi.addon.recv(id, buffer, source, tag, this.mpi.status);
+    this.mpi.addon.recv(id, buffer, source, tag);
     return this.#status();
   }
 
@@ -92,7 +92,7 @@ export abstract class PointToPoint extends CommunicatorBase {
     checkApart(send, receive);
     this.#checkDestination(dest, sendTag);
     this.#checkOrigin(source, receiveTag);
-    this.mpi.addon.sendrecv(id, send, dest, sendTag, receive, source, receiveTag, this.mpi.status);
+    this.mpi.addon.sendrecv(id, send, dest, sendTag, receive, source, receiveTag);
     return this.#status();
   }
 
@@ -117,7 +117,7 @@ export abstract class PointToPoint extends CommunicatorBase {
   probe(source = ANY_SOURCE, tag = ANY_TAG): ProbeStatus {
     const id = this.live();
     this.#checkOrigin(source, tag);
-    this.mpi.addon.probe(id, source, tag, this.mpi.status);
+    this.mpi.addon.probe(id, source, tag);
     return this.#probed();
   }
 
@@ -125,7 +125,7 @@ export abstract class PointToPoint extends CommunicatorBase {
   iprobe(source = ANY_SOURCE, tag = ANY_TAG): ProbeStatus | null {
     const id = this.live();
     this.#checkOrigin(source, tag);
-    return this.mpi.addon.iprobe(id, source, tag, this.mpi.status) ? this.#probed() : null;
+    return this.mpi.addon.iprobe(id, source, tag) ? this.#probed() : null;
   }
 
   /**
