@@ -86,10 +86,12 @@ export class Request<T = void> implements PromiseLike<T> {
     return this.#promise.then(fulfilled, rejected);
   }
 
+  /** As a promise's. */
   catch<B = never>(rejected?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<T | B> {
     return this.then(undefined, rejected);
   }
 
+  /** As a promise's. */
   finally(callback?: (() => void) | null): Promise<T> {
     return this.then().finally(callback);
   }
