@@ -86,21 +86,12 @@ export class Communicator extends Collectives implements RecorderCommunicator {
    */
   bcastObject<T = unknown>(value: T, root = 0): T {
     checkRank(root, 'root', this.size);
-    const isRoot = this.rank === root;
-    let bytes: Uint8Array | undefined;
-    let failure: MpiTypeError | undefined;
-    if (isRoot) {
-      try {
-        bytes = encode(value);
-      } catch (error) {
-        failure = error as MpiTypeError;
-      }
-    }
-    const length = Float64Array.of(bytes?.length ?? FAILED);
+    const own = this.rank === root ? encoded(value) : undefined;
+    const length = Float64Array.of(own?.length ?? FAILED);
     this.bcast(length, root);
-    if (failure) throw failure;
+    if (own?.failure) throw own.failure;
     if (length[0] === FAILED) throw new MpiTypeError(`rank ${root}, the root, has a value that can't be sent`);
-    bytes ??= new Uint8Array(length[0]);
+    const bytes = own?.bytes ?? new Uint8Array(length[0]);
     this.bcast(bytes, root);
     return decode(bytes) as T;
   }
@@ -129,15 +120,9 @@ export class Communicator extends Collectives implements RecorderCommunicator {
 
   /** Every rank learns all lengths, so that all agree on whether the values can travel. */
   #encodeAll(value: unknown) {
-    let bytes: Uint8Array = new Uint8Array(0);
-    let failure: MpiTypeError | undefined;
-    try {
-      bytes = encode(value);
-    } catch (error) {
-      failure = error as MpiTypeError;
-    }
+    const { bytes, length, failure } = encoded(value);
     const lengths = new Float64Array(this.size);
-    this.allgather(Float64Array.of(failure ? FAILED : bytes.length), lengths);
+    this.allgather(Float64Array.of(length), lengths);
     if (failure) throw failure;
     const failed = lengths.indexOf(FAILED);
     if (failed >= 0) throw new MpiTypeError(`rank ${failed} has a value that can't be sent`);
@@ -153,6 +138,16 @@ export class Communicator extends Collectives implements RecorderCommunicator {
 
 /** In the place of a length: there is nothing to come. */
 const FAILED = -1;
+
+/** An object's bytes, and the length that the others are told; of one that can't be sent, why. */
+function encoded(value: unknown): { bytes: Uint8Array; length: number; failure?: MpiTypeError } {
+  try {
+    const bytes = encode(value);
+    return { bytes, length: bytes.length };
+  } catch (error) {
+    return { bytes: new Uint8Array(0), length: FAILED, failure: error as MpiTypeError };
+  }
+}
 
 function decodeAll<T>(received: Uint8Array, counts: Int32Array, displs: Int32Array): T[] {
   return Array.from(counts, (count, rank) => decode(received.subarray(displs[rank], displs[rank] + count)) as T);
