@@ -4,6 +4,7 @@ import { exitWaitMs } from './comm/mpi-runtime.js';
 import { selectCommunicator } from './comm/select.js';
 import { BraidError } from './errors.js';
 import { sayEnd, unwatchExit, watchExit, type ExitAware } from './exit.js';
+import { faultPoint } from './fault.js';
 import { ROOT, verdictText } from './flush/channel.js';
 import type { Steps } from './flush/drive.js';
 import { parseOptions, type OpenOptions, type ParsedOptions } from './options.js';
@@ -277,6 +278,7 @@ export class BraidDB implements HasRecorder {
       recorder.closed = false;
       throw error;
     }
+    faultPoint('close.told');
     spool.remove();
     unwatchExit(this.#exit);
     await this.#session.store?.terminate();

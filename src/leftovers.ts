@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, renameSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { faultPoint } from './fault.js';
 import type { SendableFrame } from './flush/gathering.js';
 import { groupBy } from './group-by.js';
 import { bootId, host } from './host.js';
@@ -94,7 +95,10 @@ export class Leftovers {
 
   /** Deletes files that are held, and hold nothing that isn't committed. */
   remove(files: readonly string[]): void {
-    for (const file of files) removeSpool(file);
+    for (const file of files) {
+      removeSpool(file);
+      faultPoint('recover.removed');
+    }
   }
 
   /**

@@ -103,7 +103,7 @@ export async function recover(path: string, options: RecoverOptions = {}): Promi
     if (!report.dryRun) {
       const { dead, empty, leftovers } = inspection;
       leftovers.remove(empty.flatMap((each) => recoverable(each, leftovers)));
-      if (dead.length > 0) await bringIn(inspection, options, report);
+      if (dead.length > 0 || isUnfolded(inspection)) await bringIn(inspection, options, report);
     }
     report.ops = report.attempts.reduce((sum, { ops }) => sum + ops, 0);
     report.records = report.attempts.reduce((sum, { records }) => sum + records, 0);
@@ -111,6 +111,12 @@ export async function recover(path: string, options: RecoverOptions = {}): Promi
   } finally {
     inspection.leftovers.release();
   }
+}
+
+/** Whether a root that was killed has left SQLite's log beside the file: whoever opens the database makes it one file again. */
+function isUnfolded({ path, leftovers }: Inspection): boolean {
+  const lives = leftovers.reports.some(({ alone }) => alone === 'alive' || alone === 'busy');
+  return !lives && existsSync(`${path}-wal`);
 }
 
 /** What there is to recover for a database on this host. Until `leftovers.release()` nobody else can recover it. */

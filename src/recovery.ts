@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { faultPoint } from './fault.js';
 import { commitRounds, type CommitRounds } from './flush/commit-rounds.js';
 import { wait, type Steps } from './flush/drive.js';
 import type { Gathering } from './flush/gathering.js';
@@ -151,8 +152,11 @@ export function* leadRecovery(gathering: Gathering, rounds: CommitRounds, dead: 
     const listed = gaps.map(({ frame = 0, reason }) => ({ frame, reason }));
     if (listed.length > 0) yield* wait(store.call('addGaps', run, attempt, spool.rank!, listed));
   }
+  faultPoint('recover.held');
   const onRefused = (refused: readonly RefusedFrame[]) => lost.push(...refused);
   const totals = yield* commitRounds(gathering, { ...rounds, onRefused });
+  faultPoint('recover.committed');
   yield* endDead(store, dead, state, lost);
+  faultPoint('recover.ended');
   return { ...totals, lost };
 }

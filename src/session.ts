@@ -6,6 +6,7 @@ import type { CollectiveKind, Header } from './flush/messages.js';
 import { Request } from './comm/request.js';
 import { captureContext } from './context.js';
 import { BraidError } from './errors.js';
+import { faultPoint } from './fault.js';
 import { groupBy } from './group-by.js';
 import { bootId, host } from './host.js';
 import type { ParsedOptions } from './options.js';
@@ -149,7 +150,10 @@ export class Session {
     verdict.onDone(() => {
       // Also when it failed: what was committed before need not be sent again.
       const { committed } = verdict.value;
-      if (committed > 0) spool!.trim(frames[committed - 1].sequence);
+      if (committed === 0) return;
+      faultPoint('flush.trim');
+      spool!.trim(frames[committed - 1].sequence);
+      faultPoint('flush.trimmed');
     });
     return verdict;
   }
@@ -166,11 +170,14 @@ export class Session {
   *#leadClose(headers: readonly Header[], before: () => void): Steps<string> {
     const { store, recorder } = this;
     const { run, attempt } = recorder.identity;
+    faultPoint('close.committed');
     const recorded = headers.map((header) => header.recorded);
     const report = { captureMs: headers.map(({ captureMs }) => captureMs), peakRoundBytes: this.#memory.peakBytes };
     yield* wait(store!.call('endAttempt', run, attempt, 'COMPLETED', recorded, report));
+    faultPoint('close.completed');
     before();
     yield* wait(store!.call('close'));
+    faultPoint('close.closed');
     return '';
   }
 
@@ -216,6 +223,7 @@ export class Session {
     const context = captureContext(this.channel.description);
     const ranks = hellos.map(({ host, spool }) => ({ host, spool }));
     const begun = yield* wait(this.store.call('beginRun', { ...named, name: options.name, context, ranks }));
+    faultPoint('open.run');
     // Asked before the hosts are: a run that begins meanwhile has no spool that they could have seen.
     this.#running = yield* wait(this.store.call('runningAttempts'));
     const places = yield* wait(this.store.call('spoolPlaces'));
@@ -254,6 +262,7 @@ export class Session {
         () => ({ frames: [], recorded: 0, text: JSON.stringify(reports), failure }),
         (gathering) => this.#leadBegin(gathering, { run, attempt }, Object.keys(scans)),
       );
+      faultPoint('open.begun');
       this.recorder = new Recorder({ run, attempt, rank, size }, { base, count }, this.spool, this.#describe);
       if (text !== '') await this.#recover(JSON.parse(text) as DeadAttempt[], leftovers);
     } catch (error) {

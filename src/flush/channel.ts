@@ -2,6 +2,7 @@ import type { RecorderCommunicator } from '../comm/communicator.js';
 import { progress } from '../comm/progress.js';
 import { Request } from '../comm/request.js';
 import { BraidError, type BraidErrorCode } from '../errors.js';
+import { faultPoint } from '../fault.js';
 import { drive, wait, type Steps } from './drive.js';
 import { Gathering, frameSizes, promised, textOf, type Contribution } from './gathering.js';
 import {
@@ -92,6 +93,7 @@ export class Channel {
   run(collective: Collective): Request<Verdict> {
     const result = new Request<Verdict>();
     this.#queue.push(() => {
+      faultPoint('flush.come');
       this.#current = collective.kind;
       const verdict = drive(this.rank === ROOT ? this.#lead(collective) : this.#follow(collective));
       verdict.onDone(() => {
@@ -212,8 +214,10 @@ export class Channel {
       text = textOf({ frames: [], recorded: 0, failure: error });
     }
     const { committed = [] } = gathering ?? {};
+    faultPoint('flush.verdict');
     yield* this.#pronounce(text, error !== undefined, committed, patiently);
     for (const send of sends) yield* wait(send);
+    faultPoint('flush.pronounced');
     return { text, committed: committed[ROOT] ?? 0, error };
   }
 
@@ -271,6 +275,7 @@ export class Channel {
           yield* give(frameSizes(own.frames));
           break;
         case 'send':
+          faultPoint('flush.send');
           yield* give(promised(own.frames, sent, order.frames));
           sent += order.frames;
           break;
@@ -284,6 +289,7 @@ export class Channel {
             );
           }
           yield* wait(header);
+          faultPoint('flush.told');
           const text = bytes.toString();
           return { text, committed: order.frames, error: order.failed ? errorOf(text) : undefined };
         }

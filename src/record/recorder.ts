@@ -1,3 +1,4 @@
+import { faultPoint } from '../fault.js';
 import { progress } from '../comm/progress.js';
 import { BraidError } from '../errors.js';
 import { MAX_BOUND_BYTES, encodeAside, type Encoder } from '../frame/encoder.js';
@@ -121,7 +122,9 @@ export class Recorder {
       } else {
         encoder.append(encodeAside(bound, (aside) => write(aside, id)));
       }
+      faultPoint('capture.written');
       sink.publish();
+      faultPoint('capture.published');
     } finally {
       this.#writing = false;
     }

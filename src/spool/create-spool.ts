@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { closeSync, constants, linkSync, openSync, rmSync, rmdirSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { BraidError } from '../errors.js';
+import { faultPoint } from '../fault.js';
 import { loadAddon } from '../load-addon.js';
 import type { CoreAddon } from '../native.js';
 import { LeftoverSpool } from './spool-file.js';
@@ -45,7 +46,9 @@ function create(file: string, header: Buffer): number {
     if (!core.lock(fd)) throw Object.assign(new Error(`${unfinished} is being deleted by a scan`), { code: 'EBUSY' });
     core.allocate(fd, 0, header.length);
     writeSync(fd, header, 0, header.length, 0);
+    faultPoint('open.making');
     linkSync(unfinished, file);
+    faultPoint('open.named');
     return fd;
   } catch (error) {
     closeSync(fd);

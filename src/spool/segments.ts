@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import { BraidError } from '../errors.js';
+import { faultPoint } from '../fault.js';
 import { MAX_FRAME_BYTES } from '../frame/format.js';
 import { storeWord } from '../frame/header.js';
 import { loadAddon } from '../load-addon.js';
@@ -101,7 +102,10 @@ export class Segments {
     const growth = Math.max(0, size - bytes);
     this.#checkLimit(growth, size);
     const [made, rest] = this.#system(growth, () => {
-      if (growth > 0) this.#core.allocate(this.#fd, this.fileBytes, growth);
+      if (growth > 0) {
+        this.#core.allocate(this.#fd, this.fileBytes, growth);
+        faultPoint('capture.grown');
+      }
       return [this.#map(offset, size), bytes > size ? this.#map(offset + size, bytes - size) : undefined];
     });
     // A reader finds the segments that were there until the first one's header says otherwise: the rest is one by then.

@@ -1,6 +1,7 @@
 import { closeSync, lstatSync, mkdirSync, rmSync, rmdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BraidError } from '../errors.js';
+import { faultPoint } from '../fault.js';
 import { Encoder } from '../frame/encoder.js';
 import { FRAME_HEADER_BYTES } from '../frame/format.js';
 import { beginFrame, sealFrame, storeWord } from '../frame/header.js';
@@ -133,6 +134,7 @@ export class Spool {
       this.recordedOps += encoder.ops;
       this.#frameAt = -1;
       encoder.bind(buffer, end, end);
+      faultPoint('capture.sealed');
     }
     return this.#frameAt >= 0 ? this.#sequence - 1 : this.#sequence;
   }

@@ -1,5 +1,6 @@
 import SQLite, { type Database, type Statement } from 'better-sqlite3';
 import { BraidError } from '../errors.js';
+import { faultPoint } from '../fault.js';
 import { FRAME_HEADER_BYTES } from '../frame/format.js';
 import { frameCrc, readFrameHeader, type FrameHeader } from '../frame/header.js';
 import { applyInvalidations } from './invalidation.js';
@@ -205,8 +206,11 @@ export class Committer {
   #transaction<T>(run: () => T): T {
     this.#db.exec('BEGIN IMMEDIATE');
     try {
+      faultPoint('commit.begun');
       const result = run();
+      faultPoint('commit.inserted');
       this.#db.exec('COMMIT');
+      faultPoint('commit.committed');
       return result;
     } catch (error) {
       // SQLite may have rolled back by itself, as it does when the disk is full.

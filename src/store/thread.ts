@@ -16,6 +16,8 @@ export interface ThreadData {
   readonly port: MessagePort;
   /** Memory that both threads see: the words are {@link REPLIES} and {@link TID}. */
   readonly signal: Int32Array;
+  /** Where it is to die, in a test. */
+  readonly BRAID_FAULTS?: string;
   /** The database that the thread before this one had open when it died. */
   readonly reopen?: { readonly options: StoreOptions; readonly uuid: string };
 }

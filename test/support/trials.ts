@@ -1,0 +1,16 @@
+import process from 'node:process';
+
+/** How many random trials a test makes, and the number from which they all follow. */
+export const TRIALS = Number(process.env.BRAID_TEST_TRIALS ?? 30);
+export const SEED = Number(process.env.BRAID_TEST_SEED ?? 1);
+
+/** Numbers from 0 to 1, the same for the same seed. Mulberry32, by Tommy Ettinger. */
+export function randomOf(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
