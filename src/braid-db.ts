@@ -1,11 +1,12 @@
 import { resolve } from 'node:path';
 import { channelOf } from './channels.js';
 import { exitWaitMs } from './comm/mpi-runtime.js';
+import type { Request } from './comm/request.js';
 import { selectCommunicator } from './comm/select.js';
 import { BraidError } from './errors.js';
 import { sayEnd, unwatchExit, watchExit, type ExitAware } from './exit.js';
 import { faultPoint } from './fault.js';
-import { ROOT, verdictText } from './flush/channel.js';
+import { ROOT, verdictText, type Verdict } from './flush/channel.js';
 import type { Steps } from './flush/drive.js';
 import { parseOptions, type OpenOptions, type ParsedOptions } from './options.js';
 import { BraidReader } from './query/reader.js';
@@ -16,7 +17,7 @@ import { BraidRecord, Existing } from './record/record.js';
 import { RECORDER, type HasRecorder, type Recorder } from './record/recorder.js';
 import { RecordReference } from './record/reference.js';
 import { BraidVersion } from './record/version.js';
-import { Session } from './session.js';
+import { LAST_WORDS_MS, Session } from './session.js';
 
 /** What one flush brought into the database, from all ranks together. */
 export interface FlushResult {
@@ -26,9 +27,6 @@ export interface FlushResult {
   /** Wall time on the root, from the call to the verdict. */
   ms: number;
 }
-
-/** One process answers at once, so it can wait a moment for its worker when it is killed. */
-const LAST_WORDS_MS = 5_000;
 
 /**
  * A database that this process records into, alone or together with the other ranks of its job.
@@ -40,6 +38,8 @@ export class BraidDB implements HasRecorder {
   readonly #exit: ExitAware;
   #reader: BraidReader | undefined;
   #closing: Promise<void> | undefined;
+  /** The collective by which it is being closed. */
+  #ending: Request<Verdict> | undefined;
   /** The function of an `onRoot` runs: what was stored before it is committed, and no collective can begin. */
   #answering = false;
 
@@ -59,7 +59,7 @@ export class BraidDB implements HasRecorder {
    * spools on these machines is brought in first.
    *
    * @param path of the SQLite file, the same on every rank. Only the root (rank 0) opens it.
-   * @throws BraidError ERR_BRAID_OPTION_INVALID, ERR_BRAID_PATH_INVALID, ERR_BRAID_PATH_MISMATCH, ERR_BRAID_DB_…, ERR_BRAID_SPOOL_…, ERR_BRAID_MPI_…, ERR_BRAID_COLLECTIVE_MISMATCH, ERR_BRAID_NO_SUCH_RUN, ERR_BRAID_WRONG_THREAD; the same on every rank
+   * @throws BraidError ERR_BRAID_OPTION_INVALID, ERR_BRAID_PATH_INVALID, ERR_BRAID_PATH_MISMATCH, ERR_BRAID_DB_…, ERR_BRAID_SPOOL_…, ERR_BRAID_MPI_…, ERR_BRAID_COLLECTIVE_MISMATCH, ERR_BRAID_NO_SUCH_RUN, ERR_BRAID_RUN_ALIVE, ERR_BRAID_WRONG_THREAD; the same on every rank
    */
   static async open(path: string, options?: OpenOptions): Promise<BraidDB> {
     const off = process.env.BRAID === 'off';
@@ -75,19 +75,22 @@ export class BraidDB implements HasRecorder {
     const { comm, description } = await selectCommunicator(parsed.mpi, parsed.comm);
     const channel = await channelOf(comm, description, parsed);
     const absolute = failure ? '' : resolve(path);
+    const session = new Session(absolute, channel, parsed);
     if (off) {
       if (failure) throw failure;
-      return new BraidDB(Session.openOff(absolute, channel, parsed));
+      session.openOff();
+      return new BraidDB(session);
     }
     // The others count on a rank that has begun to open.
     const opening: ExitAware = {
-      signals: [],
-      killed: () => {},
+      signals: parsed.signals,
+      killed: (_, number) => session.killedWhileOpening(number),
       unclosed: (code) => code === 0 && channel.leave(exitWaitMs()),
     };
     watchExit(opening);
     try {
-      return new BraidDB(await Session.open(absolute, channel, parsed, failure));
+      await session.open(failure);
+      return new BraidDB(session);
     } finally {
       unwatchExit(opening);
     }
@@ -127,7 +130,7 @@ export class BraidDB implements HasRecorder {
    * what is recorded after the call is for the next flush.
    *
    * @returns what it committed, of all ranks together.
-   * @throws BraidError ERR_BRAID_CLOSED, ERR_BRAID_DB_…, ERR_BRAID_COLLECTIVE_MISMATCH, ERR_BRAID_RANK_LEFT; the same on every rank. Nothing is lost: the next flush commits what this one didn't
+   * @throws BraidError ERR_BRAID_REENTERED on the rank that is in a recording call; ERR_BRAID_CLOSED, ERR_BRAID_DB_…, ERR_BRAID_COLLECTIVE_MISMATCH, ERR_BRAID_RANK_LEFT; the same on every rank. Nothing is lost: the next flush commits what this one didn't
    */
   async flush(): Promise<FlushResult> {
     this.#assertOpen();
@@ -273,7 +276,8 @@ export class BraidDB implements HasRecorder {
       return;
     }
     try {
-      verdictText(await this.#session.startClose(() => this.#closeReader()));
+      this.#ending = this.#session.startClose(() => this.#closeReader());
+      verdictText(await this.#ending);
     } catch (error) {
       recorder.closed = false;
       throw error;
@@ -316,6 +320,11 @@ export class BraidDB implements HasRecorder {
     spool!.mark('signal', number);
     const { run, attempt } = recorder.identity;
     try {
+      if (channel.size === 1 && this.#ending) {
+        // One process is as good as closed: nobody else can be in its way.
+        store!.waitFor(this.#ending, LAST_WORDS_MS);
+        if (this.#ending.done && !this.#ending.value.error) return spool!.remove();
+      }
       if (channel.size === 1) this.#flushNow(LAST_WORDS_MS);
       if (store) {
         const ended = store.call('endAttempt', run, attempt, 'KILLED');

@@ -26,6 +26,9 @@ import { StoreClient } from './store/store-client.js';
 import type { CommitResult } from './store/commit.js';
 import type { RunningAttempt } from './store/ledger.js';
 
+/** One process answers at once, so it can wait a moment for its worker when it is killed. */
+export const LAST_WORDS_MS = 5_000;
+
 /** What a rank tells the root when it opens. */
 interface Hello {
   readonly path: string;
@@ -57,19 +60,21 @@ export class Session {
   /** On the root only. */
   store: StoreClient | undefined;
 
-  readonly #database: number;
+  /** Its number on the channel, when all ranks have opened it; what failed on one must not count on any. */
+  #database = 0;
   readonly #describe = (id: number) => this.describe(id);
   readonly #memory = new RoundMemory();
   /** On the root: what was RUNNING in the database when it was opened. */
   #running: readonly RunningAttempt[] = [];
+  /** On the root: the attempt that is being begun, or has been. */
+  #begun: { run: string; attempt: number } | undefined;
 
-  private constructor(
+  /** Nothing is open before `open`, or `openOff`. */
+  constructor(
     readonly path: string,
     readonly channel: Channel,
     readonly options: ParsedOptions,
-  ) {
-    this.#database = channel.nextDatabase();
-  }
+  ) {}
 
   /**
    * Collective. Opens the database on the root, begins a run in it, makes every rank's spool, and brings in what earlier
@@ -77,30 +82,40 @@ export class Session {
    *
    * @param failure why this rank can't open it; it comes all the same.
    */
-  static async open(path: string, channel: Channel, options: ParsedOptions, failure?: BraidError): Promise<Session> {
-    const session = new Session(path, channel, options);
+  async open(failure?: BraidError): Promise<void> {
     try {
-      const welcome = await session.#hello(failure);
-      await session.#begin(welcome);
-      return session;
+      const welcome = await this.#hello(failure);
+      await this.#begin(welcome);
     } catch (error) {
-      session.spool?.remove();
-      await session.store?.terminate();
+      this.spool?.remove();
+      await this.store?.terminate();
       throw error;
     }
   }
 
+  /** The process ends by a signal while this is being opened: the run that has begun, if one has, is KILLED. */
+  killedWhileOpening(number: number): void {
+    const { spool, store } = this;
+    spool?.mark('signal', number);
+    if (!store) return;
+    if (!this.#begun) {
+      spool?.remove();
+      return;
+    }
+    const { run, attempt } = this.#begun;
+    const ended = store.call('endAttempt', run, attempt, 'KILLED');
+    store.waitFor(ended, LAST_WORDS_MS);
+    if (!ended.done || ended.error) return;
+    // Nothing is recorded yet.
+    spool?.remove();
+    store.waitFor(store.call('close'), LAST_WORDS_MS);
+  }
+
   /** Collective. What BRAID=off opens: ids of the same form, handles that can be shared, and nothing recorded. */
-  static openOff(path: string, channel: Channel, options: ParsedOptions): Session {
-    const session = new Session(path, channel, options);
-    const identity = { run: '0'.repeat(32), attempt: 1, rank: channel.rank, size: channel.size };
-    session.recorder = new Recorder(
-      identity,
-      { base: 0, count: Number.MAX_SAFE_INTEGER },
-      undefined,
-      session.#describe,
-    );
-    return session;
+  openOff(): void {
+    const { rank, size } = this.channel;
+    const identity = { run: '0'.repeat(32), attempt: 1, rank, size };
+    this.recorder = new Recorder(identity, { base: 0, count: Number.MAX_SAFE_INTEGER }, undefined, this.#describe);
   }
 
   get isRoot(): boolean {
@@ -135,6 +150,7 @@ export class Session {
     text?: string,
   ): Request<Verdict> {
     const { spool, recorder } = this;
+    recorder.assertIdle(kind === 'flush' ? 'a flush, or a read, which flushes,' : `a call of ${kind}()`);
     // What is recorded between this call and the collective's turn is for the next one.
     const through = spool?.seal() ?? 0;
     let frames: readonly { sequence: number }[] = [];
@@ -208,6 +224,7 @@ export class Session {
       () => ({ frames: [], recorded: 0, text: JSON.stringify(hello), failure }),
       (gathering) => this.#leadOpen(gathering),
     );
+    this.#database = this.channel.nextDatabase();
     return JSON.parse(text) as Welcome;
   }
 
@@ -220,6 +237,7 @@ export class Session {
     // The root's spool is there, and locked, before the run can be seen: who finds the run finds that it lives.
     const named = yield* wait(this.store.call('nextAttempt', options.resume));
     this.spool = this.#makeSpool(uuid, named.run, named.attempt, hellos[ROOT].spool);
+    this.#begun = named;
     const context = captureContext(this.channel.description);
     const ranks = hellos.map(({ host, spool }) => ({ host, spool }));
     const begun = yield* wait(this.store.call('beginRun', { ...named, name: options.name, context, ranks }));
@@ -266,7 +284,7 @@ export class Session {
       this.recorder = new Recorder({ run, attempt, rank, size }, { base, count }, this.spool, this.#describe);
       if (text !== '') await this.#recover(JSON.parse(text) as DeadAttempt[], leftovers);
     } catch (error) {
-      await this.#endRun(run, attempt);
+      await this.#endRun(run, attempt, error as BraidError);
       throw error;
     } finally {
       leftovers?.release();
@@ -275,6 +293,7 @@ export class Session {
 
   *#leadBegin(gathering: Gathering, own: { run: string; attempt: number }, hosts: string[]): Steps<string> {
     const reports = (yield* gathering.texts()).flatMap((text) => JSON.parse(text) as SpoolReport[]);
+    this.#checkResumable(reports, own);
     const found = deadAttempts(reports, { hosts, running: this.#running, except: own });
     const dead = yield* knownAttempts(this.store!, found);
     for (const { file, why } of reports.filter(({ alone }) => alone === 'busy')) {
@@ -336,10 +355,27 @@ export class Session {
     return new Spool(directory, owner, { limitBytes, durable: durability === 'node' });
   }
 
+  /** A run that lives is somebody's: two attempts at once would be two runs under one name. */
+  #checkResumable(reports: readonly SpoolReport[], own: { run: string; attempt: number }): void {
+    // Of two that come to resume it at once, the first goes on.
+    const alive = reports.filter(
+      (report) => report.alone === 'alive' && report.run === own.run && report.attempt! < own.attempt,
+    );
+    if (alive.length === 0) return;
+    const hosts = [...new Set(alive.map(({ host }) => host))].join(', ');
+    throw new BraidError(
+      'ERR_BRAID_RUN_ALIVE',
+      `run ${own.run} can't be resumed: its attempt ${alive[0].attempt} still lives on ${hosts}. ` +
+        'Wait until it has ended, or end it',
+    );
+  }
+
   /** A run that couldn't begin has failed; nothing was recorded in it. */
-  async #endRun(run: string, attempt: number): Promise<void> {
+  async #endRun(run: string, attempt: number, { code }: BraidError): Promise<void> {
     try {
-      await this.store?.call('endAttempt', run, attempt, 'FAILED');
+      // What was not to be an attempt of the run at all must not change what is said of it.
+      if (code === 'ERR_BRAID_RUN_ALIVE') await this.store?.call('dropAttempt', run, attempt);
+      else await this.store?.call('endAttempt', run, attempt, 'FAILED');
       await this.store?.call('close');
     } catch {
       // The error that is on its way says more.

@@ -84,7 +84,7 @@ export class Channel {
     return this.#comm.size;
   }
 
-  /** Numbers the databases that are opened over this channel: all ranks open in the same order. */
+  /** Numbers the databases that are open over this channel: all ranks open them together, in the same order. */
   nextDatabase(): number {
     return ++this.#databases;
   }
@@ -332,7 +332,10 @@ export class Channel {
   #objection(headers: readonly (Header | undefined)[]): BraidError | undefined {
     const wanted = headers[ROOT]!;
     const called = (header: Header) =>
-      `${header.kind}()` + (header.database === wanted.database ? '' : ` of its database number ${header.database}`);
+      `${header.kind}()` +
+      (header.database === wanted.database || header.kind === 'open'
+        ? ''
+        : ` of its database number ${header.database}`);
     if (this.#left.size > 0) {
       return new BraidError(
         'ERR_BRAID_RANK_LEFT',

@@ -96,12 +96,7 @@ export class Recorder {
   }
 
   #enter(): void {
-    if (this.#writing) {
-      throw new BraidError(
-        'ERR_BRAID_REENTERED',
-        'a recording call was made from inside another one: by a getter of its tags or sources?',
-      );
-    }
+    this.assertIdle('a recording call');
     // A long synchronous loop would otherwise keep a flush that has begun from getting on. Completions run foreign code,
     // which may record: from here on, and until the call is kept, nobody else's runs.
     if (this.#sink && (++this.#calls & 0xff) === 0) progress.poke();
@@ -152,6 +147,15 @@ export class Recorder {
 
   assertOpen(): void {
     if (this.#closed) throw new BraidError('ERR_BRAID_CLOSED', 'the database is closed: record before close()');
+  }
+
+  /** What would look at the spool, or end it, can't be done while an op is being written into it. */
+  assertIdle(what: string): void {
+    if (!this.#writing) return;
+    throw new BraidError(
+      'ERR_BRAID_REENTERED',
+      `${what} was made from inside a recording call: by a getter of its tags or sources? Record first, then go on`,
+    );
   }
 
   /** What all recording calls took so far, estimated from the sampled ones. */

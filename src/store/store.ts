@@ -182,6 +182,22 @@ export class Store {
     });
   }
 
+  /** Takes back an attempt that has recorded nothing; its run is again what the attempt before says. */
+  dropAttempt(run: string, attempt: number): void {
+    this.#write(() => {
+      const db = this.#db;
+      const row = this.#attempt(run, attempt);
+      this.#giveBackIds(row);
+      db.prepare('DELETE FROM ledger WHERE attempt_id = ?').run(row.attempt_id);
+      db.prepare('DELETE FROM attempts WHERE attempt_id = ?').run(row.attempt_id);
+      db.prepare(
+        `UPDATE runs SET (status, ended) =
+           (SELECT status, ended FROM attempts WHERE run_id = runs.run_id ORDER BY attempt DESC LIMIT 1)
+         WHERE run_id = ?`,
+      ).run(row.run_id);
+    });
+  }
+
   /** Gives back the ids that an attempt has not used, and never will: all that it recorded is committed. */
   returnIds(run: string, attempt: number): void {
     this.#write(() => this.#giveBackIds(this.#attempt(run, attempt)));

@@ -55,6 +55,11 @@ const VENDORS: readonly VendorData[] = [
   },
 ];
 
+/** What a small machine needs of any vendor. */
+export const vendorEnvironment: Readonly<Record<string, string>> = Object.fromEntries(
+  VENDORS.flatMap((vendor) => Object.entries(vendor.env)),
+);
+
 /** The vendors that can be tested here. */
 export const vendors: TestVendor[] = [];
 /** Why the others can't: the title of the test that is skipped for each. */
@@ -93,9 +98,8 @@ export async function run(
   args: readonly string[],
   { env = {}, timeoutMs = 60_000 }: RunOptions,
 ): Promise<Run> {
-  const vendorEnv = Object.fromEntries(VENDORS.flatMap((vendor) => Object.entries(vendor.env)));
   const child = spawn(command, args, {
-    env: { ...process.env, ...vendorEnv, BRAID_MPI: undefined, ...env },
+    env: { ...process.env, ...vendorEnvironment, BRAID_MPI: undefined, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });

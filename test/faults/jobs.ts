@@ -1,0 +1,99 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, readdirSync } from 'node:fs';
+import process from 'node:process';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { vendorEnvironment, type RunOptions } from '../support/mpiexec.js';
+
+export const program = (name: string) => fileURLToPath(new URL(`./${name}.rank.js`, import.meta.url));
+
+const PATIENCE_MS = 30_000;
+
+/** A job that is to be ended from outside. */
+export class Job {
+  stdout = '';
+  stderr = '';
+  readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  readonly #child;
+
+  constructor(command: readonly string[], env: NodeJS.ProcessEnv) {
+    const [name, ...args] = command;
+    // A group of its own: what a terminal sends to all of it goes to nobody else.
+    this.#child = spawn(name, args, { env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    this.#child.stdout.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
+    this.#child.stderr.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
+    this.ended = once(this.#child, 'close').then(([code, signal]) => ({
+      code: code as number | null,
+      signal: signal as NodeJS.Signals | null,
+    }));
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  /** Waits until stdout has so many matches. */
+  async lines(pattern: RegExp, count: number): Promise<RegExpMatchArray[]> {
+    const limit = performance.now() + PATIENCE_MS;
+    for (;;) {
+      const found = [...this.stdout.matchAll(new RegExp(pattern, 'gm'))];
+      if (found.length >= count) return found;
+      if (performance.now() > limit || this.#child.exitCode !== null) {
+        throw new Error(`no ${String(pattern)} ${count} times:\n${this.stdout}\n${this.stderr}`);
+      }
+      await pause(10);
+    }
+  }
+
+  /** The pids of its ranks: of what it started, what runs Node. */
+  ranks(): number[] {
+    return [this.pid, ...descendants(this.pid)].filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[0] === process.execPath;
+      } catch {
+        return false;
+      }
+    });
+  }
+
+  /** As a node that goes down, or a scheduler that has lost its patience. */
+  async killRanks(): Promise<void> {
+    for (const pid of this.ranks()) process.kill(pid, 'SIGKILL');
+    await this.ended;
+  }
+
+  /** Ends what is left of it. */
+  async kill(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    for (const pid of [...descendants(this.pid), this.pid]) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // Gone already.
+      }
+    }
+    await this.ended;
+  }
+}
+
+/** Starts a program for Node by a launcher, or by itself where `launcher` is empty. */
+export function startJob(launcher: readonly string[], file: string, { args = [], env = {} }: RunOptions): Job {
+  return new Job([...launcher, process.execPath, file, ...args], {
+    ...process.env,
+    ...vendorEnvironment,
+    BRAID_MPI: launcher.length === 0 ? 'off' : undefined,
+    ...env,
+  });
+}
+
+function descendants(pid: number): number[] {
+  try {
+    const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+      readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
+    );
+    return children.flatMap((child) => [child, ...descendants(child)]);
+  } catch {
+    return [];
+  }
+}
