@@ -88,6 +88,7 @@ export class Leftovers {
         get bytes() {
           return spool.read(frame);
         },
+        readInto: (target: Buffer) => void spool.read(frame, target),
       }));
     });
   }
