@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -201,5 +201,21 @@ describe('recovery', function () {
     assert.ok(statusIn(path).every((status) => status !== 'RUNNING'), String(statusIn(path))); // prettier-ignore
     assert.equal(existsSync(`${path}-spool-${process.geteuid!()}`), false);
     assert.deepEqual(verify(path).problems, []);
+  });
+
+  it("brings the names of a spool to the disk with durability: 'node', too, through all directories that it makes", () => {
+    const spoolDir = join(directory, 'one', 'two');
+    const script = `
+      import fs from 'node:fs';
+      import { syncBuiltinESMExports } from 'node:module';
+      const { fsyncSync } = fs;
+      fs.fsyncSync = (fd) => (console.log(fs.readlinkSync('/proc/self/fd/' + fd)), fsyncSync(fd));
+      syncBuiltinESMExports();
+      const { BraidDB } = await import('braid-mpi');
+      await BraidDB.open(${JSON.stringify(path)}, { durability: process.argv[1], spoolDir: ${JSON.stringify(spoolDir)} });`;
+    const synced = (durability: string) =>
+      spawnSync(process.execPath, ['--input-type=module', '-e', script, durability], { encoding: 'utf8' }).stdout;
+    assert.equal(synced('node'), `${spoolDir}\n${join(directory, 'one')}\n${directory}\n`);
+    assert.equal(synced('process'), '');
   });
 });
