@@ -63,6 +63,24 @@ export const TRIALS: readonly Trial[] = [
     ],
   },
   {
+    name: 'durability',
+    unit: 'µs a call, median',
+    rate: false,
+    sides: [
+      { name: "durability: 'process'", args: ['durability-median', 'process'] },
+      { name: "durability: 'node'", args: ['durability-median', 'node'] },
+    ],
+  },
+  {
+    name: 'durability, p99',
+    unit: 'µs a call, 99th percentile',
+    rate: false,
+    sides: [
+      { name: "durability: 'process'", args: ['durability-p99', 'process'] },
+      { name: "durability: 'node'", args: ['durability-p99', 'node'] },
+    ],
+  },
+  {
     name: 'idle flush, 2 ranks',
     unit: 'µs',
     ranks: 2,

@@ -77,7 +77,7 @@ function isOurs(path: string): boolean {
 
 /** Makes one whole file of a database, which no run may be using. */
 async function settle(path: string): Promise<void> {
-  const { leftovers, database } = inspect(path, { dryRun: true });
+  const { leftovers, database } = inspect(path);
   leftovers.release();
   const used = leftovers.reports.find(
     ({ alone, database: of }) => (alone === 'alive' || alone === 'busy') && of === database,

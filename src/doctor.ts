@@ -386,7 +386,7 @@ class Examination {
 
   #leftovers(path: string): void {
     try {
-      const { dead, leftovers } = inspect(path, { dryRun: true });
+      const { dead, leftovers } = inspect(path);
       leftovers.release();
       if (dead.length === 0) return;
       const runs = new Set(dead.map(({ run }) => run)).size;

@@ -38,6 +38,8 @@ export interface ScanOptions {
   readonly except?: string;
   /** A run that the user says is dead, wherever its spools say they are from. */
   readonly assumeDead?: string;
+  /** Hosts that look for their own: what they have left is theirs to bring, wherever it lies and whatever is assumed. */
+  readonly asked?: readonly string[];
   /** Only looks: opens nothing for writing, deletes nothing, and holds what it finds against recoveries only. */
   readonly readOnly?: boolean;
   /** Told of each file before it is read. */
@@ -89,6 +91,7 @@ export class Leftovers {
         get bytes() {
           return spool.read(frame);
         },
+        readInto: (target: Buffer) => void spool.read(frame, target),
       }));
     });
   }
@@ -128,8 +131,9 @@ export class Leftovers {
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       // Another user's, say, or in a /tmp of another service. What it holds may live: that nothing was found tells nothing.
-      if (code !== 'ENOENT') this.reports.push({ file: directory, alone: 'unreadable', why: message });
-      else if (!liesBeside(directory, path)) this.reports.push({ file: directory, alone: 'missing', why: message });
+      if (code !== 'ENOENT') this.reports.push({ file: directory, host, alone: 'unreadable', why: message });
+      else if (!liesBeside(directory, path))
+        this.reports.push({ file: directory, host, alone: 'missing', why: message });
       return [];
     }
     this.directories.push(directory);
@@ -178,13 +182,13 @@ export class Leftovers {
       spool?.close();
       // Gone since the directory was read: its rank has just closed.
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      return { report: { file, ...unreadable(error) } };
+      return { report: { file, host, ...unreadable(error) } };
     }
   }
 
   /** Undefined of a file that is gone, or holds nothing and is nobody's. */
   #judge(spool: LeftoverSpool, somebody?: SpoolReport): SpoolReport | undefined {
-    const { assumeDead, database, readOnly } = this.options;
+    const { asked = [], assumeDead, database, readOnly } = this.options;
     const before = reportOf(spool);
     if (spool.owner && before.database !== database) {
       return {
@@ -195,7 +199,7 @@ export class Leftovers {
     }
     const assumedDead = spool.owner && assumeDead === before.run;
     // A lock of another machine may not be seen here.
-    if (spool.owner && before.host !== host && !assumedDead) {
+    if (spool.owner && before.host !== host && (!assumedDead || asked.includes(before.host!))) {
       return { ...before, alone: 'other-host', why: `it was written on ${before.host}, where its rank may still live` };
     }
     if (somebody) return ofAnother(before, somebody);

@@ -1,36 +1,44 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Database } from 'better-sqlite3';
+import { channelOf } from './channels.js';
 import { LocalCommunicator } from './comm/local-communicator.js';
+import { selectCommunicator } from './comm/select.js';
 import { BraidError } from './errors.js';
-import { Channel, verdictText } from './flush/channel.js';
-import type { Steps } from './flush/drive.js';
-import { RoundMemory } from './flush/gathering.js';
+import { Channel, ROOT, verdictText, type Verdict } from './flush/channel.js';
+import { wait, type Steps } from './flush/drive.js';
+import { RoundMemory, type Contribution, type Gathering } from './flush/gathering.js';
 import { host } from './host.js';
-import { parseOptions } from './options.js';
+import { parseOptions, type ParsedOptions } from './options.js';
 import { openReadOnly } from './query/open.js';
 import { Leftovers, isEmpty, type SpoolReport } from './leftovers.js';
 import {
   type DeadAttempt,
   type Recovered,
+  checkPaths,
   deadAttempts,
   finalStatus,
   leadRecovery,
   lossesOf,
   recoverable,
+  scansOf,
+  type Scans,
 } from './recovery.js';
 import { leftoverDirectories } from './spool/directories.js';
 import { attemptState, runningAttempts, spoolPlaces, type AttemptState, type RunningAttempt } from './store/ledger.js';
+import { settle } from './store/settle.js';
 import { checkSchema } from './store/schema.js';
 import { StoreClient } from './store/store-client.js';
 import type { RunStatus } from './store/store.js';
 
 export interface RecoverOptions {
+  /** Collective: every rank of the MPI job calls it, and one on each host looks there. Else only this process does. */
+  mpi?: boolean;
   /** Where spools may lie beside the places that the database names. */
   spoolDirs?: string[];
   /** Only says what would be done: writes to no file. */
   dryRun?: boolean;
-  /** A run that is known to be dead, though its spools are of another host that can't be asked. */
+  /** A run that is known to be dead, though its spools are of another host that can't be asked. The root's word counts. */
   assumeDead?: string;
   /** How long to wait for another writer of the database, in milliseconds. Default 60,000. */
   busyMs?: number;
@@ -91,109 +99,112 @@ export interface RecoverReport {
 }
 
 /**
- * Brings into a database what dead runs have left in spools on this host, each op once, and ends those runs. A run that
- * lives, or whose host can't be asked, is left alone. The next `BraidDB.open` does the same by itself.
+ * Brings into a database what dead runs have left in spools on this host, or on all hosts of the job, each op once, and ends
+ * those runs. A run that lives, or whose host isn't asked, is left alone. The next `BraidDB.open` does the same by itself.
  *
- * @throws BraidError ERR_BRAID_DB_NOT_FOUND, ERR_BRAID_DB_…, ERR_BRAID_OPTION_INVALID, ERR_BRAID_NO_SUCH_RUN
+ * @returns what was done on all hosts; the same on every rank
+ * @throws BraidError ERR_BRAID_DB_NOT_FOUND, ERR_BRAID_DB_…, ERR_BRAID_OPTION_INVALID, ERR_BRAID_NO_SUCH_RUN, ERR_BRAID_PATH_MISMATCH, ERR_BRAID_MPI_…; the same on every rank
  */
 export async function recover(path: string, options: RecoverOptions = {}): Promise<RecoverReport> {
-  const inspection = inspect(path, options);
+  const recovery = new Recovery(resolve(path), await channelFor(options), options);
   try {
-    const report = reportOf(inspection, options.dryRun ?? false);
-    if (!report.dryRun) {
-      const { dead, empty, leftovers } = inspection;
-      leftovers.remove(empty.flatMap((each) => recoverable(each, leftovers)));
-      if (dead.length > 0 || isUnfolded(inspection)) await bringIn(inspection, options, report);
-    }
-    report.ops = report.attempts.reduce((sum, { ops }) => sum + ops, 0);
-    report.records = report.attempts.reduce((sum, { records }) => sum + records, 0);
-    return report;
+    return await recovery.run();
   } finally {
-    inspection.leftovers.release();
+    await recovery.end();
   }
 }
 
-/** Whether a root that was killed has left SQLite's log beside the file: whoever opens the database makes it one file again. */
-function isUnfolded({ path, leftovers }: Inspection): boolean {
-  const lives = leftovers.reports.some(({ alone }) => alone === 'alive' || alone === 'busy');
-  return !lives && existsSync(`${path}-wal`);
+async function channelFor({ mpi }: RecoverOptions): Promise<Channel> {
+  if (!mpi) return new Channel(new LocalCommunicator());
+  const { comm, description } = await selectCommunicator('on');
+  return channelOf(comm, description, PATIENCE);
 }
 
-/** What there is to recover for a database on this host. Until `leftovers.release()` nobody else can recover it. */
-export interface Inspection {
-  readonly path: string;
-  readonly database: string;
-  readonly directories: readonly string[];
-  readonly leftovers: Leftovers;
+/** What there is to recover for a database on the hosts that were asked. */
+interface Findings {
   readonly dead: readonly DeadAttempt[];
   /** Not known to the database, and without content: they were killed while they began. */
   readonly empty: readonly DeadAttempt[];
-  /** RUNNING in the database before the spools were looked at. */
-  readonly running: readonly RunningAttempt[];
-  /** Of each attempt that a spool names. */
-  readonly states: ReadonlyMap<string, AttemptState | undefined>;
+  /** Of each attempt that a spool names, by `RUN.ATTEMPT`. */
+  readonly states: Readonly<Record<string, AttemptState | undefined>>;
 }
 
-/**
- * Looks at a database and the spools on this host, and changes nothing but to hold the dead ones locked; in a dry run only
- * against recoveries, and not against others who look.
- */
-export function inspect(path: string, options: Omit<RecoverOptions, 'onProgress' | 'busyMs'> = {}): Inspection {
-  const { spoolDirs = [], assumeDead, dryRun, roundBytes } = options;
-  const { onProgress } = options as RecoverOptions;
-  const { spoolDir } = parseOptions({ roundBytes });
-  for (const directory of spoolDirs) {
-    if (existsSync(directory)) continue;
-    throw new BraidError('ERR_BRAID_OPTION_INVALID', `spoolDirs: ${directory} does not exist`);
-  }
+/** What a database says before the spools are looked at. */
+interface Survey {
+  readonly database: string;
+  /** A run that begins afterwards isn't among them: it would be missed among the spools, too. */
+  readonly running: readonly RunningAttempt[];
+  readonly places: readonly { readonly host: string; readonly spool: string }[];
+}
+
+function survey(path: string, assumeDead: string | undefined): Survey {
   const db = openReadOnly(path);
   try {
     const database = checkSchema(db);
     if (assumeDead !== undefined) checkRun(db, assumeDead);
-    // Asked before the spools are looked at: a run that begins meanwhile has one by then that would be missed.
-    const running = runningAttempts(db);
-    const told = [...spoolDirs, ...(spoolDir === undefined ? [] : [spoolDir])].map((directory) => resolve(directory));
-    const places = spoolPlaces(db).filter((place) => place.host === host || assumeDead !== undefined);
-    const directories = leftoverDirectories(resolve(path), [...told, ...places.map(({ spool }) => spool)]);
-    const leftovers = new Leftovers({
-      directories,
-      path,
-      database,
-      assumeDead,
-      readOnly: dryRun,
-      onFile: (file) => onProgress?.({ phase: 'scan', file }),
-    });
-    const states = new Map<string, AttemptState | undefined>();
-    for (const { run, attempt, database: of } of leftovers.reports) {
-      if (run && attempt && of === database) states.set(`${run}.${attempt}`, attemptState(db, run, attempt));
-    }
-    const found = deadAttempts(leftovers.reports, { hosts: [host], running, assumeDead });
-    // A run without spools is known from the database itself.
-    const known = ({ run, attempt, spools }: DeadAttempt) => spools.length === 0 || states.get(`${run}.${attempt}`);
-    const dead = found.filter(known);
-    const empty = found.filter((each) => !known(each) && each.spools.every(isEmpty));
-    return {
-      path: resolve(path),
-      database,
-      directories: leftovers.directories,
-      leftovers,
-      dead,
-      empty,
-      running,
-      states,
-    };
+    return { database, running: runningAttempts(db), places: spoolPlaces(db) };
   } finally {
     db.close();
   }
 }
 
+function findingsOf(
+  path: string,
+  { database, running }: Survey,
+  reports: readonly SpoolReport[],
+  hosts: readonly string[],
+  assumeDead: string | undefined,
+): Findings {
+  const db = openReadOnly(path);
+  try {
+    const states: Record<string, AttemptState | undefined> = {};
+    for (const { run, attempt, database: of } of reports) {
+      if (run && attempt && of === database) states[`${run}.${attempt}`] ??= attemptState(db, run, attempt);
+    }
+    const found = deadAttempts(reports, { hosts, running, assumeDead });
+    // A run without spools is known from the database itself.
+    const known = ({ run, attempt, spools }: DeadAttempt) => spools.length === 0 || states[`${run}.${attempt}`];
+    const dead = found.filter(known);
+    const empty = found.filter((each) => !known(each) && each.spools.every(isEmpty));
+    return { dead, empty, states };
+  } finally {
+    db.close();
+  }
+}
+
+/** What there is to recover for a database on this host. Until `leftovers.release()` nobody else can recover it. */
+export interface Inspection extends Findings {
+  readonly path: string;
+  readonly database: string;
+  readonly leftovers: Leftovers;
+}
+
+/** Looks at a database and the spools on this host, and changes nothing; the dead ones are held against recoveries. */
+export function inspect(path: string): Inspection {
+  const found = survey(path, undefined);
+  const scans = scansOf([host], found.places);
+  const leftovers = new Leftovers({
+    directories: leftoverDirectories(resolve(path), [...toldDirectories(), ...scans[host].directories]),
+    path: resolve(path),
+    database: found.database,
+    readOnly: true,
+  });
+  const findings = findingsOf(path, found, leftovers.reports, [host], undefined);
+  return { ...findings, path: resolve(path), database: found.database, leftovers };
+}
+
+function toldDirectories(spoolDirs: readonly string[] = []): string[] {
+  const { spoolDir } = parseOptions();
+  return [...spoolDirs, ...(spoolDir === undefined ? [] : [spoolDir])].map((directory) => resolve(directory));
+}
+
 /** Attempts that have ended and of which ops wait in spools on this host. */
 export function waitingAttempts(path: string): { run: string; attempt: number; ops: number }[] {
-  const { leftovers, dead, states } = inspect(path, { dryRun: true });
+  const { leftovers, dead, states } = inspect(path);
   try {
     return dead
       .map(({ run, attempt, spools }) => {
-        const frames = states.get(`${run}.${attempt}`)?.frames ?? [];
+        const frames = states[`${run}.${attempt}`]?.frames ?? [];
         const ops = spools.reduce((sum, { file, rank }) => sum + leftovers.after(file, frames[rank!] ?? 0).ops, 0);
         return { run, attempt, ops };
       })
@@ -203,56 +214,239 @@ export function waitingAttempts(path: string): { run: string; attempt: number; o
   }
 }
 
-/** Commits by the way of every flush, as a job of one rank, an attempt at a time: one that fails leaves the others to come. */
-async function bringIn(
-  { path, leftovers, dead }: Inspection,
-  { busyMs, roundBytes, onProgress }: RecoverOptions,
-  report: RecoverReport,
-): Promise<void> {
-  const options = parseOptions({ busyMs, roundBytes });
-  const store = new StoreClient();
-  try {
-    await store.open({ path, busyMs: options.busyMs, existing: true });
-    const work = dead.map((each) => ({ each, frames: leftovers.frames(recoverable(each, leftovers)) }));
-    const totalBytes = work.flatMap(({ frames }) => frames).reduce((sum, { size }) => sum + size, 0);
+const PATIENCE = { stallMs: 30_000 };
+
+/** What a rank tells the root when it comes to recover. */
+interface Hello {
+  readonly path: string;
+  readonly host: string;
+  /** Directories that the user has named, and that are not on this host. */
+  readonly missing: readonly string[];
+}
+
+/** What the root tells the ranks to look for. */
+interface Task {
+  readonly database: string;
+  readonly assumeDead?: string;
+  readonly scans: Scans;
+}
+
+/** What one host has. */
+interface Scanned {
+  readonly directories: readonly string[];
+  readonly reports: readonly SpoolReport[];
+}
+
+/** What a host has of a spool above its rank's watermark. */
+interface Waiting {
+  readonly file: string;
+  readonly ops: number;
+  readonly records: number;
+}
+
+/**
+ * One recovery by the ranks of a job, of which one on each host looks for leftovers; a process that is alone is a job of
+ * one. What is committed comes by the way of every flush, an attempt at a time: one that fails leaves the others to come.
+ */
+class Recovery {
+  readonly #database: number;
+  /** On a rank that looks for leftovers. */
+  #leftovers: Leftovers | undefined;
+  /** On the root, if there is something to commit. */
+  #store: StoreClient | undefined;
+  readonly #memory = new RoundMemory();
+
+  constructor(
+    private readonly path: string,
+    private readonly channel: Channel,
+    private readonly options: RecoverOptions,
+  ) {
+    this.#database = channel.nextDatabase();
+  }
+
+  async run(): Promise<RecoverReport> {
+    let found!: Survey;
+    const task = await this.#together<Task, Hello>(
+      () => this.#hello(),
+      (hellos) => {
+        const { assumeDead } = this.options;
+        checkHellos(hellos);
+        if (!this.options.dryRun && existsSync(this.path)) settle(this.path, this.#parsed.busyMs);
+        found = survey(this.path, assumeDead);
+        const hosts = hellos.map((hello) => hello.host);
+        return { database: found.database, assumeDead, scans: scansOf(hosts, found.places, assumeDead !== undefined) };
+      },
+    );
+    const hosts = Object.keys(task.scans);
+    let scanned: Scanned[] = [];
+    const findings = await this.#together<Findings, Scanned | null>(
+      () => this.#scan(task),
+      (all) => {
+        scanned = all.filter((each) => each !== null);
+        const reports = scanned.flatMap((each) => each.reports);
+        return findingsOf(this.path, found, reports, hosts, task.assumeDead);
+      },
+    );
+    const report = await this.#together<RecoverReport, Waiting[]>(
+      () => this.#waiting(findings),
+      (all) => {
+        const directories = [...new Set(scanned.flatMap((each) => each.directories))];
+        const reports = oncePerFile(scanned.flatMap((each) => each.reports));
+        const base = { path: this.path, database: found.database, dryRun: this.options.dryRun ?? false, directories };
+        return reportOf(base, findings, all.flat(), reports, found.running, hosts);
+      },
+    );
+    if (!report.dryRun) {
+      const leftovers = this.#leftovers;
+      if (leftovers) leftovers.remove(findings.empty.flatMap((each) => recoverable(each, leftovers)));
+      if (findings.dead.length > 0) await this.#bringIn(findings.dead, report);
+    }
+    report.ops = report.attempts.reduce((sum, { ops }) => sum + ops, 0);
+    report.records = report.attempts.reduce((sum, { records }) => sum + records, 0);
+    return report;
+  }
+
+  async end(): Promise<void> {
+    this.#leftovers?.release();
+    if (!this.#store) return;
+    // What was committed stays; the spools do, too. An open file would be left in WAL mode.
+    await this.#store.call('close').then(undefined, () => {});
+    await this.#store.terminate();
+  }
+
+  get #parsed(): ParsedOptions {
+    const { busyMs, roundBytes } = this.options;
+    return parseOptions({ busyMs, roundBytes });
+  }
+
+  #hello(): Hello {
+    void this.#parsed;
+    const missing = (this.options.spoolDirs ?? []).filter((directory) => !existsSync(directory));
+    return { path: this.path, host, missing };
+  }
+
+  #scan({ database, assumeDead, scans }: Task): Scanned | null {
+    const { rank, directories } = scans[host];
+    if (rank !== this.channel.rank) return null;
+    const { spoolDirs = [], dryRun, onProgress } = this.options;
+    const leftovers = new Leftovers({
+      directories: leftoverDirectories(this.path, [...toldDirectories(spoolDirs), ...directories]),
+      path: this.path,
+      database,
+      // Of several who see the spools of a host that isn't asked, one is to take them.
+      assumeDead: rank === ROOT ? assumeDead : undefined,
+      asked: Object.keys(scans),
+      readOnly: dryRun,
+      onFile: (file) => onProgress?.({ phase: 'scan', file }),
+    });
+    this.#leftovers = leftovers;
+    return { directories: leftovers.directories, reports: leftovers.reports };
+  }
+
+  #waiting({ dead, states }: Findings): Waiting[] {
+    const leftovers = this.#leftovers;
+    if (!leftovers) return [];
+    return dead.flatMap((each) => {
+      const frames = states[`${each.run}.${each.attempt}`]?.frames ?? [];
+      const mine = each.spools.filter(({ file }) => leftovers.holds(file));
+      return mine.map(({ file, rank }) => ({ file, ...leftovers.after(file, frames[rank!] ?? 0) }));
+    });
+  }
+
+  async #bringIn(dead: readonly DeadAttempt[], report: RecoverReport): Promise<void> {
+    const leftovers = this.#leftovers;
+    const framesOf = (each: DeadAttempt) => leftovers?.frames(recoverable(each, leftovers)) ?? [];
+    const own = dead.flatMap(framesOf).reduce((sum, { size }) => sum + size, 0);
+    let totalBytes = 0;
+    await this.#together<null, number>(
+      () => own,
+      function* (this: Recovery, all: number[]): Steps<null> {
+        totalBytes = all.reduce((sum, each) => sum + each, 0);
+        this.#store = new StoreClient();
+        yield* wait(this.#store.open({ path: this.path, busyMs: this.#parsed.busyMs, existing: true }));
+        return null;
+      },
+    );
     let bytes = 0;
-    const rounds = {
-      store,
-      memory: new RoundMemory(),
-      roundBytes: options.roundBytes,
-      onRound: (size: number) => onProgress?.({ phase: 'commit', totalBytes, bytes: (bytes += size) }),
-    };
-    const channel = new Channel(new LocalCommunicator());
-    const database = channel.nextDatabase();
-    for (const { each, frames } of work) {
-      const verdict = await channel.run({
-        kind: 'recover',
-        database,
-        patience: { stallMs: options.stallMs },
-        contribute: () => ({ frames, recorded: 0 }),
-        lead: function* (gathering): Steps<string> {
-          return JSON.stringify(yield* leadRecovery(gathering, rounds, each));
-        },
-      });
-      const index = report.attempts.findIndex(({ run, attempt }) => run === each.run && attempt === each.attempt);
+    const onRound = (size: number) =>
+      this.options.onProgress?.({ phase: 'commit', totalBytes, bytes: (bytes += size) });
+    const kept: string[][] = [];
+    for (const each of dead) {
+      const { run, attempt } = each;
+      const verdict = await this.#collective(
+        () => ({ frames: framesOf(each), recorded: 0 }),
+        (gathering) => this.#leadRecovery(gathering, each, onRound),
+      );
+      const index = report.attempts.findIndex((one) => one.run === run && one.attempt === attempt);
       if (verdict.error) {
-        const { run, attempt } = each;
         report.attempts.splice(index, 1);
         report.left.push({ run, attempt, reason: 'failed', why: explained(verdict.error) });
         continue;
       }
-      const { ops, records, lost } = JSON.parse(verdictText(verdict)) as Recovered;
-      const kept = leftovers.finish(each.spools, lost);
-      report.attempts[index] = { ...report.attempts[index], ops, records, lost: [...lost], kept };
+      const { ops, records, lost } = JSON.parse(verdict.text) as Recovered;
+      kept.push(leftovers?.finish(each.spools, lost) ?? []);
+      report.attempts[index] = { ...report.attempts[index], ops, records, lost: [...lost] };
     }
-    await store.call('close');
-  } catch (error) {
-    // What was committed stays; the spools do, too. An open file would be left in WAL mode.
-    await store.call('close').then(undefined, () => {});
-    throw error;
-  } finally {
-    await store.terminate();
+    const allKept = await this.#together<string[][], string[][]>(
+      () => kept,
+      function* (this: Recovery, all: string[][][]): Steps<string[][]> {
+        yield* wait(this.#store!.call('close'));
+        return report.attempts.map((_, i) => all.flatMap((each) => each[i]));
+      },
+    );
+    report.attempts.forEach((each, i) => (each.kept = allKept[i]));
   }
+
+  *#leadRecovery(gathering: Gathering, dead: DeadAttempt, onRound: (bytes: number) => void): Steps<string> {
+    const { roundBytes } = this.#parsed;
+    const rounds = { store: this.#store!, memory: this.#memory, roundBytes, onRound };
+    return JSON.stringify(yield* leadRecovery(gathering, rounds, dead));
+  }
+
+  /** What the root makes of what every rank has to say, on every rank. */
+  async #together<Answer, Said>(
+    say: () => Said,
+    lead: (this: Recovery, said: Said[]) => Answer | Steps<Answer>,
+  ): Promise<Answer> {
+    const answer = function* (this: Recovery, gathering: Gathering): Steps<string> {
+      const said = (yield* gathering.texts()).map((text) => JSON.parse(text) as Said);
+      const led = lead.call(this, said);
+      return JSON.stringify(isSteps(led) ? yield* led : led);
+    };
+    const verdict = await this.#collective(
+      () => ({ frames: [], recorded: 0, text: JSON.stringify(say()) }),
+      (gathering) => answer.call(this, gathering),
+    );
+    return JSON.parse(verdictText(verdict)) as Answer;
+  }
+
+  async #collective(contribute: () => Contribution, lead: (gathering: Gathering) => Steps<string>): Promise<Verdict> {
+    return this.channel.run({ kind: 'recover', database: this.#database, patience: PATIENCE, contribute, lead });
+  }
+}
+
+function isSteps<T>(value: T | Steps<T>): value is Steps<T> {
+  return typeof (value as Steps<T> | null)?.next === 'function';
+}
+
+/** All ranks must mean the same database, and what the user has named must be there on some host. */
+function checkHellos(hellos: readonly Hello[]): void {
+  checkPaths(hellos);
+  const [first] = hellos;
+  const nowhere = first.missing.find((directory) => hellos.every(({ missing }) => missing.includes(directory)));
+  if (nowhere === undefined) return;
+  throw new BraidError('ERR_BRAID_OPTION_INVALID', `spoolDirs: ${nowhere} does not exist`);
+}
+
+/** In a directory that several hosts see, only the one that a spool was written on can say what it is. */
+function oncePerFile(reports: readonly SpoolReport[]): SpoolReport[] {
+  const known = new Set(reports.filter(({ alone }) => alone !== 'other-host').map(({ file }) => file));
+  const seen = new Set<string>();
+  return reports.filter(({ file, alone }) => {
+    if (alone === 'other-host' && (known.has(file) || seen.has(file))) return false;
+    seen.add(file);
+    return true;
+  });
 }
 
 function explained(error: Error): string {
@@ -260,63 +454,59 @@ function explained(error: Error): string {
 }
 
 function reportOf(
-  { path, database, directories, leftovers, dead, empty, running, states }: Inspection,
-  dryRun: boolean,
+  base: Pick<RecoverReport, 'path' | 'database' | 'dryRun' | 'directories'>,
+  { dead, empty, states }: Findings,
+  waiting: readonly Waiting[],
+  reports: readonly SpoolReport[],
+  running: readonly RunningAttempt[],
+  hosts: readonly string[],
 ): RecoverReport {
   const attempts = dead.map(({ run, attempt, status, spools }) => {
-    const state = states.get(`${run}.${attempt}`);
-    const watermark = (rank: number) => state!.frames[rank] ?? 0;
-    const found = spools.map(({ file, rank }) => leftovers.after(file, watermark(rank!)));
+    const state = states[`${run}.${attempt}`];
+    const files = new Set(spools.map(({ file }) => file));
+    const found = waiting.filter(({ file }) => files.has(file));
     return {
       run,
       attempt,
       status: state ? finalStatus(state.status, status) : status,
-      files: spools.map(({ file }) => file),
+      files: [...files],
       kept: [],
       ops: found.reduce((sum, { ops }) => sum + ops, 0),
       records: found.reduce((sum, { records }) => sum + records, 0),
-      lost: spools.flatMap((spool) => lossesOf(spool, watermark(spool.rank!))),
+      lost: spools.flatMap((spool) => lossesOf(spool, state!.frames[spool.rank!] ?? 0)),
     } satisfies RecoveredAttempt;
   });
   const taken = new Set([...dead, ...empty].flatMap(({ spools }) => spools.map(({ file }) => file)));
-  const left = leftovers.reports
+  const left = reports
     // Of those that aren't there, the ones in which a run may live are told with that run.
     .filter(({ file, alone }) => alone !== 'missing' && !taken.has(file))
     .map((report) => leftAlone(report, states));
-  return {
-    path,
-    database,
-    dryRun,
-    directories: [...directories],
-    attempts,
-    ops: 0,
-    records: 0,
-    left: [...left, ...elsewhere(running, dead, left)],
-  };
+  return { ...base, attempts, ops: 0, records: 0, left: [...left, ...elsewhere(running, dead, left, hosts)] };
 }
 
-function leftAlone(report: SpoolReport, states: Inspection['states']): LeftAlone {
+function leftAlone(report: SpoolReport, states: Findings['states']): LeftAlone {
   const { file, alone, why, run, attempt, rank, host } = report;
   const base = { file, run, attempt, rank, host };
   if (alone && alone !== 'missing') return { ...base, reason: alone, why: why! };
-  if (!states.get(`${run}.${attempt}`)) {
+  if (!states[`${run}.${attempt}`]) {
     return { ...base, reason: 'unknown-run', why: `the database knows no attempt ${attempt} of run ${run}` };
   }
   return { ...base, reason: 'alive', why: 'another rank of its run lives' };
 }
 
-/** RUNNING attempts of which nothing was found here, because they are of another host. */
+/** RUNNING attempts of which nothing was found, because they are of a host that wasn't asked. */
 function elsewhere(
   running: readonly RunningAttempt[],
   dead: readonly DeadAttempt[],
   left: readonly LeftAlone[],
+  hosts: readonly string[],
 ): LeftAlone[] {
   const seen = new Set([...dead, ...left].map(({ run, attempt }) => `${run}.${attempt}`));
   return running
     .filter(({ run, attempt }) => !seen.has(`${run}.${attempt}`))
     .map(({ run, attempt, spools }) => {
       const [root] = spools;
-      const here = root?.host === host;
+      const here = root !== undefined && hosts.includes(root.host);
       return {
         run,
         attempt,

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
+import { BraidError } from './errors.js';
 import { faultPoint } from './fault.js';
+import { ranksText } from './flush/channel.js';
 import { commitRounds, type CommitRounds } from './flush/commit-rounds.js';
 import { wait, type Steps } from './flush/drive.js';
 import type { Gathering } from './flush/gathering.js';
@@ -17,6 +19,36 @@ export interface DeadAttempt {
   /** What it is to be called, if the database still says RUNNING. */
   readonly status: RunStatus;
   readonly spools: readonly SpoolReport[];
+}
+
+/** By host: the rank that looks for leftovers there, and where else than in its own directories. */
+export type Scans = Readonly<Record<string, { readonly rank: number; readonly directories: readonly string[] }>>;
+
+/**
+ * Who looks where: the first rank on each host.
+ *
+ * @param hosts by rank.
+ * @param everywhere whether rank 0 looks for what other hosts have left, too: in directories that many see, so that one does.
+ */
+export function scansOf(
+  hosts: readonly string[],
+  places: readonly { readonly host: string; readonly spool: string }[],
+  everywhere = false,
+): Scans {
+  const scans: Record<string, Scans[string]> = {};
+  hosts.forEach((host, rank) => {
+    const here = places.filter((place) => place.host === host || (everywhere && rank === 0));
+    scans[host] ??= { rank, directories: here.map(({ spool }) => spool) };
+  });
+  return scans;
+}
+
+/** All ranks must mean the same database. */
+export function checkPaths(hellos: readonly { readonly path: string }[]): void {
+  const ranks = groupBy(hellos.keys(), (rank) => hellos[rank].path);
+  if (ranks.size === 1) return;
+  const who = [...ranks].map(([path, list]) => `${path} on ${ranksText(list)}`).join(', ');
+  throw new BraidError('ERR_BRAID_PATH_MISMATCH', `the ranks have opened different databases: ${who}`);
 }
 
 /** What is known beside the spools that were found. */
@@ -51,7 +83,8 @@ export function deadAttempts(
     spools,
   }));
   const notSeen = reports.filter(({ alone }) => alone === 'unreadable' || alone === 'missing');
-  const unseen = new Set(notSeen.map(({ file }) => file));
+  // A path is one thing on one host, and another on the next.
+  const unseen = new Set(notSeen.map(({ host, file }) => `${host}:${file}`));
   // One that left no spool where its root ran has ended there without a word, and committed all it had.
   for (const attempt of running) {
     if (except && keyOf(attempt) === keyOf(except)) continue;
@@ -59,7 +92,8 @@ export function deadAttempts(
     const root = attempt.spools.find(({ rank }) => rank === 0);
     if (attempt.run !== assumeDead) {
       if (!root || !hosts.includes(root.host)) continue;
-      if (unseen.has(root.spool) || unseen.has(join(root.spool, `${keyOf(attempt)}.0.spool`))) continue;
+      const file = join(root.spool, `${keyOf(attempt)}.0.spool`);
+      if ([root.spool, file].some((path) => unseen.has(`${root.host}:${path}`))) continue;
     }
     dead.push({ run: attempt.run, attempt: attempt.attempt, status: 'INCOMPLETE', spools: [] });
   }

@@ -1,5 +1,5 @@
 import { commitRounds } from './flush/commit-rounds.js';
-import { Channel, ROOT, ranksText, verdictText, type Verdict } from './flush/channel.js';
+import { Channel, ROOT, verdictText, type Verdict } from './flush/channel.js';
 import { wait, type Steps } from './flush/drive.js';
 import { RoundMemory, type Contribution, type Gathering } from './flush/gathering.js';
 import type { CollectiveKind, Header } from './flush/messages.js';
@@ -7,18 +7,20 @@ import { Request } from './comm/request.js';
 import { captureContext } from './context.js';
 import { BraidError } from './errors.js';
 import { faultPoint } from './fault.js';
-import { groupBy } from './group-by.js';
 import { bootId, host } from './host.js';
 import type { ParsedOptions } from './options.js';
 import { Recorder } from './record/recorder.js';
 import { Leftovers, type SpoolReport } from './leftovers.js';
 import {
+  checkPaths,
   deadAttempts,
   knownAttempts,
   leadRecovery,
   recoverable,
+  scansOf,
   type DeadAttempt,
   type Recovered,
+  type Scans,
 } from './recovery.js';
 import { leftoverDirectories, spoolDirectory } from './spool/directories.js';
 import { Spool } from './spool/spool.js';
@@ -43,8 +45,7 @@ interface Welcome {
   readonly attempt: number;
   readonly base: number;
   readonly count: number;
-  /** By host: the rank that looks for leftovers there, and where else. */
-  readonly scans: Record<string, { readonly rank: number; readonly directories: readonly string[] }>;
+  readonly scans: Scans;
 }
 
 /**
@@ -245,11 +246,8 @@ export class Session {
     // Asked before the hosts are: a run that begins meanwhile has no spool that they could have seen.
     this.#running = yield* wait(this.store.call('runningAttempts'));
     const places = yield* wait(this.store.call('spoolPlaces'));
-    const scans: Welcome['scans'] = {};
-    hellos.forEach(({ host }, rank) => {
-      if (host in scans) return;
-      scans[host] = { rank, directories: places.filter((each) => each.host === host).map(({ spool }) => spool) };
-    });
+    const hosts = hellos.map((hello) => hello.host);
+    const scans = scansOf(hosts, places);
     return JSON.stringify({ database: uuid, ...begun, scans } satisfies Welcome);
   }
 
@@ -381,12 +379,4 @@ export class Session {
       // The error that is on its way says more.
     }
   }
-}
-
-/** All ranks must mean the same database. */
-function checkPaths(hellos: readonly Hello[]): void {
-  const ranks = groupBy(hellos.keys(), (rank) => hellos[rank].path);
-  if (ranks.size === 1) return;
-  const who = [...ranks].map(([path, list]) => `${path} on ${ranksText(list)}`).join(', ');
-  throw new BraidError('ERR_BRAID_PATH_MISMATCH', `the ranks have opened different databases: ${who}`);
 }

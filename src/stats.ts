@@ -169,11 +169,11 @@ function attemptsOf(reader: BraidReader, run: string): AttemptRow[] {
 
 /** Of each run that has spools on this host, or is RUNNING in the database: what those say. */
 function liveness(path: string): Map<string, Pick<RunStats, 'liveness' | 'waitingOps'>> {
-  const { leftovers, dead, states } = inspect(path, { dryRun: true });
+  const { leftovers, dead, states } = inspect(path);
   try {
     const found = new Map<string, Pick<RunStats, 'liveness' | 'waitingOps'>>();
     for (const { run, attempt, spools } of dead) {
-      const frames = states.get(`${run}.${attempt}`)?.frames ?? [];
+      const frames = states[`${run}.${attempt}`]?.frames ?? [];
       const waiting = spools.reduce((sum, { file, rank }) => sum + leftovers.after(file, frames[rank!] ?? 0).ops, 0);
       found.set(run, { liveness: 'dead', waitingOps: (found.get(run)?.waitingOps ?? 0) + waiting });
     }

@@ -9,6 +9,7 @@ interface Options {
   spool: string[];
   dryRun?: boolean;
   assumeDead?: string;
+  mpi?: boolean;
   json?: boolean;
 }
 
@@ -20,22 +21,32 @@ export function addRecover(program: Command): void {
     .command('recover')
     .summary('bring in what dead runs have left in spools')
     .description(
-      'Brings into the database what dead runs have left in spools on this host, each op once, and ends those runs. The next ' +
-        'open of the database does the same by itself. Runs that live are left alone, and so are those of other hosts. ' +
+      'Brings into the database what dead runs have left in spools on this host (with --mpi: on all hosts of the job), each op once, ' +
+        'and ends those runs. The next open of the database does the same by itself. Runs that live are left alone, and so are those of other hosts. ' +
         'Exit code 1: something was lost, or is of this database and could not be brought in from here.',
     )
     .argument('<db>', 'database; it must exist')
     .option('--spool <dir>', 'look here, too; can be given more than once', (dir, all: string[]) => [...all, dir], [])
     .option('--dry-run', 'only say what would be done; nothing is written')
     .option('--assume-dead <run>', 'this run is dead, though its host can not be asked')
+    .option('--mpi', 'look on every host of the MPI job that runs this')
     .addOption(jsonOption())
-    .addHelpText('after', '\nExample:\n  $ braid recover run.db --spool /scratch/braid-spool --dry-run\n')
-    .action(async (path: string, { spool, dryRun, assumeDead, json }: Options) => {
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ braid recover run.db --spool /scratch/braid-spool --dry-run\n  $ srun --ntasks-per-node=1 braid recover run.db --mpi\n',
+    )
+    .action(async (path: string, { spool, dryRun, assumeDead, mpi, json }: Options) => {
       const { recover } = await import('../recover.js');
+      // The root speaks for all, and gives the job its exit code: another's could end the job before the root has spoken.
+      if (mpi && !(await isRoot())) {
+        await recover(path, { mpi, spoolDirs: spool, dryRun }).catch(() => {});
+        return;
+      }
       const progress = new ProgressLine();
       let report: RecoverReport;
       try {
         report = await recover(path, {
+          mpi,
           spoolDirs: spool,
           dryRun,
           assumeDead: assumeDead === undefined ? undefined : await fullRunId(path, assumeDead),
@@ -48,6 +59,11 @@ export function addRecover(program: Command): void {
       if (report.left.some(({ reason }) => !IN_ORDER.has(reason))) process.exitCode = 1;
       await (json ? writeJson(report) : writeLines(textLines(report)));
     });
+}
+
+async function isRoot(): Promise<boolean> {
+  const { MPI } = await import('../comm/mpi.js');
+  return MPI.COMM_WORLD.rank === 0;
 }
 
 async function fullRunId(path: string, text: string): Promise<string> {

@@ -7,6 +7,8 @@ import type { Header, OrderFor } from './messages.js';
 export interface SendableFrame {
   readonly size: number;
   readonly bytes: Buffer;
+  /** Of one that is still to be read: puts its bytes there, in place of memory of their own. */
+  readonly readInto?: (target: Buffer) => void;
 }
 
 /** What a rank brings to a collective. */
@@ -34,13 +36,15 @@ export class RoundMemory {
   #next = 0;
   peakBytes = 0;
 
-  take(bytes: number): SharedArrayBuffer {
+  /** @param most what a round has, if it isn't one frame that has more. */
+  take(bytes: number, most: number): SharedArrayBuffer {
     const index = this.#next;
     this.#next = 1 - index;
     let buffer = this.#buffers[index];
     if (!buffer || buffer.byteLength < bytes) {
       // Room to spare, so that rounds that grow a little don't each take new memory.
-      buffer = new SharedArrayBuffer(Math.max(2 ** 16, Math.ceil(bytes * 1.25)));
+      const roomy = Math.min(Math.ceil(bytes * 1.25), most);
+      buffer = new SharedArrayBuffer(Math.max(2 ** 16, roomy, bytes));
       this.#buffers[index] = buffer;
       this.peakBytes = this.#buffers.reduce((sum, each) => sum + (each?.byteLength ?? 0), 0);
     }
@@ -51,15 +55,32 @@ export class RoundMemory {
 /** The bytes of `count` frames from the `first` on, as one piece: in place if they lie together, else copied. */
 export function contiguous(frames: readonly SendableFrame[], first: number, count: number): Buffer {
   if (count === 0) return Buffer.alloc(0);
-  const pieces = frames.slice(first, first + count).map(({ bytes }) => bytes);
+  const wanted = frames.slice(first, first + count);
+  if (wanted.some(({ readInto }) => readInto)) return copied(wanted);
+  const pieces = wanted.map(({ bytes }) => bytes);
   const start = pieces[0];
   const together = pieces.every((piece, i) => {
     const before = pieces[i - 1] ?? start;
     return i === 0 || (piece.buffer === start.buffer && piece.byteOffset === before.byteOffset + before.length);
   });
-  if (!together) return Buffer.concat(pieces);
+  if (!together) return copied(wanted);
   const last = pieces[count - 1];
   return Buffer.from(start.buffer, start.byteOffset, last.byteOffset + last.length - start.byteOffset);
+}
+
+function copied(frames: readonly SendableFrame[], target: Buffer = Buffer.alloc(sizeOf(frames))): Buffer {
+  let at = 0;
+  for (const frame of frames) {
+    const place = target.subarray(at, at + frame.size);
+    if (frame.readInto) frame.readInto(place);
+    else frame.bytes.copy(place);
+    at += frame.size;
+  }
+  return target;
+}
+
+function sizeOf(frames: readonly SendableFrame[]): number {
+  return frames.reduce((sum, { size }) => sum + size, 0);
 }
 
 /**
@@ -71,7 +92,7 @@ export function promised(frames: readonly SendableFrame[], first: number, count:
     return contiguous(frames, first, count);
   } catch (error) {
     process.stderr.write(`braid-mpi: what was to be committed cannot be read: ${(error as Error).message}\n`);
-    return Buffer.alloc(frames.slice(first, first + count).reduce((sum, { size }) => sum + size, 0));
+    return Buffer.alloc(sizeOf(frames.slice(first, first + count)));
   }
 }
 
@@ -121,14 +142,17 @@ export class Gathering {
     let underway: { request: Request<unknown>; counts: readonly number[] } | undefined;
     try {
       for (const { counts, bytes } of plan) {
-        const own = contiguous(this.own.frames, sent, counts[rank]);
+        const total = bytes.reduce((sum, each) => sum + each, 0);
+        const target = memory.take(total, roundBytes);
+        // The root's own go straight to their place: it has no memory to spare for another copy.
+        const place = bytes.slice(0, rank).reduce((sum, each) => sum + each, 0);
+        copied(this.own.frames.slice(sent, sent + counts[rank]), Buffer.from(target, place, bytes[rank]));
         sent += counts[rank];
-        const target = memory.take(bytes.reduce((sum, each) => sum + each, 0));
-        const gathered = yield* this.#gather((rank) => ({ order: 'send', frames: counts[rank] }), own, bytes, target);
+        yield* this.#gather((rank) => ({ order: 'send', frames: counts[rank] }), undefined, bytes, target);
         const before = underway;
         underway = undefined;
         if (before) yield* this.#settle(before);
-        underway = { request: commit({ memory: target, bytes: gathered.bytes.length }), counts };
+        underway = { request: commit({ memory: target, bytes: total }), counts };
       }
     } finally {
       // Also when a gather has failed: what is being committed must not be forgotten, nor its memory be filled again.
@@ -147,11 +171,15 @@ export class Gathering {
     return counts.map((count, rank) => new Uint32Array(bytes.buffer, bytes.byteOffset + displs[rank], count / 4));
   }
 
-  /** The order goes out last: what fails on the root fails while nobody waits for it in the gather. */
+  /**
+   * The order goes out last: what fails on the root fails while nobody waits for it in the gather.
+   *
+   * @param own what the root brings; undefined if it is in its place already.
+   */
   *#gather(
     orderFor: OrderFor,
-    own: Buffer,
-    counts: number[],
+    own: Buffer | undefined,
+    counts: readonly number[],
     memory?: SharedArrayBuffer,
   ): Steps<{ bytes: Buffer; displs: Int32Array }> {
     const displs = new Int32Array(counts.length);
@@ -162,7 +190,10 @@ export class Gathering {
     });
     const bytes = Buffer.from(memory ?? new ArrayBuffer(total), 0, total);
     this.order(orderFor);
-    yield* this.patiently(this.comm.igatherv(own, this.comm.rank, bytes, Int32Array.from(counts), displs));
+    const { rank } = this.comm;
+    const received = Int32Array.from(counts);
+    if (!own) received[rank] = 0;
+    yield* this.patiently(this.comm.igatherv(own ?? Buffer.alloc(0), rank, bytes, received, displs));
     return { bytes, displs };
   }
 }

@@ -162,8 +162,7 @@ export class LeftoverSpool {
    * A frame's bytes, sealed. Of one that can't be read any more, a frame without ops, which a commit refuses: its place in a
    * round is waited for.
    */
-  read(frame: SpoolFrame): Buffer {
-    const buffer = Buffer.alloc(frame.bytes);
+  read(frame: SpoolFrame, buffer: Buffer = Buffer.alloc(frame.bytes)): Buffer {
     let read = 0;
     try {
       read = readSync(this.fd, buffer, 0, frame.bytes, frame.offset);

@@ -1,4 +1,4 @@
-import { closeSync, lstatSync, mkdirSync, rmSync, rmdirSync } from 'node:fs';
+import { closeSync, fsyncSync, lstatSync, mkdirSync, openSync, rmSync, rmdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BraidError } from '../errors.js';
 import { faultPoint } from '../fault.js';
@@ -70,8 +70,9 @@ export class Spool {
     this.file = join(directory, `${owner.run}.${owner.attempt}.${owner.rank}.spool`);
     const header = Buffer.alloc(SPOOL_HEADER_BYTES);
     writeSpoolHeader(header, { ...owner, durable: options.durable });
+    let made: string | undefined;
     try {
-      this.#fd = createSpool(this.file, header, () => makeDirectory(directory));
+      this.#fd = createSpool(this.file, header, () => (made = makeDirectory(directory) ?? made));
     } catch (error) {
       removeDirectory(directory);
       throw error instanceof BraidError ? error : unwritable(directory, error);
@@ -82,7 +83,10 @@ export class Spool {
       this.encoder = new Encoder((bytes) => this.#more(bytes));
       this.#current = this.#segments.take(SEGMENT_HEADER_BYTES);
       this.encoder.bind(this.#current.buffer, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES);
-      if (options.durable) this.#core.sync(this.#segments.header, 0, SPOOL_HEADER_BYTES);
+      if (options.durable) {
+        this.#core.sync(this.#segments.header, 0, SPOOL_HEADER_BYTES);
+        syncNames(directory, dirname(made ?? directory));
+      }
     } catch (error) {
       rmSync(this.file, { force: true });
       closeSync(this.#fd);
@@ -250,10 +254,15 @@ export class Spool {
   }
 }
 
-/** Makes a directory of this user's own, and refuses one that somebody else could have prepared. */
-function makeDirectory(directory: string): void {
+/**
+ * Makes a directory of this user's own, and refuses one that somebody else could have prepared.
+ *
+ * @returns the first directory on the way to it that had to be made, if any
+ */
+function makeDirectory(directory: string): string | undefined {
+  let made: string | undefined;
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    made = mkdirSync(directory, { recursive: true, mode: 0o700 });
   } catch (error) {
     throw unwritable(directory, error);
   }
@@ -263,6 +272,20 @@ function makeDirectory(directory: string): void {
       'ERR_BRAID_SPOOL_FOREIGN',
       `${directory} is not a directory of this user's: name another with spoolDir (BRAID_SPOOL_DIR)`,
     );
+  }
+  return made;
+}
+
+/** Brings to the disk what names a spool: bytes that nobody finds are lost. Up to where the directories were before. */
+function syncNames(directory: string, top: string): void {
+  for (let each = directory; ; each = dirname(each)) {
+    const fd = openSync(each, 'r');
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    if (each === top || each === dirname(each)) return;
   }
 }
 

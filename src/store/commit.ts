@@ -225,8 +225,18 @@ export class Committer {
     const records = fresh.reduce((sum, { header }) => sum + header.records, 0);
     const bytes = fresh.reduce((sum, { header }) => sum + FRAME_HEADER_BYTES + header.bytes, 0);
     if (fresh.length === 0) return { records, ops, bytes };
-    const pieces = fresh.map(({ at, header }) => round.subarray(at, at + FRAME_HEADER_BYTES + header.bytes));
-    const filled = this.#tables.load(fresh.length === frames.length ? round : Buffer.concat(pieces));
+    const first = this.#updateCount.get() as number;
+    let updates = false;
+    for (const piece of piecesOf(round, fresh)) updates = this.#insertPiece(piece) || updates;
+    // Of the round as a whole: the order of versions is that of their times in it.
+    if (updates) this.#numberVersions.run({ base: first });
+    applyInvalidations(this.#db);
+    return { records, ops, bytes };
+  }
+
+  /** Returns whether it holds updates. */
+  #insertPiece(piece: Buffer): boolean {
+    const filled = this.#tables.load(piece);
     try {
       const base = this.#updateCount.get() as number;
       for (const { table, statement } of this.#inserts) {
@@ -234,12 +244,10 @@ export class Committer {
         if (UPDATE_TABLES.has(table)) statement.run({ base });
         else statement.run();
       }
-      if (filled.has('updates')) this.#numberVersions.run({ base });
-      applyInvalidations(this.#db);
+      return filled.has('updates');
     } finally {
       this.#tables.free();
     }
-    return { records, ops, bytes };
   }
 
   /** Moves each rank's watermark over its frames, and gives the frames that lie above it. */
@@ -293,11 +301,37 @@ export class Committer {
   }
 }
 
+/** What is decoded at once, of which SQLite and the extension take a copy each. */
+const PIECE_BYTES = 16 * 2 ** 20;
+
 const UPDATE_TABLES = new Set<keyof typeof ROUND_TABLES>(['updates', 'exposures', 'version_uris', 'version_tags']);
 
 interface PlacedFrame {
   readonly at: number;
   readonly header: FrameHeader;
+}
+
+/** The frames' bytes, in pieces of at most `PIECE_BYTES` (or one frame): in place if they lie together, else copied. */
+function* piecesOf(round: Buffer, frames: readonly PlacedFrame[]): Iterable<Buffer> {
+  let piece: Buffer[] = [];
+  let bytes = 0;
+  const whole = () => {
+    const [{ byteOffset }] = piece;
+    const last = piece.at(-1)!;
+    const together = last.byteOffset + last.length - byteOffset === bytes;
+    return together ? Buffer.from(round.buffer, byteOffset, bytes) : Buffer.concat(piece);
+  };
+  for (const { at, header } of frames) {
+    const frame = round.subarray(at, at + FRAME_HEADER_BYTES + header.bytes);
+    if (bytes > 0 && bytes + frame.length > PIECE_BYTES) {
+      yield whole();
+      piece = [];
+      bytes = 0;
+    }
+    piece.push(frame);
+    bytes += frame.length;
+  }
+  if (piece.length > 0) yield whole();
 }
 
 function sameOwner(a: FrameHeader, b: FrameHeader): boolean {

@@ -204,6 +204,12 @@ export function checkSchema(db: Database, kind = databaseKind(db)): string {
       `${db.name} was made by Braid-DB: it can be read (BraidReader.open, braid print), but record into a new file`,
     );
   }
+  if (kind === 'empty') {
+    throw new BraidError(
+      'ERR_BRAID_DB_EMPTY',
+      `${db.name} has no tables yet: the run that was to make them has ended before, or records into another file`,
+    );
+  }
   if (kind !== 'ours') {
     throw new BraidError(
       'ERR_BRAID_DB_FOREIGN',

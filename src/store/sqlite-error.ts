@@ -10,6 +10,11 @@ const EXPLAINED: [prefix: string, code: BraidErrorCode, advice: string][] = [
     'another program keeps it locked (an open sqlite3 shell, a backup, another run?)',
   ],
   ['SQLITE_LOCKED', 'ERR_BRAID_DB_BUSY', 'another connection keeps a table locked'],
+  [
+    'SQLITE_READONLY_ROLLBACK',
+    'ERR_BRAID_DB_UNSETTLED',
+    'its writer was killed in the midst of a transaction: braid recover, or the next run, makes it whole',
+  ],
   ['SQLITE_READONLY', 'ERR_BRAID_DB_UNWRITABLE', 'it, or its directory, cannot be written to'],
   [
     'SQLITE_CANTOPEN',

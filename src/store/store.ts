@@ -10,6 +10,7 @@ import { Committer, type CommitResult, type RefusedFrame } from './commit.js';
 import { attemptState, runningAttempts, spoolPlaces, type AttemptState, type RunningAttempt } from './ledger.js';
 import { ExtensionTables, StatementTables } from './round-tables.js';
 import { checkSchema, ensureSchema } from './schema.js';
+import { leaveWal } from './settle.js';
 import { explainSqliteError } from './sqlite-error.js';
 import { timeText } from '../time.js';
 
@@ -234,13 +235,7 @@ export class Store {
   /** Closes the database; as one file, if nobody else has it open. */
   close(): void {
     if (!this.#db.open) return;
-    try {
-      // Leaving WAL mode brings everything into the one file, which then opens read-only and on any file system.
-      if (this.opened.wal) this.#db.pragma('busy_timeout = 0');
-      if (this.opened.wal) this.#db.pragma('journal_mode = DELETE');
-    } catch {
-      // Somebody else has it open: they will be the last.
-    }
+    leaveWal(this.#db);
     this.#db.close();
   }
 

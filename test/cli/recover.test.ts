@@ -388,7 +388,7 @@ describe('recover', function () {
   it('waits for nobody who only looks for long, and says who it is', async () => {
     const path = newPath();
     await runJob(path, 'unclosed', 5);
-    const { leftovers } = inspect(path, { dryRun: true });
+    const { leftovers } = inspect(path);
     try {
       // Those who look don't see each other.
       assert.equal((await report(path, '--dry-run')).records, 5);

@@ -1,0 +1,34 @@
+import { existsSync } from 'node:fs';
+import Database from 'better-sqlite3';
+import { explainSqliteError } from './sqlite-error.js';
+
+/**
+ * Makes a database one whole file again whose writer was killed: SQLite rolls back, or brings in, what its journal or log
+ * has, as whoever opens the file for writing does. Where others have it open, their last one does.
+ *
+ * @param busyMs how long to wait for another writer.
+ * @throws BraidError ERR_BRAID_DB_…
+ */
+export function settle(path: string, busyMs: number): void {
+  if (!existsSync(`${path}-journal`) && !existsSync(`${path}-wal`)) return;
+  let db: Database.Database | undefined;
+  try {
+    db = new Database(path, { timeout: busyMs, fileMustExist: true });
+    db.pragma('schema_version');
+    leaveWal(db);
+  } catch (error) {
+    throw explainSqliteError(error, path);
+  } finally {
+    db?.close();
+  }
+}
+
+/** Brings everything into the one file, which then opens read-only and on any file system; unless others have it open. */
+export function leaveWal(db: Database.Database): void {
+  try {
+    db.pragma('busy_timeout = 0');
+    if (db.pragma('journal_mode', { simple: true }) === 'wal') db.pragma('journal_mode = DELETE');
+  } catch {
+    // They will be the last.
+  }
+}
