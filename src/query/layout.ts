@@ -1,6 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import { BraidError } from '../errors.js';
-import { SCHEMA_VERSION, checkSchema, databaseKind } from '../store/schema.js';
+import { SCHEMA_VERSION, checkSchema, databaseKind, emptyDatabase } from '../store/schema.js';
 
 /**
  * How to select what a reader shows, from our own tables or from those of a database that Braid-DB has made, which lacks
@@ -30,15 +29,10 @@ const OURS: Layout = {
 
 const BRAID_DB: Layout = { ours: false, kind: '0', run: 'NULL', rank: 'NULL', boolean: '0' };
 
-/** @throws BraidError ERR_BRAID_DB_FOREIGN, ERR_BRAID_DB_NEWER */
+/** @throws BraidError ERR_BRAID_DB_EMPTY, ERR_BRAID_DB_FOREIGN, ERR_BRAID_DB_NEWER */
 export function layoutOf(db: Database): Layout {
   const kind = databaseKind(db);
-  if (kind === 'empty') {
-    throw new BraidError(
-      'ERR_BRAID_DB_FOREIGN',
-      `${db.name} has no tables: nothing was recorded in it (braid create makes a database)`,
-    );
-  }
+  if (kind === 'empty') throw emptyDatabase(db);
   if (kind === 'braid-db') return BRAID_DB;
   checkSchema(db, kind);
   return OURS;

@@ -142,7 +142,7 @@ export class BraidReader {
   /**
    * Opens a database for reading.
    *
-   * @throws BraidError ERR_BRAID_DB_NOT_FOUND, ERR_BRAID_DB_IS_DIRECTORY, ERR_BRAID_DB_NOT_SQLITE, ERR_BRAID_DB_FOREIGN, ERR_BRAID_DB_NEWER
+   * @throws BraidError ERR_BRAID_DB_NOT_FOUND, ERR_BRAID_DB_IS_DIRECTORY, ERR_BRAID_DB_NOT_SQLITE, ERR_BRAID_DB_UNSETTLED, ERR_BRAID_DB_EMPTY, ERR_BRAID_DB_FOREIGN, ERR_BRAID_DB_NEWER
    */
   static open(path: string, { before = () => {} }: ReaderOptions = {}): BraidReader {
     const db = openReadOnly(path);

@@ -189,7 +189,7 @@ const RULES: Rule[] = [
  * says, and that what they name exists. What a run that is still going may yet bring is no problem. Reads only, and as of
  * one moment; memory doesn't grow with the database.
  *
- * @throws BraidError ERR_BRAID_DB_NOT_FOUND, ERR_BRAID_DB_IS_DIRECTORY, ERR_BRAID_DB_NOT_SQLITE, ERR_BRAID_DB_FOREIGN, ERR_BRAID_DB_NEWER
+ * @throws BraidError ERR_BRAID_DB_NOT_FOUND, ERR_BRAID_DB_IS_DIRECTORY, ERR_BRAID_DB_NOT_SQLITE, ERR_BRAID_DB_UNSETTLED, ERR_BRAID_DB_EMPTY, ERR_BRAID_DB_FOREIGN, ERR_BRAID_DB_NEWER
  */
 export function verifyTables(path: string): VerifyReport {
   const db = openReadOnly(path);

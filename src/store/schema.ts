@@ -196,6 +196,13 @@ export function ensureSchema(db: Database): string {
   return checkSchema(db, kind);
 }
 
+export function emptyDatabase({ name }: Database): BraidError {
+  return new BraidError(
+    'ERR_BRAID_DB_EMPTY',
+    `${name} has no tables: nothing was recorded in it (braid create makes a database)`,
+  );
+}
+
 /** The UUID of a database of ours; throws if it is somebody else's or newer. */
 export function checkSchema(db: Database, kind = databaseKind(db)): string {
   if (kind === 'braid-db') {
@@ -204,12 +211,7 @@ export function checkSchema(db: Database, kind = databaseKind(db)): string {
       `${db.name} was made by Braid-DB: it can be read (BraidReader.open, braid print), but record into a new file`,
     );
   }
-  if (kind === 'empty') {
-    throw new BraidError(
-      'ERR_BRAID_DB_EMPTY',
-      `${db.name} has no tables yet: the run that was to make them has ended before, or records into another file`,
-    );
-  }
+  if (kind === 'empty') throw emptyDatabase(db);
   if (kind !== 'ours') {
     throw new BraidError(
       'ERR_BRAID_DB_FOREIGN',

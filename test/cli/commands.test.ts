@@ -111,7 +111,7 @@ describe('the command braid', function () {
       ['a missing one', 'ERR_BRAID_DB_NOT_FOUND', () => {}],
       ['a directory', 'ERR_BRAID_DB_IS_DIRECTORY', (file) => mkdirSync(file)],
       ['one that is not of SQLite', 'ERR_BRAID_DB_NOT_SQLITE', (file) => writeFileSync(file, 'provenance '.repeat(99))],
-      ['an empty one', 'ERR_BRAID_DB_FOREIGN', (file) => writeFileSync(file, '')],
+      ['an empty one', 'ERR_BRAID_DB_EMPTY', (file) => writeFileSync(file, '')],
       ['one with other tables', 'ERR_BRAID_DB_FOREIGN', (file) => sql(file, 'CREATE TABLE cats (name)')],
     ];
     for (const [title, errorCode, make] of FILES) {
