@@ -4,7 +4,7 @@ import { faultPoint } from './fault.js';
 import type { SendableFrame } from './flush/gathering.js';
 import { groupBy } from './group-by.js';
 import { bootId, host } from './host.js';
-import { UNFINISHED, removeSpool, removeUnfinished } from './spool/create-spool.js';
+import { UNFINISHED, removeDirectory, removeSpool, removeUnfinished } from './spool/create-spool.js';
 import { liesBeside } from './spool/directories.js';
 import { LeftoverSpool, type SpoolEnd, type SpoolFrame, type SpoolLoss } from './spool/spool-file.js';
 import { rangesOf, type Range } from './store/ledger.js';
@@ -139,6 +139,8 @@ export class Leftovers {
     this.directories.push(directory);
     if (!readOnly) {
       for (const name of names) if (name.endsWith(UNFINISHED)) removeUnfinished(join(directory, name));
+      // Of one that was killed before it had a file in it.
+      if (names.length === 0) removeDirectory(directory);
     }
     return names
       .filter((name) => name.endsWith('.spool') && !(except && name.startsWith(except)))

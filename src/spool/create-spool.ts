@@ -86,8 +86,13 @@ export function removeUnfinished(file: string): void {
 /** Deletes a spool of which we hold the lock, and its directory behind the last one. */
 export function removeSpool(file: string): void {
   rmSync(file, { force: true });
+  removeDirectory(dirname(file));
+}
+
+/** Tidies up behind the last spool; another rank's, or another run's, keeps the directory. */
+export function removeDirectory(directory: string): void {
   try {
-    rmdirSync(dirname(file));
+    rmdirSync(directory);
   } catch {
     // Not empty, or gone already.
   }

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, lstatSync, mkdirSync, openSync, rmSync, rmdirSync } from 'node:fs';
+import { closeSync, fsyncSync, lstatSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BraidError } from '../errors.js';
 import { faultPoint } from '../fault.js';
@@ -7,7 +7,7 @@ import { FRAME_HEADER_BYTES } from '../frame/format.js';
 import { beginFrame, sealFrame, storeWord } from '../frame/header.js';
 import { loadAddon } from '../load-addon.js';
 import type { CoreAddon } from '../native.js';
-import { createSpool } from './create-spool.js';
+import { createSpool, removeDirectory, removeSpool } from './create-spool.js';
 import { Segments, type Segment, type SegmentsOptions } from './segments.js';
 import {
   SEGMENT_HEADER_BYTES,
@@ -175,8 +175,7 @@ export class Spool {
   /** Gives the file up; nothing in it is needed any more. */
   remove(): void {
     if (this.#closed) return;
-    rmSync(this.file, { force: true });
-    removeDirectory(dirname(this.file));
+    removeSpool(this.file);
     this.#release();
   }
 
@@ -286,15 +285,6 @@ function syncNames(directory: string, top: string): void {
       closeSync(fd);
     }
     if (each === top || each === dirname(each)) return;
-  }
-}
-
-/** Tidies up behind the last spool; another rank's, or another run's, keeps the directory. */
-function removeDirectory(directory: string): void {
-  try {
-    rmdirSync(directory);
-  } catch {
-    // Not empty, or gone already.
   }
 }
 

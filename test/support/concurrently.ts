@@ -1,3 +1,5 @@
+import process from 'node:process';
+
 /** How many cases are under way together: jobs of which a rank was killed mostly wait for their launcher. */
 const AT_ONCE = 5;
 
@@ -12,6 +14,8 @@ export async function concurrently(cases: readonly [name: string, run: () => Pro
         await run();
       } catch (error) {
         failures.push(`${name}: ${(error as Error).stack}`);
+        // A long run is not to be waited for to its end to see what it has found.
+        process.stderr.write(`${failures.at(-1)}\n`);
       }
     }
   };
