@@ -212,7 +212,7 @@ class Cursor {
       case VersionForm.elsewhere: {
         const elsewhere = { run: this.uuid(), attempt: this.u32() };
         const inner = this.u32();
-        if (inner === VersionForm.elsewhere) break;
+        if (elsewhere.attempt < 1 || inner === VersionForm.elsewhere) break;
         return { elsewhere, ...this.version(inner) };
       }
     }
