@@ -154,7 +154,8 @@ function tagType(code: number, at: number): TagTypeCode {
   throw damaged(at, `a tag of type ${code}`);
 }
 
-function damaged(at: number, what: string): BraidError {
+/** What is thrown of a frame that holds `what` at byte `at` of its buffer. */
+export function damaged(at: number, what: string): BraidError {
   return new BraidError('ERR_BRAID_FRAME_DAMAGED', `damaged frame: ${what} at byte ${at}`);
 }
 
@@ -212,7 +213,7 @@ class Cursor {
       case VersionForm.elsewhere: {
         const elsewhere = { run: this.uuid(), attempt: this.u32() };
         const inner = this.u32();
-        if (inner === VersionForm.elsewhere) break;
+        if (elsewhere.attempt < 1 || inner === VersionForm.elsewhere) break;
         return { elsewhere, ...this.version(inner) };
       }
     }

@@ -58,6 +58,7 @@ export const FrameField = {
   ops: 40,
   records: 44,
   crc: 48,
+  zero: 52,
 } as const;
 
 /** Times are microseconds and must stay exact as JavaScript numbers; ids likewise. */

@@ -49,22 +49,28 @@ export function sealFrame(buffer: Buffer, at: number, bytes: number, ops: number
   storeWord(buffer, at + FrameField.version, FORMAT_VERSION | (FRAME_SEALED << 16));
 }
 
-/** The header at byte `at`, or undefined where no frame of this version begins or its lengths can't be true. */
+/** The header at byte `at`, or undefined where no frame of this version begins or one of its fields can't be true. */
 export function readFrameHeader(buffer: Buffer, at: number): FrameHeader | undefined {
   if (at + FRAME_HEADER_BYTES > buffer.length) return undefined;
   if (buffer.readUInt32LE(at) !== FRAME_MAGIC) return undefined;
   if (buffer.readUInt16LE(at + FrameField.version) !== FORMAT_VERSION) return undefined;
+  const flags = buffer.readUInt16LE(at + FrameField.flags);
+  const attempt = buffer.readUInt32LE(at + FrameField.attempt);
+  const sequence = buffer.readUInt32LE(at + FrameField.sequence);
+  if ((flags & ~FRAME_SEALED) !== 0 || attempt < 1 || sequence < 1) return undefined;
   const bytes = buffer.readUInt32LE(at + FrameField.bytes);
-  if (bytes % 4 !== 0 || bytes > MAX_FRAME_BYTES || at + FRAME_HEADER_BYTES + bytes > buffer.length) return undefined;
+  const end = FRAME_HEADER_BYTES + bytes;
+  if (bytes % 4 !== 0 || end > MAX_FRAME_BYTES || at + end > buffer.length) return undefined;
+  for (let zero = FrameField.zero; zero < FRAME_HEADER_BYTES; zero++) if (buffer[at + zero] !== 0) return undefined;
   return {
     run: buffer.toString('hex', at + FrameField.run, at + FrameField.run + 16),
-    attempt: buffer.readUInt32LE(at + FrameField.attempt),
+    attempt,
     rank: buffer.readUInt32LE(at + FrameField.rank),
-    sequence: buffer.readUInt32LE(at + FrameField.sequence),
+    sequence,
     bytes,
     ops: buffer.readUInt32LE(at + FrameField.ops),
     records: buffer.readUInt32LE(at + FrameField.records),
-    sealed: (buffer.readUInt16LE(at + FrameField.flags) & FRAME_SEALED) !== 0,
+    sealed: flags === FRAME_SEALED,
     crc: buffer.readUInt32LE(at + FrameField.crc),
   };
 }

@@ -116,7 +116,9 @@ export class LeftoverSpool {
    */
   static open(file: string, readOnly = false): LeftoverSpool {
     // Nothing is written, but a file system that has flock by way of fcntl locks wants a writable file for it.
-    const fd = openSync(file, (readOnly ? constants.O_RDONLY : constants.O_RDWR) | constants.O_NOFOLLOW);
+    // Nor is a FIFO waited for that somebody has put in its place.
+    const flags = constants.O_NOFOLLOW | constants.O_NONBLOCK;
+    const fd = openSync(file, (readOnly ? constants.O_RDONLY : constants.O_RDWR) | flags);
     const spool = new LeftoverSpool(file, fd, readOnly);
     try {
       const stat = fstatSync(fd);
@@ -342,5 +344,23 @@ function readOwner(header: Buffer, file: string): SpoolOwner {
       `the header of ${file} is damaged: whose it is can't be told; left alone`,
     );
   }
-  return JSON.parse(text.toString()) as SpoolOwner;
+  // A CRC stands for what was written, not for who wrote it.
+  let owner: Partial<SpoolOwner> | null = null;
+  try {
+    owner = JSON.parse(text.toString()) as Partial<SpoolOwner> | null;
+  } catch {
+    // As below.
+  }
+  if (!owner || !isOwner(owner)) {
+    throw new BraidError('ERR_BRAID_SPOOL_DAMAGED', `the header of ${file} names no owner; left alone`);
+  }
+  return owner;
+}
+
+function isOwner(owner: Partial<SpoolOwner>): owner is SpoolOwner {
+  const { run, database, path, host, boot, attempt, rank, size, pid, created } = owner;
+  return (
+    [run, database, path, host, boot].every((each) => typeof each === 'string') &&
+    [attempt, rank, size, pid, created].every((each) => Number.isSafeInteger(each))
+  );
 }

@@ -1,5 +1,5 @@
 import type { Database, Statement } from 'better-sqlite3';
-import { decodeFrame, type DecodedOp } from '../frame/decoder.js';
+import { damaged, decodeFrame, type DecodedOp } from '../frame/decoder.js';
 import {
   FRAME_HEADER_BYTES,
   TagType,
@@ -103,12 +103,24 @@ export class StatementTables implements RoundTables {
   }
 }
 
-/** A round's rows by table, in the order in which both ways give them. */
+/**
+ * A round's rows by table, in the order in which both ways give them.
+ *
+ * @throws BraidError ERR_BRAID_FRAME_DAMAGED
+ */
 export function decodeRound(round: Buffer): Map<RoundTable, Row[]> {
   const decoder = new RoundDecoder();
   for (let at = 0; at < round.length;) {
-    const header = readFrameHeader(round, at)!;
-    for (const op of decodeFrame(round, at, header.bytes)) decoder.add(header, op);
+    const header = readFrameHeader(round, at);
+    if (!header?.sealed) throw damaged(at, 'no sealed frame');
+    let ops = 0;
+    let records = 0;
+    for (const op of decodeFrame(round, at, header.bytes)) {
+      decoder.add(header, op);
+      ops++;
+      if (op.op === 'record') records++;
+    }
+    if (ops !== header.ops || records !== header.records) throw damaged(at, 'another number of ops or records');
     at += FRAME_HEADER_BYTES + header.bytes;
   }
   return decoder.finish();
