@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "errors.h"
@@ -25,6 +26,8 @@ struct Owner {
 
 Owner owner;
 
+constexpr std::chrono::milliseconds kAbortLimit{2000};
+
 [[noreturn]] void RefuseThread() {
   throw Refusal{Refusal::Kind::state, "ERR_BRAID_MPI_WRONG_THREAD",
                 "MPI is called from one thread of a process, and this is another one"};
@@ -40,6 +43,21 @@ Owner owner;
  */
 void LetLauncherRead() {
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
+}
+
+/*
+ * MPICH asks its launcher to end the job and waits for the answer, which never comes where the launcher is
+ * ending itself, as srun is when its job is cancelled.
+ */
+void ExitWithin(std::chrono::milliseconds limit, int exit_code) {
+  try {
+    std::thread([=] {
+      std::this_thread::sleep_for(limit);
+      std::_Exit(exit_code);
+    }).detach();
+  } catch (const std::system_error&) {
+    /* No thread is to be had: then without the limit. */
+  }
 }
 
 bool IsFinalized() {
@@ -129,6 +147,7 @@ void Runtime::End() {
 
 void Runtime::Abort(int exit_code) {
   LetLauncherRead();
+  ExitWithin(kAbortLimit, exit_code);
   MPI_Abort(MPI_COMM_WORLD, exit_code);
   /* A library that came back from it must not let this process run on. */
   std::_Exit(exit_code);

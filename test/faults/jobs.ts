@@ -1,9 +1,12 @@
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { BraidReader } from 'braid-mpi';
 import { vendorEnvironment, type RunOptions } from '../support/mpiexec.js';
 
 export const program = (name: string) => fileURLToPath(new URL(`./${name}.rank.js`, import.meta.url));
@@ -74,6 +77,37 @@ export class Job {
       }
     }
     await this.ended;
+  }
+}
+
+/**
+ * All that was acknowledged is in the database, once, and no spool is left. A rank that was killed before it could say so
+ * has one record more.
+ */
+export function assertNothingLost(path: string, others: readonly string[] = []): void {
+  const reader = BraidReader.open(path);
+  try {
+    for (const run of reader.runs()) assert.equal(run.recorded, run.committed);
+    const names = [...reader.records()].map(({ name }) => name);
+    const acknowledged = readFileSync(`${path}.acknowledged`, 'utf8').trim().split('\n');
+    const said = new Set(acknowledged);
+    const unsaid = names.filter((name) => !said.has(name));
+    assert.equal(new Set(unsaid.map((name) => name.split('-')[0])).size, unsaid.length, String(unsaid));
+    assert.deepEqual(names.sort(), [...acknowledged, ...unsaid].sort());
+  } finally {
+    reader.close();
+  }
+  const left = readdirSync(dirname(path)).filter((name) => !others.includes(name));
+  assert.deepEqual(left.sort(), ['run.db', 'run.db.acknowledged'], 'no spool is left');
+}
+
+/** The status of every run, the oldest first. */
+export function statuses(path: string): string[] {
+  const reader = BraidReader.open(path);
+  try {
+    return reader.runs().map(({ status }) => status);
+  } finally {
+    reader.close();
   }
 }
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BraidDB, BraidReader } from 'braid-mpi';
+import { BraidDB } from 'braid-mpi';
 import { vendors } from '../support/mpiexec.js';
-import { program, startJob, type Job } from './jobs.js';
+import { assertNothingLost, program, startJob, statuses, type Job } from './jobs.js';
 
 describe('a signal', function () {
   this.timeout(60_000);
@@ -27,30 +27,6 @@ describe('a signal', function () {
     return { job, pids: ready.map(([, , pid]) => Number(pid)) };
   };
 
-  const statuses = () => {
-    const reader = BraidReader.open(path);
-    const found = reader.runs().map(({ status }) => status);
-    reader.close();
-    return found;
-  };
-
-  /** All that was acknowledged is there, once. A rank that was killed before it could say so has one more. */
-  function check(): void {
-    const reader = BraidReader.open(path);
-    try {
-      for (const run of reader.runs()) assert.equal(run.recorded, run.committed);
-      const names = [...reader.records()].map(({ name }) => name);
-      const acknowledged = readFileSync(`${path}.acknowledged`, 'utf8').trim().split('\n');
-      const said = new Set(acknowledged);
-      const unsaid = names.filter((name) => !said.has(name));
-      assert.equal(new Set(unsaid.map((name) => name.split('-')[0])).size, unsaid.length, String(unsaid));
-      assert.deepEqual(names.sort(), [...acknowledged, ...unsaid].sort());
-    } finally {
-      reader.close();
-    }
-    assert.deepEqual(readdirSync(directory).sort(), ['run.db', 'run.db.acknowledged'], 'no spool is left');
-  }
-
   for (const [signal, code] of [
     ['SIGTERM', 143],
     ['SIGINT', 130],
@@ -64,8 +40,8 @@ describe('a signal', function () {
         process.kill(job.pid, signal);
         assert.deepEqual(await job.ended, { code, signal: null }, job.stderr);
         assert.equal(job.stderr, '');
-        assert.deepEqual(statuses(), ['KILLED']);
-        check();
+        assert.deepEqual(statuses(path), ['KILLED']);
+        assertNothingLost(path);
       });
     }
   }
@@ -78,10 +54,10 @@ describe('a signal', function () {
       const { code, signal } = await job.ended;
       // Between two openings nobody handles it.
       assert.ok(code === 143 || signal === 'SIGTERM', `${code} ${signal}`);
-      const found = statuses();
+      const found = statuses(path);
       assert.deepEqual(new Set(found.slice(0, -1)), new Set(['COMPLETED']));
       assert.match(found.at(-1)!, /^(COMPLETED|KILLED)$/);
-      check();
+      assertNothingLost(path);
     });
   }
 
@@ -102,8 +78,8 @@ describe('a signal', function () {
           send(job, pids);
           assert.notEqual((await job.ended).code, 0);
           await (await BraidDB.open(path, { mpi: 'off' })).close();
-          assert.deepEqual(statuses(), ['KILLED', 'COMPLETED'], job.stderr);
-          check();
+          assert.deepEqual(statuses(path), ['KILLED', 'COMPLETED'], job.stderr);
+          assertNothingLost(path);
         });
       }
     }
@@ -112,8 +88,8 @@ describe('a signal', function () {
       const { job, pids } = await start(launcher, ranks, 'handling it');
       for (const pid of pids) process.kill(pid, 'SIGUSR1');
       assert.deepEqual(await job.ended, { code: 0, signal: null }, job.stderr);
-      assert.deepEqual(statuses(), ['COMPLETED']);
-      check();
+      assert.deepEqual(statuses(path), ['COMPLETED']);
+      assertNothingLost(path);
     });
   }
 });

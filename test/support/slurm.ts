@@ -62,6 +62,30 @@ export class Slurm {
     return run('srun', args, { ...options, env: { ...this.#environment(), ...options.env } });
   }
 
+  /** Submits a script that lies in `directory`, where its output will be, too. Gives the job's number. */
+  async submit(directory: string, script: string, args: readonly string[] = []): Promise<string> {
+    const stdout = await this.command('sbatch', ['--parsable', '-D', directory, '-o', 'out', ...args, script]);
+    return stdout.trim();
+  }
+
+  /** Runs one of Slurm's commands. Gives what it prints. */
+  async command(name: string, args: readonly string[]): Promise<string> {
+    const { code, stdout, stderr } = await run(name, args, { env: this.#environment(), timeoutMs: 10_000 });
+    if (code !== 0) throw new Error(`${name} ${args.join(' ')} failed with ${code}: ${stderr}`);
+    return stdout;
+  }
+
+  /** Waits until a job is in a state, such as PENDING. Gives all that Slurm says of it. */
+  async until(job: string, state: string, limitMs = START_MS): Promise<string> {
+    const limit = performance.now() + limitMs;
+    for (;;) {
+      const says = await this.command('scontrol', ['show', 'job', job]);
+      if (says.includes(`JobState=${state} `)) return says;
+      if (performance.now() > limit) throw new Error(`job ${job} isn't ${state} after ${limitMs} ms: ${says}`);
+      await pause(50);
+    }
+  }
+
   /** Ends what was started, the last first, and removes what it wrote. */
   async stop(): Promise<void> {
     for (const daemon of this.#daemons.reverse()) {
@@ -118,6 +142,8 @@ export class Slurm {
       'JobAcctGatherType=jobacct_gather/none',
       'AccountingStorageType=accounting_storage/none',
       'SelectType=select/cons_tres',
+      // Jobs come one after another here, each waited for.
+      'SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,sched_interval=1',
       'SelectTypeParameters=CR_CPU',
       // A rank that fails must end its job by itself.
       'KillOnBadExit=0',
