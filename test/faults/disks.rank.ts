@@ -1,9 +1,9 @@
 /**
  * A job whose disk becomes full, and is freed again: node disks.rank.js STEP DB DISK. In `spools` the last rank keeps its
- * spool there; in all others the database is there. Each rank tells in one line what it was promised, and what it was told.
+ * spool there; in all others the database is there, and the spools beside it. Each rank tells in one line what it was promised, and what it was told.
  */
 import { existsSync, openSync, readSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import process from 'node:process';
 import Database from 'better-sqlite3';
 import { BraidDB, BraidData, type BraidError } from 'braid-mpi';
@@ -42,7 +42,7 @@ function recordUntilFull() {
   }
 }
 
-const spools = `${path}-spools`;
+const spools = join(dirname(disk), 'spools');
 const last = rank === size - 1;
 const onDisk = step === 'spools' && last;
 const open = () => BraidDB.open(path, { roundBytes: 1, spoolDir: onDisk ? disk : spools });
@@ -82,7 +82,7 @@ switch (step) {
   case 'rounds':
     db = await open();
     if (root) fill(disk, 6 * 2 ** 20);
-    for (let i = 0; i < 20; i++) record(200_000);
+    for (let i = 0; i < 40 / size; i++) record(200_000);
     await db.flush().catch(failed);
     barrier();
     Object.assign(noted, { trimmed: trimmed(), committed: committed() });
@@ -109,7 +109,7 @@ switch (step) {
     db = await open();
     record(200_000);
     await db.flush();
-    for (let i = 0; i < 20; i++) record(200_000);
+    for (let i = 0; i < 40 / size; i++) record(200_000);
     if (root) fill(disk);
     barrier();
     await db.close().catch(failed);
@@ -120,7 +120,7 @@ switch (step) {
   case 'checkpoint':
     // All is committed, to the write-ahead log; what is left to be written is the end of the run, and the one file.
     db = await open();
-    for (let i = 0; i < 20; i++) record(200_000);
+    for (let i = 0; i < 40 / size; i++) record(200_000);
     await db.flush();
     if (root) fill(disk, 5 * 4096);
     barrier();
@@ -128,7 +128,7 @@ switch (step) {
     break;
   case 'leave':
     db = await open();
-    for (let i = 0; i < 20; i++) record(200_000);
+    for (let i = 0; i < 40 / size; i++) record(200_000);
     barrier();
     process.stdout.write(`${JSON.stringify({ promised })}\n`, () => process.kill(process.pid, 'SIGKILL'));
     await new Promise(() => {});

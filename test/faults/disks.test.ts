@@ -102,7 +102,7 @@ describe(`full disks${why === undefined ? '' : `: none can be mounted here, ${wh
       }));
 
     it(`rejects a flush on every rank when the database's disk is full, and commits the rest later, ${named(how)}`, () =>
-      withDisk(disk, 40, async () => {
+      withDisk(disk, 48, async () => {
         const path = join(disk, 'run.db');
         const ranks = await job(how, 'rounds', path);
         for (const { errors, noted } of ranks) {
@@ -118,7 +118,7 @@ describe(`full disks${why === undefined ? '' : `: none can be mounted here, ${wh
 
   for (const step of ['open', 'close', 'checkpoint']) {
     it(`loses nothing when the database's disk is full in ${step}`, () =>
-      withDisk(disk, 40, async () => {
+      withDisk(disk, 48, async () => {
         const path = join(disk, 'run.db');
         const ranks = await job(vendors[0] ?? 'alone', step, path);
         for (const { errors, noted } of ranks) {
@@ -133,7 +133,7 @@ describe(`full disks${why === undefined ? '' : `: none can be mounted here, ${wh
   }
 
   it('keeps the spools when the disk is full in a recovery, which then brings in the rest', () =>
-    withDisk(disk, 40, async () => {
+    withDisk(disk, 48, async () => {
       const path = join(disk, 'run.db');
       const ranks = await job(vendors[0] ?? 'alone', 'leave', path);
       fill(disk, 4 * 2 ** 20);
@@ -141,7 +141,7 @@ describe(`full disks${why === undefined ? '' : `: none can be mounted here, ${wh
       assert.deepEqual(attempts, []);
       assert.equal(left.length, 1);
       assert.match(left[0].why, /ERR_BRAID_DB_FULL/);
-      assert.ok(readdirSync(`${path}-spools`).length > 0);
+      assert.ok(readdirSync(join(directory, 'spools')).length > 0);
       free(disk);
       assert.equal((await recover(path)).attempts.length, 1);
       check(path, ranks, 'INCOMPLETE');
