@@ -7,7 +7,7 @@ import { wait, type Steps } from './flush/drive.js';
 import type { Gathering } from './flush/gathering.js';
 import { groupBy } from './group-by.js';
 import { isEmpty, type Leftovers, type SpoolReport } from './leftovers.js';
-import type { CommitResult, RefusedFrame } from './store/commit.js';
+import type { CommitTotals, RefusedFrame } from './store/commit.js';
 import { gapOf, holesIn, type AttemptState, type Range, type RunningAttempt } from './store/ledger.js';
 import type { StoreClient } from './store/store-client.js';
 import type { RunStatus } from './store/store.js';
@@ -167,12 +167,16 @@ function* endDead(store: StoreClient, attempt: DeadAttempt, state: AttemptState,
 }
 
 /** What a recovery brought in of an attempt, and what it could not. */
-export interface Recovered extends CommitResult {
+export interface Recovered extends CommitTotals {
   readonly lost: readonly Loss[];
 }
 
 /** The root's side of the recovery of one dead attempt, in which the ranks give its frames. */
-export function* leadRecovery(gathering: Gathering, rounds: CommitRounds, dead: DeadAttempt): Steps<Recovered> {
+export function* leadRecovery(
+  gathering: Gathering,
+  rounds: Omit<CommitRounds, 'onRefused'>,
+  dead: DeadAttempt,
+): Steps<Recovered> {
   const { store } = rounds;
   const { run, attempt, spools } = dead;
   const state = yield* wait(store.call('attemptState', run, attempt));
@@ -188,7 +192,7 @@ export function* leadRecovery(gathering: Gathering, rounds: CommitRounds, dead: 
   }
   faultPoint('recover.held');
   const onRefused = (refused: readonly RefusedFrame[]) => lost.push(...refused);
-  const totals = yield* commitRounds(gathering, { ...rounds, onRefused });
+  const totals = yield* commitRounds(gathering, { ...rounds, salvage: true, onRefused });
   faultPoint('recover.committed');
   yield* endDead(store, dead, state, lost);
   faultPoint('recover.ended');

@@ -25,7 +25,7 @@ import {
 import { leftoverDirectories, spoolDirectory } from './spool/directories.js';
 import { Spool } from './spool/spool.js';
 import { StoreClient } from './store/store-client.js';
-import type { CommitResult } from './store/commit.js';
+import type { CommitTotals, RefusedFrame } from './store/commit.js';
 import type { RunningAttempt } from './store/ledger.js';
 
 /** One process answers at once, so it can wait a moment for its worker when it is killed. */
@@ -67,6 +67,8 @@ export class Session {
   readonly #memory = new RoundMemory();
   /** On the root: what was RUNNING in the database when it was opened. */
   #running: readonly RunningAttempt[] = [];
+  /** On the root: damaged frames that the ranks have yet to hear of. */
+  readonly #refused: RefusedFrame[] = [];
   /** On the root: the attempt that is being begun, or has been. */
   #begun: { run: string; attempt: number } | undefined;
 
@@ -147,7 +149,7 @@ export class Session {
    */
   startFlush(
     kind: 'flush' | 'onRoot' | 'close',
-    then: (totals: CommitResult, headers: readonly Header[]) => Steps<string>,
+    then: (totals: CommitTotals, headers: readonly Header[]) => Steps<string>,
     text?: string,
   ): Request<Verdict> {
     const { spool, recorder } = this;
@@ -200,10 +202,12 @@ export class Session {
 
   *#leadFlush(
     gathering: Gathering,
-    then: (totals: CommitResult, headers: readonly Header[]) => Steps<string>,
+    then: (totals: CommitTotals, headers: readonly Header[]) => Steps<string>,
   ): Steps<string> {
     const recorded = gathering.headers.map((header) => header.recorded);
-    const totals = yield* commitRounds(gathering, { ...this.#rounds, recorded });
+    const onRefused = (refused: readonly RefusedFrame[]) => this.#refused.push(...refused);
+    const totals = yield* commitRounds(gathering, { ...this.#rounds, recorded, onRefused });
+    if (this.#refused.length > 0) throw lossOf(this.#refused.splice(0));
     return yield* then(totals, gathering.headers);
   }
 
@@ -379,4 +383,15 @@ export class Session {
       // The error that is on its way says more.
     }
   }
+}
+
+/** Said once: the frames are listed, and no flush will bring them. */
+function lossOf(refused: readonly RefusedFrame[]): BraidError {
+  const which = refused.slice(0, 8).map(({ rank, frame, reason }) => `frame ${frame} of rank ${rank} (${reason})`);
+  if (refused.length > which.length) which.push(`and ${refused.length - which.length} more`);
+  return new BraidError(
+    'ERR_BRAID_FRAME_LOST',
+    `the memory or the file of a spool is damaged: ${which.join(', ')} could not be committed, and what was recorded in it ` +
+      'is lost; all else is committed. The run can go on, and braid verify lists the loss',
+  );
 }

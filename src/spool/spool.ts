@@ -29,6 +29,8 @@ export interface PendingFrame {
   /** Header and ops, in the spool's own memory. */
   readonly bytes: Buffer;
   readonly size: number;
+  /** A copy of its header. */
+  readonly header: Buffer;
 }
 
 /**
@@ -134,6 +136,7 @@ export class Spool {
         records: encoder.records,
         bytes: buffer.subarray(start, end),
         size: end - start,
+        header: Buffer.from(buffer.subarray(start, start + FRAME_HEADER_BYTES)),
       });
       this.recordedOps += encoder.ops;
       this.#frameAt = -1;
@@ -153,9 +156,14 @@ export class Spool {
     return this.#pending.length > 0 || this.encoder.ops > 0;
   }
 
-  /** The sealed frames up to `sequence` that no verdict has covered. Their bytes stay in place until `trim`. */
+  /**
+   * The sealed frames up to `sequence` that no verdict has covered. Their bytes stay in place until `trim`. Their headers are
+   * written again: with a damaged one, the root couldn't tell where the others begin.
+   */
   pending(sequence: number): PendingFrame[] {
-    return this.#pending.filter((frame) => frame.sequence <= sequence);
+    const frames = this.#pending.filter((frame) => frame.sequence <= sequence);
+    for (const { header, bytes } of frames) if (header.compare(bytes, 0, header.length) !== 0) header.copy(bytes);
+    return frames;
   }
 
   /** A verdict has covered all frames up to `sequence`: their space is free. */

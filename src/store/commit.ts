@@ -1,14 +1,15 @@
 import SQLite, { type Database, type Statement } from 'better-sqlite3';
 import { BraidError } from '../errors.js';
 import { faultPoint } from '../fault.js';
+import { decodeFrame } from '../frame/decoder.js';
 import { FRAME_HEADER_BYTES } from '../frame/format.js';
 import { frameCrc, readFrameHeader, type FrameHeader } from '../frame/header.js';
 import { applyInvalidations } from './invalidation.js';
 import { gapOf, holesIn, rangesOf } from './ledger.js';
 import { ROUND_TABLES, RoundTables } from './round-tables.js';
 
-/** What one commit brought into the database. */
-export interface CommitResult {
+/** What was brought into the database. */
+export interface CommitTotals {
   records: number;
   ops: number;
   bytes: number;
@@ -19,6 +20,11 @@ export interface RefusedFrame {
   readonly rank: number;
   readonly frame: number;
   readonly reason: string;
+}
+
+/** What one commit brought into the database, and what of its round is damaged, and now listed as gaps. */
+export interface CommitResult extends CommitTotals {
+  refused: RefusedFrame[];
 }
 
 /** The id of a version that a row of a round's table names by the columns with `prefix`; NULL where it names none. */
@@ -148,59 +154,62 @@ export class Committer {
   }
 
   /**
-   * Brings the frames of a round that the ledger doesn't know yet into the tables, in one transaction.
+   * Brings the frames of a round that the ledger doesn't know yet into the tables, in one transaction. Damaged ones stay out
+   * and are listed as gaps: what was written can't be had from anywhere.
    *
    * @param round sealed frames, one after another.
    * @param recorded ops that each rank has recorded so far, where the round is of one attempt.
-   * @throws BraidError ERR_BRAID_FRAME_DAMAGED, ERR_BRAID_LEDGER
+   * @throws BraidError ERR_BRAID_FRAME_DAMAGED, if where frames begin and end can't be told; ERR_BRAID_LEDGER
    */
   commit(round: Buffer, recorded?: readonly number[], inside?: () => void): CommitResult {
-    const frames = placeFrames(round);
-    for (const { at, header } of frames) checkFrame(round, at, header);
-    return this.#transaction(() => {
-      const result = this.#insert(round, frames, recorded);
-      inside?.();
-      return result;
-    });
+    const frames = placeFrames(round).map((frame) => withDamage(frame, crcDamage(round, frame)));
+    const insert = (frames: PlacedFrame[]) =>
+      this.#transaction(() => {
+        const result = this.#insert(round, frames, recorded);
+        inside?.();
+        return result;
+      });
+    try {
+      return insert(frames);
+    } catch (error) {
+      if (!isOfContent(error)) throw error;
+      // The CRC of a frame that was damaged before it was sealed fits all the same.
+      const looked = frames.map((frame) => withDamage(frame, decodeDamage(round, frame)));
+      if (looked.every(({ damage }, i) => damage === frames[i].damage)) throw error;
+      return insert(looked);
+    }
   }
 
   /**
-   * As `commit`, of frames that dead ranks have left and can't send again. If what is in them is refused, they are taken
-   * one by one, each in a transaction of its own; the ones refused are listed as gaps.
+   * As `commit`, of frames that dead ranks have left and can't send again. If the database refuses what is in them, they are
+   * taken one by one, each in a transaction of its own; the ones refused are listed as gaps.
    *
    * @throws what has other causes: a full disk, a locked file
    */
-  salvage(round: Buffer, inside?: () => void): CommitResult & { refused: RefusedFrame[] } {
+  salvage(round: Buffer, inside?: () => void): CommitResult {
     try {
-      return { ...this.commit(round, undefined, inside), refused: [] };
+      return this.commit(round, undefined, inside);
     } catch (error) {
       if (!isOfContent(error)) throw error;
     }
-    const total = { records: 0, ops: 0, bytes: 0, refused: [] as RefusedFrame[] };
-    for (const { at, header } of placeFrames(round)) {
+    const total: CommitResult = { records: 0, ops: 0, bytes: 0, refused: [] };
+    for (const frame of placeFrames(round)) {
+      const { at, header } = frame;
       try {
         const result = this.commit(round.subarray(at, at + FRAME_HEADER_BYTES + header.bytes), undefined, inside);
         total.records += result.records;
         total.ops += result.ops;
         total.bytes += result.bytes;
+        total.refused.push(...result.refused);
       } catch (error) {
         if (!isOfContent(error)) throw error;
-        const reason = (error as Error).message;
-        this.#transaction(() => this.#refuse(header, reason));
-        total.refused.push({ rank: header.rank, frame: header.sequence, reason });
+        const damage = (error as Error).message;
+        // One of a rank that the ledger doesn't know has no place where it could be listed.
+        if (!isOfLedger(error)) this.#transaction(() => this.#moveLedgers([{ ...frame, damage }], undefined));
+        total.refused.push({ rank: header.rank, frame: header.sequence, reason: damage });
       }
     }
     return total;
-  }
-
-  /** Moves the watermark over a frame that stays out, so that it is asked for once. */
-  #refuse({ run, attempt, rank, sequence }: FrameHeader, reason: string): void {
-    const row = this.#ledgerRow.get(run, attempt, rank) as { attemptId: number; frame: number } | undefined;
-    if (!row) return;
-    this.#listHoles({ ...row, rank }, [sequence]);
-    this.#addGap.run({ attemptId: row.attemptId, rank, frame: sequence, reason });
-    const nothing = { ops: 0, records: 0, bytes: 0, recorded: 0 };
-    this.#moveLedger.run({ attemptId: row.attemptId, rank, frame: sequence, ...nothing });
   }
 
   #transaction<T>(run: () => T): T {
@@ -220,18 +229,18 @@ export class Committer {
   }
 
   #insert(round: Buffer, frames: PlacedFrame[], recorded: readonly number[] | undefined): CommitResult {
-    const fresh = this.#moveLedgers(frames, recorded);
+    const { fresh, refused } = this.#moveLedgers(frames, recorded);
     const ops = fresh.reduce((sum, { header }) => sum + header.ops, 0);
     const records = fresh.reduce((sum, { header }) => sum + header.records, 0);
     const bytes = fresh.reduce((sum, { header }) => sum + FRAME_HEADER_BYTES + header.bytes, 0);
-    if (fresh.length === 0) return { records, ops, bytes };
+    if (fresh.length === 0) return { records, ops, bytes, refused };
     const first = this.#updateCount.get() as number;
     let updates = false;
     for (const piece of piecesOf(round, fresh)) updates = this.#insertPiece(piece) || updates;
     // Of the round as a whole: the order of versions is that of their times in it.
     if (updates) this.#numberVersions.run({ base: first });
     applyInvalidations(this.#db);
-    return { records, ops, bytes };
+    return { records, ops, bytes, refused };
   }
 
   /** Returns whether it holds updates. */
@@ -250,9 +259,13 @@ export class Committer {
     }
   }
 
-  /** Moves each rank's watermark over its frames, and gives the frames that lie above it. */
-  #moveLedgers(frames: PlacedFrame[], recorded: readonly number[] | undefined): PlacedFrame[] {
+  /** Moves each rank's watermark over its frames, lists the damaged ones, and gives those that lay above it. */
+  #moveLedgers(
+    frames: PlacedFrame[],
+    recorded: readonly number[] | undefined,
+  ): { fresh: PlacedFrame[]; refused: RefusedFrame[] } {
     const fresh: PlacedFrame[] = [];
+    const refused: RefusedFrame[] = [];
     for (let first = 0; first < frames.length;) {
       const { run, attempt, rank } = frames[first].header;
       let end = first + 1;
@@ -271,6 +284,12 @@ export class Committer {
         }
       });
       if (mine.length > 0) {
+        for (const { header, damage } of mine) {
+          if (damage === undefined) continue;
+          this.#addGap.run({ attemptId: row.attemptId, rank, frame: header.sequence, reason: damage });
+          refused.push({ rank, frame: header.sequence, reason: damage });
+        }
+        const sound = mine.filter(({ damage }) => damage === undefined);
         this.#listHoles(
           { ...row, rank },
           mine.map(({ header }) => header.sequence),
@@ -279,16 +298,16 @@ export class Committer {
           attemptId: row.attemptId,
           rank,
           frame: mine.at(-1)!.header.sequence,
-          ops: mine.reduce((sum, { header }) => sum + header.ops, 0),
-          records: mine.reduce((sum, { header }) => sum + header.records, 0),
-          bytes: mine.reduce((sum, { header }) => sum + FRAME_HEADER_BYTES + header.bytes, 0),
+          ops: sound.reduce((sum, { header }) => sum + header.ops, 0),
+          records: sound.reduce((sum, { header }) => sum + header.records, 0),
+          bytes: sound.reduce((sum, { header }) => sum + FRAME_HEADER_BYTES + header.bytes, 0),
           recorded: recorded?.[rank] ?? 0,
         });
-        fresh.push(...mine);
+        fresh.push(...sound);
       }
       first = end;
     }
-    return fresh;
+    return { fresh, refused };
   }
 
   /** Lists what is missing between a rank's watermark and its newest frame, unless it is known to be lost. */
@@ -309,6 +328,8 @@ const UPDATE_TABLES = new Set<keyof typeof ROUND_TABLES>(['updates', 'exposures'
 interface PlacedFrame {
   readonly at: number;
   readonly header: FrameHeader;
+  /** Why it can't be brought in. */
+  readonly damage?: string;
 }
 
 /** The frames' bytes, in pieces of at most `PIECE_BYTES` (or one frame): in place if they lie together, else copied. */
@@ -350,17 +371,30 @@ function placeFrames(round: Buffer): PlacedFrame[] {
   return frames;
 }
 
-function checkFrame(round: Buffer, at: number, header: FrameHeader): void {
-  if (frameCrc(round, at, header.bytes) === header.crc) return;
-  throw new BraidError(
-    'ERR_BRAID_FRAME_DAMAGED',
-    `frame ${header.sequence} of rank ${header.rank} (attempt ${header.attempt} of run ${header.run}) has a wrong CRC`,
-  );
+function withDamage(frame: PlacedFrame, damage: string | undefined): PlacedFrame {
+  return damage === undefined ? frame : { ...frame, damage };
+}
+
+function crcDamage(round: Buffer, { at, header }: PlacedFrame): string | undefined {
+  return frameCrc(round, at, header.bytes) === header.crc ? undefined : 'its CRC does not fit its bytes';
+}
+
+function decodeDamage(round: Buffer, { at, header }: PlacedFrame): string | undefined {
+  try {
+    for (const op of decodeFrame(round, at, header.bytes)) void op;
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
 }
 
 /** Whether a commit failed for what is in its frames, and not for want of space, or of the lock. */
 function isOfContent(error: unknown): boolean {
-  if (error instanceof BraidError) return error.code === 'ERR_BRAID_FRAME_DAMAGED' || error.code === 'ERR_BRAID_LEDGER';
+  if (error instanceof BraidError) return error.code === 'ERR_BRAID_FRAME_DAMAGED' || isOfLedger(error);
   // SQLITE_ERROR is what our extension says of a frame that it can't decode.
   return error instanceof SQLite.SqliteError && /^SQLITE_(ERROR|CONSTRAINT|MISMATCH|TOOBIG)/.test(error.code);
+}
+
+function isOfLedger(error: unknown): boolean {
+  return error instanceof BraidError && error.code === 'ERR_BRAID_LEDGER';
 }

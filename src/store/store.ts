@@ -6,7 +6,7 @@ import Database from 'better-sqlite3';
 import { BraidError } from '../errors.js';
 import { MAX_ID } from '../frame/format.js';
 import { fileSystemOf } from '../spool/file-system.js';
-import { Committer, type CommitResult, type RefusedFrame } from './commit.js';
+import { Committer, type CommitResult } from './commit.js';
 import { attemptState, runningAttempts, spoolPlaces, type AttemptState, type RunningAttempt } from './ledger.js';
 import { ExtensionTables, StatementTables } from './round-tables.js';
 import { checkSchema, ensureSchema } from './schema.js';
@@ -153,7 +153,7 @@ export class Store {
   }
 
   /** Commits what dead ranks have left; see `Committer.salvage`. */
-  salvage(round: Uint8Array): CommitResult & { refused: RefusedFrame[] } {
+  salvage(round: Uint8Array): CommitResult {
     const bytes = Buffer.from(round.buffer, round.byteOffset, round.byteLength);
     try {
       return this.#committer.salvage(bytes, () => this.#checkFile());
@@ -162,12 +162,17 @@ export class Store {
     }
   }
 
-  /** Ends an attempt, and with it its run if it is the last one; gives back the ids that it hasn't used. */
-  endAttempt(run: string, attempt: number, status: RunStatus, recorded?: readonly number[], report?: object): void {
+  /**
+   * Ends an attempt, and with it its run if it is the last one; gives back the ids that it hasn't used. One that has lost
+   * something is INCOMPLETE, though it was closed.
+   */
+  endAttempt(run: string, attempt: number, end: RunStatus, recorded?: readonly number[], report?: object): void {
     this.#write(() => {
       const db = this.#db;
       const ended = timeText(Date.now() * 1000);
       const row = this.#attempt(run, attempt);
+      const lost = db.prepare('SELECT 1 FROM ledger_gaps WHERE attempt_id = ?').get(row.attempt_id);
+      const status = end === 'COMPLETED' && lost ? 'INCOMPLETE' : end;
       db.prepare('UPDATE attempts SET status = ?, ended = ?, report = ? WHERE attempt_id = ?').run(
         status,
         ended,

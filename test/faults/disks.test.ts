@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import Database from 'better-sqlite3';
+import { recover, verify } from 'braid-mpi';
+import { mpiexec, runAlone, vendors, type Run, type TestVendor } from '../support/mpiexec.js';
+import { fill, free, whyNoDisk, withDisk } from './disk.js';
+
+const PROGRAM = fileURLToPath(new URL('./disks.rank.js', import.meta.url));
+const root = mkdtempSync(join(tmpdir(), 'braid-disks-'));
+const why = whyNoDisk(root);
+rmSync(root, { recursive: true });
+
+/** What a rank has told. */
+interface Told {
+  readonly rank: number;
+  readonly promised: string[];
+  readonly errors: { code: string; message: string }[];
+  readonly noted: { trimmed?: number; committed?: number; spools?: string[] };
+}
+
+const told = ({ stdout }: Run): Told[] =>
+  stdout
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as Told);
+
+describe(`full disks${why === undefined ? '' : `: none can be mounted here, ${why}`}`, function () {
+  this.timeout(120_000);
+  let directory: string;
+  let disk: string;
+  before(function () {
+    if (why !== undefined) this.skip();
+  });
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'braid-disks-'));
+    disk = join(directory, 'disk');
+  });
+  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+  /** `alone` is a process without a launcher. */
+  const job = async (how: TestVendor | 'alone', step: string, path: string): Promise<Told[]> => {
+    const options = { args: [step, path, disk], timeoutMs: 60_000 };
+    const run =
+      how === 'alone'
+        ? await runAlone(PROGRAM, { ...options, env: { BRAID_MPI: 'off' } })
+        : await mpiexec(how, 2, PROGRAM, options);
+    assert.equal(run.timedOut, false, run.stderr);
+    if (step !== 'leave') assert.equal(run.code, 0, `${run.signal}: ${run.stderr}`);
+    return told(run);
+  };
+
+  /** What was promised is there, once and whole, and nothing else is; the run has the status that it should. */
+  const check = (path: string, ranks: readonly Told[], status = 'COMPLETED') => {
+    assert.deepEqual(verify(path).problems, []);
+    const db = new Database(path, { readonly: true });
+    try {
+      const rows = db
+        .prepare(
+          `SELECT name, (SELECT count(*) FROM tags t WHERE t.record_id = r.record_id) AS tags,
+             (SELECT count(*) FROM uris u WHERE u.record_id = r.record_id) AS uris FROM records r ORDER BY name`,
+        )
+        .all() as { name: string; tags: number; uris: number }[];
+      const expected = ranks.flatMap(({ promised }) => promised).sort();
+      assert.deepEqual(
+        rows.map(({ name }) => name),
+        expected,
+      );
+      assert.ok(rows.every(({ tags, uris }) => tags === 2 && uris === 1));
+      assert.ok(expected.length > 0);
+      const runs = db.prepare('SELECT DISTINCT status FROM runs ORDER BY started DESC LIMIT 1').pluck().all();
+      assert.deepEqual(runs, [status]);
+    } finally {
+      db.close();
+    }
+    const left = readdirSync(directory, { recursive: true, encoding: 'utf8' });
+    assert.deepEqual(
+      left.filter((name) => /\.spool|-(wal|shm|journal)$/.test(name)),
+      [],
+    );
+  };
+
+  const hows: (TestVendor | 'alone')[] = ['alone', ...vendors];
+  const named = (how: TestVendor | 'alone') => (how === 'alone' ? 'in one process' : `on ${how.name}`);
+
+  for (const how of hows) {
+    it(`records nothing by halves when the spool's disk is full, and goes on when there is room, ${named(how)}`, () =>
+      withDisk(disk, 16, async () => {
+        const path = join(directory, 'run.db');
+        const ranks = await job(how, 'spools', path);
+        const full = ranks.find(({ errors }) => errors.length > 0)!;
+        assert.equal(full.errors.length, 12);
+        for (const { code, message } of full.errors) {
+          assert.equal(code, 'ERR_BRAID_SPOOL_FULL');
+          assert.ok(message.includes(disk), message);
+        }
+        assert.ok(full.promised.length > 40);
+        assert.ok(ranks.every((each) => each === full || each.errors.length === 0));
+        check(path, ranks);
+      }));
+
+    it(`rejects a flush on every rank when the database's disk is full, and commits the rest later, ${named(how)}`, () =>
+      withDisk(disk, 48, async () => {
+        const path = join(disk, 'run.db');
+        const ranks = await job(how, 'rounds', path);
+        for (const { errors, noted } of ranks) {
+          assert.deepEqual(errors, ranks[0].errors);
+          assert.deepEqual(errors.map(({ code }) => code), ['ERR_BRAID_DB_FULL', 'ERR_BRAID_DB_FULL']); // prettier-ignore
+          assert.match(errors[0].message, /free some space/);
+          assert.equal(noted.trimmed, noted.committed);
+        }
+        assert.ok(ranks.some(({ noted }) => noted.committed! > 0), 'the rounds before are committed'); // prettier-ignore
+        check(path, ranks);
+      }));
+  }
+
+  for (const step of ['open', 'close', 'checkpoint']) {
+    it(`loses nothing when the database's disk is full in ${step}`, () =>
+      withDisk(disk, 48, async () => {
+        const path = join(disk, 'run.db');
+        const ranks = await job(vendors[0] ?? 'alone', step, path);
+        for (const { errors, noted } of ranks) {
+          assert.deepEqual(errors, ranks[0].errors);
+          if (step !== 'checkpoint') assert.equal(errors[0]?.code, 'ERR_BRAID_DB_FULL');
+          assert.deepEqual(noted.spools ?? [], []);
+        }
+        if (step === 'checkpoint') free(disk);
+        await recover(path);
+        check(path, ranks);
+      }));
+  }
+
+  it('keeps the spools when the disk is full in a recovery, which then brings in the rest', () =>
+    withDisk(disk, 48, async () => {
+      const path = join(disk, 'run.db');
+      const ranks = await job(vendors[0] ?? 'alone', 'leave', path);
+      fill(disk, 4 * 2 ** 20);
+      const { left, attempts } = await recover(path, { roundBytes: 1 });
+      assert.deepEqual(attempts, []);
+      assert.equal(left.length, 1);
+      assert.match(left[0].why, /ERR_BRAID_DB_FULL/);
+      assert.ok(readdirSync(join(directory, 'spools')).length > 0);
+      free(disk);
+      assert.equal((await recover(path)).attempts.length, 1);
+      check(path, ranks, 'INCOMPLETE');
+    }));
+});
