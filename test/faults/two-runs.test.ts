@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { verify } from 'braid-mpi';
 import { query, sql } from '../cli/support.js';
 import { mpiexec, runAlone, vendors } from '../support/mpiexec.js';
@@ -66,13 +66,12 @@ describe('two runs on one file', function () {
     async () => {
       assert.equal((await alone()).code, 0);
       const python = spawn('python3', ['-c', BRAID_DB, path], { stdio: ['pipe', 'pipe', 'inherit'] });
-      const [ready] = (await once(python.stdout.setEncoding('utf8'), 'data')) as [string];
-      assert.equal(ready, 'ready\n');
+      const lines = createInterface({ input: python.stdout })[Symbol.asyncIterator]();
+      assert.equal((await lines.next()).value, 'ready');
       const runs = await Promise.all([alone(), alone()]);
       assert.deepEqual(runs.map(({ code }) => code), [0, 0], runs.map(({ stderr }) => stderr).join('\n')); // prettier-ignore
       python.stdin.end('stop');
-      const [count] = (await once(python.stdout, 'data')) as [string];
-      await once(python, 'close');
+      const n = Number((await lines.next()).value);
       assert.equal(closed(), 3);
       checkOverlap();
 
@@ -86,7 +85,6 @@ describe('two runs on one file', function () {
            (SELECT count(*) FROM derivations WHERE record_id IN (${theirs}) AND derivation IN (${theirs})) AS derivations
          FROM records WHERE name LIKE 'braid-db-%'`,
       );
-      const n = Number(count);
       assert.ok(n > 10, `${n}`);
       assert.deepEqual(found, { records: n, names: n, uris: n, tags: n, derivations: n - 1 });
       // Without them it is what the runs were promised.
