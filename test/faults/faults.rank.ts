@@ -1,14 +1,17 @@
 /**
- * A job that makes every kind of recording call and of collective: node faults.rank.js DB [RANK FAULT]. That rank dies by
- * that fault; see src/fault.ts. What a call has returned for is told to a file, which a kill can't take back.
+ * A job that makes every kind of recording call and of collective: node faults.rank.js DB [RANK FAULT [PROCESSES]]. That rank
+ * dies by that fault; see src/fault.ts. Nothing is recorded before so many processes have opened the database. What a call
+ * has returned for is told to a file, which a kill can't take back.
  */
 import { mkdirSync, openSync, writeSync } from 'node:fs';
 import process from 'node:process';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Acknowledged } from './promise.js';
 
-const [path, rank, fault] = process.argv.slice(2);
+const [path, rank, fault, processes = '1'] = process.argv.slice(2);
 if (rank === (process.env.OMPI_COMM_WORLD_RANK ?? process.env.PMI_RANK ?? '0')) process.env.BRAID_FAULTS = fault;
 const { BraidDB, BraidData, BraidFact, BraidModel } = await import('braid-mpi');
+const { acknowledged } = await import('./promise.js');
 
 mkdirSync(`${path}-told`, { recursive: true });
 const told = openSync(`${path}-told/${process.pid}`, 'a');
@@ -18,6 +21,8 @@ tell({ started: process.pid, at: Date.now() });
 // A round for each frame: the most that can come between.
 const db = await BraidDB.open(path, { roundBytes: 1 });
 tell({ opened: db.runId, rank: db.rank });
+const opened = () => acknowledged(path).filter((lines) => lines.some((each) => 'opened' in each)).length;
+while (opened() < Number(processes)) await pause(5);
 
 let count = 0;
 const fact = new BraidFact(db, { name: `config-${db.runId}-${db.rank}` });
