@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BraidReader } from 'braid-mpi';
 import { mpiexec, vendors, type TestVendor } from '../support/mpiexec.js';
+import { LONG } from '../support/trials.js';
 
 const PROGRAM = fileURLToPath(new URL('memory.rank.js', import.meta.url));
 const ROUND_MIB = 64;
@@ -12,10 +13,9 @@ const MOST_MIB = 300;
 
 /**
  * Two rounds, and what SQLite holds, are in memory however many rounds there are: eight tell what sixteen would. The long
- * run takes the sizes of the promise (BRAID_TEST_LONG=1).
+ * run takes the sizes of the promise.
  */
-const long = process.env.BRAID_TEST_LONG === '1';
-const MIB = long ? 1024 : 512;
+const MIB = LONG ? 1024 : 512;
 /** More than an int counts, in the spools of three ranks. */
 const LARGE_MIB = 2400;
 /** A record, its URI and its tag. */
@@ -53,7 +53,7 @@ describe(`memory of the root, with ${MIB} MiB in the spools and rounds of ${ROUN
     it(`grows by less than ${MOST_MIB} MiB in close, on ${vendor.name}`, async function () {
       if (!hasRoom(MIB)) return this.skip();
       const { closed } = await job(vendor, 2, MIB, 'close');
-      if (long) process.stderr.write(`${closed} MiB\n`);
+      if (LONG) process.stderr.write(`${closed} MiB\n`);
       assert.ok(closed < MOST_MIB, `${closed} MiB`);
       assert.deepEqual(runs(), [{ status: 'COMPLETED', committed: opsOf(MIB) }]);
     });
@@ -63,12 +63,12 @@ describe(`memory of the root, with ${MIB} MiB in the spools and rounds of ${ROUN
     if (!hasRoom(MIB)) return this.skip();
     await job(vendors[0], 2, MIB, 'leave');
     const { opened } = await job(vendors[0], 2, 0, 'open');
-    if (long) process.stderr.write(`${opened} MiB\n`);
+    if (LONG) process.stderr.write(`${opened} MiB\n`);
     assert.ok(opened < MOST_MIB, `${opened} MiB`);
     assert.equal(runs()[0].committed, opsOf(MIB));
   });
 
-  if (long) {
+  if (LONG) {
     for (const vendor of vendors) {
       it(`flushes more than 2^31 bytes at once, on ${vendor.name}`, async function () {
         if (!hasRoom(LARGE_MIB)) return this.skip();

@@ -4,6 +4,9 @@ import process from 'node:process';
 export const TRIALS = Number(process.env.BRAID_TEST_TRIALS ?? 30);
 export const SEED = Number(process.env.BRAID_TEST_SEED ?? 1);
 
+/** Whether tests take the minutes, and the disk, of their full sizes. */
+export const LONG = process.env.BRAID_TEST_LONG === '1';
+
 /** Numbers from 0 to 1, the same for the same seed. Mulberry32, by Tommy Ettinger. */
 export function randomOf(seed: number): () => number {
   let state = seed >>> 0;
