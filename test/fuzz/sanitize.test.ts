@@ -12,7 +12,7 @@ describe('the native parts', () => {
       this.skip();
     }
     this.timeout(240_000);
-    const tests = ['core', 'sqlite-extension'].map((name) => `dist-dev/test/native/${name}.test.js`);
+    const tests = ['core', 'hostile', 'sqlite-extension'].map((name) => `dist-dev/test/native/${name}.test.js`);
     const { status, stderr, stdout } = spawnSync(path.join(root, 'scripts/sanitize'), tests, { encoding: 'utf8' });
     assert.equal(status, 0, `${stdout.slice(-2000)}\n${stderr.slice(-4000)}`);
   });
