@@ -33,6 +33,15 @@ export function addRecover(program: Command): void {
     .action(async (path: string, { spool, dryRun, assumeDead, json }: Options) => {
       const { recover } = await import('../recover.js');
       const progress = new ProgressLine();
+      const interrupted = () => {
+        progress.clear();
+        process.stderr.write(
+          'braid: interrupted. Nothing is lost: what is not yet in the database is still in the spools; run the same again\n',
+        );
+        // Now by the signal itself, for an exit would wait for the thread that may wait for the database. Shells say 130.
+        process.kill(process.pid, 'SIGINT');
+      };
+      process.once('SIGINT', interrupted);
       let report: RecoverReport;
       try {
         report = await recover(path, {
@@ -42,6 +51,7 @@ export function addRecover(program: Command): void {
           onProgress: (event) => progress.show(() => progressText(event)),
         });
       } finally {
+        process.off('SIGINT', interrupted);
         progress.clear();
       }
       if (report.attempts.some(({ lost }) => lost.length > 0)) process.exitCode = 1;
