@@ -43,6 +43,15 @@ export function addRecover(program: Command): void {
         return;
       }
       const progress = new ProgressLine();
+      const interrupted = () => {
+        progress.clear();
+        process.stderr.write(
+          'braid: interrupted. Nothing is lost: what is not yet in the database is still in the spools; run the same again\n',
+        );
+        // Now by the signal itself, for an exit would wait for the thread that may wait for the database. Shells say 130.
+        process.kill(process.pid, 'SIGINT');
+      };
+      process.once('SIGINT', interrupted);
       let report: RecoverReport;
       try {
         report = await recover(path, {
@@ -53,6 +62,7 @@ export function addRecover(program: Command): void {
           onProgress: (event) => progress.show(() => progressText(event)),
         });
       } finally {
+        process.off('SIGINT', interrupted);
         progress.clear();
       }
       if (report.attempts.some(({ lost }) => lost.length > 0)) process.exitCode = 1;

@@ -139,8 +139,8 @@ export class Channel {
       Atomics.wait(pause, 0, 0, 1);
     }
     process.stderr.write(
-      `braid-mpi: rank ${this.rank} ends the job: it exits while its ${kind}() is under way, which the other ranks did not ` +
-        `complete within ${waitMs} ms. Await ${kind}() before the process ends\n`,
+      `braid-mpi: rank ${this.rank} ends the job: it exits while its ${callOf(kind)} is under way, which the other ranks did not ` +
+        `complete within ${waitMs} ms. Await it before the process ends\n`,
     );
     this.abort(1);
   }
@@ -303,7 +303,7 @@ export class Channel {
   #rootLeft(kind: CollectiveKind): BraidError {
     return new BraidError(
       'ERR_BRAID_RANK_LEFT',
-      `rank ${ROOT}, which owns the database, ended without close() while rank ${this.rank} called ${kind}(): ` +
+      `rank ${ROOT}, which owns the database, ended without close() while rank ${this.rank} called ${callOf(kind)}: ` +
         'what is recorded stays in the spool until the next open, or braid recover',
     );
   }
@@ -318,8 +318,8 @@ export class Channel {
     // A communicator of one completes at once.
     if (request.done) return yield* wait(request);
     const stopWatch = watchWait(this.#comm, patience, {
-      stalled: () => `in ${kind}() for ${ranksText(missing())}`,
-      ended: () => `${ranksText(missing())} did not ${toDo} ${kind}()`,
+      stalled: () => `in ${callOf(kind)} for ${ranksText(missing())}`,
+      ended: () => `${ranksText(missing())} did not ${toDo} ${callOf(kind)}`,
     });
     try {
       yield* wait(request);
@@ -332,7 +332,7 @@ export class Channel {
   #objection(headers: readonly (Header | undefined)[]): BraidError | undefined {
     const wanted = headers[ROOT]!;
     const called = (header: Header) =>
-      `${header.kind}()` +
+      callOf(header.kind) +
       (header.database === wanted.database || header.kind === 'open'
         ? ''
         : ` of its database number ${header.database}`);
@@ -355,6 +355,12 @@ export class Channel {
       `the ranks have called different things: ${who}. Every rank must make the same collective calls in the same order`,
     );
   }
+}
+
+/** A collective in the words of whoever called it: an open is several. */
+function callOf(kind: CollectiveKind): string {
+  if (kind === 'begin') return 'the rest of open()';
+  return kind === 'recover' ? 'recovery' : `${kind}()`;
 }
 
 /** What a rank brings. One that can't say what takes its place all the same, with the reason why. */

@@ -19,7 +19,7 @@ const TRIES = 100;
  *
  * @param makeDirectory makes sure that its directory is there: whoever takes the last spool from it removes it.
  * @returns the open file.
- * @throws BraidError ERR_BRAID_SPOOL_UNWRITABLE; what `makeDirectory` and the system do
+ * @throws BraidError ERR_BRAID_RUN_ALIVE, ERR_BRAID_SPOOL_UNWRITABLE; what `makeDirectory` and the system do
  */
 export function createSpool(file: string, header: Buffer, makeDirectory: () => void): number {
   let cause: unknown;
@@ -29,7 +29,7 @@ export function createSpool(file: string, header: Buffer, makeDirectory: () => v
       return create(file, header);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EEXIST' && !removeEmpty(file)) throw taken(file, error);
+      if (code === 'EEXIST') removeEmpty(file, error);
       if (code !== 'EEXIST' && code !== 'ENOENT' && code !== 'EBUSY') throw error;
       cause = error;
     }
@@ -56,15 +56,6 @@ function create(file: string, header: Buffer): number {
   } finally {
     rmSync(unfinished, { force: true });
   }
-}
-
-function taken(file: string, cause: unknown): BraidError {
-  return new BraidError(
-    'ERR_BRAID_SPOOL_UNWRITABLE',
-    `${file} is there already, and alive or not empty: another process begins the same attempt of this run, or the ` +
-      'database was put back from an older copy. Move the file away, or name another directory with spoolDir (BRAID_SPOOL_DIR)',
-    { cause },
-  );
 }
 
 /** Deletes what a maker that was killed has left, if it was: one that lives holds its lock, or comes too late for it. */
@@ -98,21 +89,39 @@ export function removeDirectory(directory: string): void {
   }
 }
 
-/** Whether the file of that name is gone: it was nobody's any more, and held nothing. */
-function removeEmpty(file: string): boolean {
+/** Deletes the file of that name if it is nobody's any more, and holds nothing; throws why not. */
+function removeEmpty(file: string, cause: unknown): void {
   let spool: LeftoverSpool;
   try {
     spool = LeftoverSpool.open(file);
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ENOENT';
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw notEmpty(file, cause);
   }
   try {
     const lock = spool.lock();
-    if (lock === 'gone') return true;
-    if (lock !== 'taken' || !spool.isEmpty) return false;
+    if (lock === 'gone') return;
+    if (lock !== 'taken') throw alive(file, cause);
+    if (!spool.isEmpty) throw notEmpty(file, cause);
     rmSync(file, { force: true });
-    return true;
   } finally {
     spool.close();
   }
+}
+
+function alive(file: string, cause: unknown): BraidError {
+  return new BraidError(
+    'ERR_BRAID_RUN_ALIVE',
+    `another process has begun the same attempt of this run: it holds ${file}. Wait until it has ended, or end it`,
+    { cause },
+  );
+}
+
+function notEmpty(file: string, cause: unknown): BraidError {
+  return new BraidError(
+    'ERR_BRAID_SPOOL_UNWRITABLE',
+    `${file} is there already, and not empty: the database was put back from an older copy, perhaps. Move the file away, ` +
+      'or name another directory with spoolDir (BRAID_SPOOL_DIR)',
+    { cause },
+  );
 }

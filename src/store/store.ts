@@ -122,6 +122,13 @@ export class Store {
   beginRun({ run, attempt, name, context, ranks }: RunInit): BegunRun {
     return this.#write(() => {
       const db = this.#db;
+      // Two may come to resume a run at the same moment, each with a spool in another place.
+      if (this.#attempt(run, attempt)) {
+        throw new BraidError(
+          'ERR_BRAID_RUN_ALIVE',
+          `another process has begun attempt ${attempt} of run ${run}. Wait until it has ended, or end it`,
+        );
+      }
       const started = timeText(Date.now() * 1000);
       db.prepare(
         `INSERT INTO runs (uuid, name, status, started) VALUES (?, ?, 'RUNNING', ?)

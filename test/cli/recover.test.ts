@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   copyFileSync,
   existsSync,
@@ -12,9 +14,11 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import Database from 'better-sqlite3';
 import { BraidDB, recover, verify, type RecoverReport } from '#src/index.js';
 import { inspect } from '#src/recover.js';
-import { braid, makeDirectory, query, runJob, sql, startJob, type Job } from './support.js';
+import { BRAID, braid, makeDirectory, query, runJob, sql, startJob, type Job } from './support.js';
 
 const spoolsOf = (path: string) => `${path}-spool-${process.geteuid!()}`;
 const namesIn = (path: string) => query<{ name: string }>(path, 'SELECT name FROM records').map(({ name }) => name);
@@ -487,6 +491,27 @@ describe('recover', function () {
     assert.match(run.stderr, /ERR_BRAID_NO_SUCH_RUN/);
     await assert.rejects(recover(path, { assumeDead: 'f'.repeat(32) }), { code: 'ERR_BRAID_NO_SUCH_RUN' });
     await assert.rejects(recover(newPath()), { code: 'ERR_BRAID_DB_NOT_FOUND' });
+  });
+
+  it('can be interrupted while it commits, says so, and is completed by the next', async () => {
+    const path = newPath();
+    const last = await killAfter(startJob(path, 'endless'), 50);
+    const holder = new Database(path);
+    holder.exec('BEGIN IMMEDIATE');
+    const child = spawn(process.execPath, [BRAID, 'recover', path], { stdio: ['ignore', 'ignore', 'pipe'] });
+    let stderr = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    const ended = once(child, 'close');
+    // By then it waits for the database.
+    await pause(1_000);
+    child.kill('SIGINT');
+    assert.deepEqual(await ended, [null, 'SIGINT']);
+    assert.match(stderr, /^braid: interrupted\. Nothing is lost: .* run the same again\n$/);
+    holder.close();
+    assert.deepEqual(namesIn(path), []);
+    assert.equal((await braid(['recover', path])).code, 0);
+    holdsAll(path, last);
+    assert.ok(!existsSync(spoolsOf(path)));
   });
 
   it('may be done by two at once', async () => {

@@ -54,6 +54,16 @@ const there = at(db.rank === last ? 'a.db' : 'b.db');
 say('first of two paths', await failure(BraidDB.open(here, options)));
 say('second of two paths', await failure(BraidDB.open(there, options)));
 
+// Two at once are not two one after another.
+if (db.rank === last) {
+  const both = [BraidDB.open(at('c.db'), options), BraidDB.open(at('d.db'), options)];
+  say('of two at once', await failure(both[1]));
+  await failure(both[0]);
+} else {
+  say('of two at once', await failure(BraidDB.open(at('c.db'), options)));
+  await failure(BraidDB.open(at('d.db'), options));
+}
+
 // One that doesn't wait makes the same calls in the same order.
 if (db.rank === last) {
   void db.flush();

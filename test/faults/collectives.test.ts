@@ -2,11 +2,10 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { BraidReader } from 'braid-mpi';
 import { mpiexec, vendors } from '../support/mpiexec.js';
+import { program, statuses } from './jobs.js';
 
-const program = (name: string) => fileURLToPath(new URL(`./${name}.rank.js`, import.meta.url));
 const CALLS = ['open', 'share', 'onRoot', 'flush', 'close'];
 const PAIRS = CALLS.flatMap((root) => CALLS.filter((other) => other !== root).map((other) => [root, other]));
 
@@ -46,6 +45,9 @@ describe('collective calls that do not fit', function () {
       assert.match(messages('first of two paths'), /^ERR_BRAID_PATH_MISMATCH .*a\.db on ranks? 0.*b\.db on rank/);
       assert.match(messages('second of two paths'), /^ERR_BRAID_PATH_MISMATCH .*b\.db on ranks? 0.*a\.db on rank/);
 
+      const both = messages('of two at once');
+      assert.ok(both.includes(`the rest of open() on ${others}, open() on rank ${last}.`), both);
+
       const namesIn = (file: string) => {
         const reader = BraidReader.open(join(directory, file));
         try {
@@ -61,7 +63,8 @@ describe('collective calls that do not fit', function () {
       const each = (name: string) => Array.from({ length: ranks }, (_, rank) => `${name} ${rank}`);
       assert.deepEqual(namesIn('table.db').sort(), PAIRS.flatMap((pair) => each(pair.join('/'))).sort());
       assert.deepEqual(namesIn('second.db').sort(), each('second'));
-      assert.deepEqual(readdirSync(directory).sort(), ['second.db', 'table.db']);
+      assert.deepEqual(statuses(join(directory, 'c.db')), ['FAILED']);
+      assert.deepEqual(readdirSync(directory).sort(), ['c.db', 'second.db', 'table.db']);
     });
   }
 });

@@ -76,8 +76,9 @@ describe('under srun', function () {
         assert.equal(run.code, 0, told(run));
       });
 
-      it('ends the job where one rank fails, though srun was not told to', async () => {
-        const run = await slurm.srun(mpi, 2, program('mpi/exit'), { args: ['after init', 'process.exit(3)'] });
+      it('ends the job within seconds where one rank fails, though srun was not told to', async () => {
+        const options = { args: ['after init', 'process.exit(3)'], timeoutMs: 10_000 };
+        const run = await slurm.srun(mpi, 2, program('mpi/exit'), options);
         assert.equal(run.timedOut, false, told(run));
         assert.notEqual(run.code, 0, told(run));
         assert.match(run.stderr, /braid-mpi: rank 1 of 2 exits with code 3: ending the whole job/, told(run));

@@ -470,7 +470,7 @@ describe('the spool', () => {
   it('replaces one of its name that is free and holds nothing, and no other', () => {
     make().abandon();
     const live = make();
-    assert.throws(() => make(), { code: 'ERR_BRAID_SPOOL_UNWRITABLE', message: /is there already/ });
+    assert.throws(() => make(), { code: 'ERR_BRAID_RUN_ALIVE', message: /begun the same attempt/ });
     put(live, 1, 'x');
     live.abandon();
     assert.throws(() => make(), { code: 'ERR_BRAID_SPOOL_UNWRITABLE' });
