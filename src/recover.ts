@@ -10,7 +10,7 @@ import { wait, type Steps } from './flush/drive.js';
 import { RoundMemory, type Contribution, type Gathering } from './flush/gathering.js';
 import { host } from './host.js';
 import { parseOptions, type ParsedOptions } from './options.js';
-import { openReadOnly } from './query/open.js';
+import { readDatabase } from './query/open.js';
 import { Leftovers, isEmpty, type SpoolReport } from './leftovers.js';
 import {
   type DeadAttempt,
@@ -138,14 +138,11 @@ interface Survey {
 }
 
 function survey(path: string, assumeDead: string | undefined): Survey {
-  const db = openReadOnly(path);
-  try {
+  return readDatabase(path, (db) => {
     const database = checkSchema(db);
     if (assumeDead !== undefined) checkRun(db, assumeDead);
     return { database, running: runningAttempts(db), places: spoolPlaces(db) };
-  } finally {
-    db.close();
-  }
+  });
 }
 
 function findingsOf(
@@ -155,8 +152,7 @@ function findingsOf(
   hosts: readonly string[],
   assumeDead: string | undefined,
 ): Findings {
-  const db = openReadOnly(path);
-  try {
+  return readDatabase(path, (db) => {
     const states: Record<string, AttemptState | undefined> = {};
     for (const { run, attempt, database: of } of reports) {
       if (run && attempt && of === database) states[`${run}.${attempt}`] ??= attemptState(db, run, attempt);
@@ -167,9 +163,7 @@ function findingsOf(
     const dead = found.filter(known);
     const empty = found.filter((each) => !known(each) && each.spools.every(isEmpty));
     return { dead, empty, states };
-  } finally {
-    db.close();
-  }
+  });
 }
 
 /** What there is to recover for a database on this host. Until `leftovers.release()` nobody else can recover it. */

@@ -24,3 +24,19 @@ export function openReadOnly(path: string): Database.Database {
     throw explainSqliteError(error, path);
   }
 }
+
+/**
+ * Reads an existing database once.
+ *
+ * @throws BraidError ERR_BRAID_DB_…
+ */
+export function readDatabase<T>(path: string, read: (db: Database.Database) => T): T {
+  const db = openReadOnly(path);
+  try {
+    return read(db);
+  } catch (error) {
+    throw explainSqliteError(error, path);
+  } finally {
+    db.close();
+  }
+}

@@ -63,7 +63,10 @@ export class Store {
   readonly opened: OpenedStore;
   readonly #db: Database.Database;
   readonly #path: string;
-  readonly #inode: number;
+  /** The database, its write-ahead log and the index of that, with their inodes. */
+  readonly #files: ReadonlyMap<string, number>;
+  /** How long the file was when it was last looked at. */
+  #bytes: number;
   readonly #committer: Committer;
 
   /**
@@ -88,7 +91,6 @@ export class Store {
       db.pragma('cache_size = -65536');
       const { tables, reason } = roundTables(db, commit);
       this.#committer = new Committer(db, tables);
-      this.#inode = statSync(path).ino;
       this.#db = db;
       this.opened = {
         uuid,
@@ -96,6 +98,11 @@ export class Store {
         commit: tables instanceof ExtensionTables ? 'extension' : 'statements',
         commitReason: reason,
       };
+      // The log is made by the first that reads.
+      db.pragma('schema_version');
+      const files = this.opened.wal ? [path, `${path}-wal`, `${path}-shm`] : [path];
+      this.#files = new Map(files.map((file) => [file, statSync(file).ino]));
+      this.#bytes = statSync(path).size;
     } catch (error) {
       db?.close();
       throw explainSqliteError(error, path);
@@ -152,21 +159,13 @@ export class Store {
   /** Commits a round; see `Committer.commit`. */
   commit(round: Uint8Array, recorded?: readonly number[]): CommitResult {
     const bytes = Buffer.from(round.buffer, round.byteOffset, round.byteLength);
-    try {
-      return this.#committer.commit(bytes, recorded, () => this.#checkFile());
-    } catch (error) {
-      throw explainSqliteError(error, this.#path);
-    }
+    return this.#explained(() => this.#committer.commit(bytes, recorded, () => this.#checkFiles()));
   }
 
   /** Commits what dead ranks have left; see `Committer.salvage`. */
   salvage(round: Uint8Array): CommitResult {
     const bytes = Buffer.from(round.buffer, round.byteOffset, round.byteLength);
-    try {
-      return this.#committer.salvage(bytes, () => this.#checkFile());
-    } catch (error) {
-      throw explainSqliteError(error, this.#path);
-    }
+    return this.#explained(() => this.#committer.salvage(bytes, () => this.#checkFiles()));
   }
 
   /**
@@ -252,28 +251,54 @@ export class Store {
   }
 
   #write<T>(write: () => T): T {
+    const checked = () => {
+      const result = write();
+      this.#checkFiles();
+      return result;
+    };
+    return this.#explained(() => this.#db.transaction(checked).immediate());
+  }
+
+  #explained<T>(write: () => T): T {
     try {
-      return this.#db
-        .transaction(() => {
-          const result = write();
-          this.#checkFile();
-          return result;
-        })
-        .immediate();
-    } catch (error) {
-      throw explainSqliteError(error, this.#path);
+      return write();
+    } catch (cause) {
+      const error = explainSqliteError(cause, this.#path);
+      if (error.code === 'ERR_BRAID_DB_REPLACED') this.#saveLog();
+      throw error;
     }
   }
 
-  /** A file that was deleted or replaced would take commits and show them to nobody. */
-  #checkFile(): void {
-    const inode = existsSync(this.#path) ? statSync(this.#path).ino : undefined;
-    if (inode !== this.#inode) {
+  /** What is committed to a log that has no name any more is brought into the database while we still have it. */
+  #saveLog(): void {
+    try {
+      this.#db.pragma('wal_checkpoint(PASSIVE)');
+    } catch {
+      // What can be saved is.
+    }
+  }
+
+  /** A file that was deleted or replaced would take commits and show them to nobody; of one that was cut, a part is lost. */
+  #checkFiles(): void {
+    for (const [file, inode] of this.#files) {
+      const stat = statSync(file, { throwIfNoEntry: false });
+      if (stat?.ino === inode) continue;
       throw new BraidError(
         'ERR_BRAID_DB_REPLACED',
-        `${this.#path} was ${inode === undefined ? 'deleted' : 'replaced'} while it was open: put it back; what is not committed stays in the spools`,
+        `${file} was ${stat ? 'replaced' : 'deleted'} while it was open: put it back; what is not committed stays in the spools`,
       );
     }
+    const { size } = statSync(this.#path);
+    const pages = this.#db.pragma('page_count', { simple: true }) as number;
+    const pageBytes = this.#db.pragma('page_size', { simple: true }) as number;
+    // Somebody's VACUUM makes the file as short as its pages are few.
+    if (size < this.#bytes && size < pages * pageBytes) {
+      throw new BraidError(
+        'ERR_BRAID_DB_CORRUPT',
+        `${this.#path} was cut to ${size} bytes while it was open: put a copy back; what is not committed stays in the spools`,
+      );
+    }
+    this.#bytes = size;
   }
 
   #attempt(run: string, attempt: number): { attempt_id: number; run_id: number; id_base: number; id_end: number } {
