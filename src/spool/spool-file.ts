@@ -116,7 +116,9 @@ export class LeftoverSpool {
    */
   static open(file: string, readOnly = false): LeftoverSpool {
     // Nothing is written, but a file system that has flock by way of fcntl locks wants a writable file for it.
-    const fd = openSync(file, (readOnly ? constants.O_RDONLY : constants.O_RDWR) | constants.O_NOFOLLOW);
+    const access = readOnly ? constants.O_RDONLY : constants.O_RDWR;
+    // Not to wait for whom a pipe of that name is meant for.
+    const fd = openSync(file, access | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY);
     const spool = new LeftoverSpool(file, fd, readOnly);
     try {
       const stat = fstatSync(fd);
