@@ -7,7 +7,7 @@ import { bootId, host } from './host.js';
 import { UNFINISHED, removeDirectory, removeSpool, removeUnfinished } from './spool/create-spool.js';
 import { liesBeside } from './spool/directories.js';
 import { LeftoverSpool, type SpoolEnd, type SpoolFrame, type SpoolLoss } from './spool/spool-file.js';
-import { rangesOf, type Range } from './store/ledger.js';
+import { rangesOf, type Range, type RunningAttempt } from './store/ledger.js';
 
 /** A spool that was found, as it is told to the root. */
 export interface SpoolReport {
@@ -229,6 +229,23 @@ export class Leftovers {
       this.reports.push({ ...report, ...unreadable(error) });
       return false;
     }
+  }
+}
+
+/** Whether the root of an attempt is known to have ended: it ran on this host, and has its spool locked no more. */
+export function rootHasEnded({ run, attempt, spools }: RunningAttempt): boolean {
+  const root = spools.find(({ rank }) => rank === 0);
+  if (root?.host !== host) return false;
+  let spool: LeftoverSpool | undefined;
+  try {
+    spool = LeftoverSpool.open(join(root.spool, `${run}.${attempt}.0.spool`), true);
+    const lock = spool.lock();
+    return lock === 'taken' || lock === 'gone';
+  } catch (error) {
+    // Not to be seen is not gone: the directory may be there for others.
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' && existsSync(root.spool);
+  } finally {
+    spool?.close();
   }
 }
 

@@ -10,7 +10,7 @@ import { faultPoint } from './fault.js';
 import { bootId, host } from './host.js';
 import type { ParsedOptions } from './options.js';
 import { Recorder } from './record/recorder.js';
-import { Leftovers, type SpoolReport } from './leftovers.js';
+import { Leftovers, rootHasEnded, type SpoolReport } from './leftovers.js';
 import {
   checkPaths,
   deadAttempts,
@@ -23,10 +23,12 @@ import {
   type Scans,
 } from './recovery.js';
 import { leftoverDirectories, spoolDirectory } from './spool/directories.js';
+import { fileSystemOf } from './spool/file-system.js';
 import { Spool } from './spool/spool.js';
 import { StoreClient } from './store/store-client.js';
 import type { CommitTotals, RefusedFrame } from './store/commit.js';
 import type { RunningAttempt } from './store/ledger.js';
+import type { RunInit } from './store/store.js';
 
 /** One process answers at once, so it can wait a moment for its worker when it is killed. */
 export const LAST_WORDS_MS = 5_000;
@@ -245,7 +247,8 @@ export class Session {
     this.#begun = named;
     const context = captureContext(this.channel.description);
     const ranks = hellos.map(({ host, spool }) => ({ host, spool }));
-    const begun = yield* wait(this.store.call('beginRun', { ...named, name: options.name, context, ranks }));
+    const sole = yield* this.#soleRun();
+    const begun = yield* wait(this.store.call('beginRun', { ...named, name: options.name, context, ranks, sole }));
     faultPoint('open.run');
     // Asked before the hosts are: a run that begins meanwhile has no spool that they could have seen.
     this.#running = yield* wait(this.store.call('runningAttempts'));
@@ -253,6 +256,15 @@ export class Session {
     const hosts = hellos.map((hello) => hello.host);
     const scans = scansOf(hosts, places);
     return JSON.stringify({ database: uuid, ...begun, scans } satisfies Welcome);
+  }
+
+  /** On a file system of which other hosts write, too, there is one run at a time; here which of those there are is over. */
+  *#soleRun(): Steps<RunInit['sole']> {
+    const { local, name: fileSystem } = fileSystemOf(this.path);
+    if (local) return undefined;
+    const running = yield* wait(this.store!.call('runningAttempts'));
+    const over = running.filter(rootHasEnded).map(({ run, attempt }) => `${run}.${attempt}`);
+    return { fileSystem, over };
   }
 
   /** Collective. Every rank makes its spool, and one on each host looks for what others have left there. */

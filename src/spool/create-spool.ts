@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { closeSync, constants, linkSync, openSync, rmSync, rmdirSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, linkSync, openSync, rmSync, rmdirSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { BraidError } from '../errors.js';
 import { faultPoint } from '../fault.js';
@@ -62,12 +62,14 @@ function create(file: string, header: Buffer): number {
 export function removeUnfinished(file: string): void {
   let fd: number;
   try {
-    fd = openSync(file, constants.O_RDWR | constants.O_NOFOLLOW);
+    fd = openSync(file, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY);
   } catch {
     // Finished in the meantime, or not ours to open.
     return;
   }
   try {
+    const stat = fstatSync(fd);
+    if (!stat.isFile() || stat.uid !== process.geteuid!()) return;
     if (loadAddon<CoreAddon>('braid_core').lock(fd)) removeSpool(file);
   } finally {
     closeSync(fd);

@@ -1,5 +1,7 @@
 import { statfsSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
+import process from 'node:process';
+import { isMainThread, workerData } from 'node:worker_threads';
 
 /** What statfs's `type` means for a database and for a spool. Magic numbers from statfs(2) and linux/magic.h. */
 export interface FileSystem {
@@ -28,6 +30,20 @@ const KNOWN = new Map<number, FileSystem>([
   [0x65735546, { name: 'fuse', local: false, wal: false }],
 ]);
 
+/**
+ * What a test has statfs answer: BRAID_TEST_STATFS=TYPE:DIRECTORY, for what lies below that directory. The thread that
+ * writes the database is told by the one that starts it: its environment is empty.
+ */
+export const injectedStatfs: string | undefined = isMainThread
+  ? process.env.BRAID_TEST_STATFS
+  : (workerData as { BRAID_TEST_STATFS?: string } | null)?.BRAID_TEST_STATFS;
+
+function injectedType(path: string): number | undefined {
+  if (injectedStatfs === undefined) return undefined;
+  const [type, directory] = injectedStatfs.split(':');
+  return `${resolve(path)}/`.startsWith(`${directory}/`) ? Number(type) : undefined;
+}
+
 /** The file system that holds `path`, or its directory if there is no such file yet. Unknown ones count as not local. */
 export function fileSystemOf(path: string): FileSystem & { freeBytes: number } {
   let stat;
@@ -36,6 +52,7 @@ export function fileSystemOf(path: string): FileSystem & { freeBytes: number } {
   } catch {
     stat = statfsSync(dirname(path));
   }
-  const known = KNOWN.get(stat.type) ?? { name: `0x${stat.type.toString(16)}`, local: false, wal: false };
+  const type = injectedType(path) ?? stat.type;
+  const known = KNOWN.get(type) ?? { name: `0x${type.toString(16)}`, local: false, wal: false };
   return { ...known, freeBytes: stat.bavail * stat.bsize };
 }

@@ -116,9 +116,9 @@ export class LeftoverSpool {
    */
   static open(file: string, readOnly = false): LeftoverSpool {
     // Nothing is written, but a file system that has flock by way of fcntl locks wants a writable file for it.
-    // Nor is a FIFO waited for that somebody has put in its place.
-    const flags = constants.O_NOFOLLOW | constants.O_NONBLOCK;
-    const fd = openSync(file, (readOnly ? constants.O_RDONLY : constants.O_RDWR) | flags);
+    const access = readOnly ? constants.O_RDONLY : constants.O_RDWR;
+    // Not to wait for whom a pipe of that name is meant for.
+    const fd = openSync(file, access | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY);
     const spool = new LeftoverSpool(file, fd, readOnly);
     try {
       const stat = fstatSync(fd);
@@ -222,8 +222,8 @@ export class LeftoverSpool {
       readSync(this.fd, head, 0, head.length, at);
       const magic = head.readUInt32LE(0);
       const bytes = head.readUInt32LE(8);
-      // A segment whose header was never written is the last one, and empty.
-      if (magic === 0 && !this.#holdsMore(at)) break;
+      // A segment whose header was not completed, of which the magic comes last, is the last one, and empty.
+      if (magic === 0 && !this.#holdsMore(at + SEGMENT_HEADER_BYTES)) break;
       if (
         magic !== SEGMENT_MAGIC ||
         bytes % SEGMENT_ALIGN !== 0 ||

@@ -76,7 +76,7 @@ export class Spool {
     try {
       this.#fd = createSpool(this.file, header, () => (made = makeDirectory(directory) ?? made));
     } catch (error) {
-      removeDirectory(directory);
+      if (made !== undefined) removeDirectory(directory);
       throw error instanceof BraidError ? error : unwritable(directory, error);
     }
     try {
@@ -278,6 +278,14 @@ function makeDirectory(directory: string): string | undefined {
     throw new BraidError(
       'ERR_BRAID_SPOOL_FOREIGN',
       `${directory} is not a directory of this user's: name another with spoolDir (BRAID_SPOOL_DIR)`,
+    );
+  }
+  // Who may write there can put another file in a spool's place.
+  if (stat.mode & 0o022) {
+    throw new BraidError(
+      'ERR_BRAID_SPOOL_FOREIGN',
+      `${directory} can be written to by others: chmod go-w it, or name with spoolDir (BRAID_SPOOL_DIR) a directory in it that ` +
+        'need not be there yet',
     );
   }
   return made;

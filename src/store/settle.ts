@@ -16,10 +16,22 @@ export function settle(path: string, busyMs: number): void {
     db = new Database(path, { timeout: busyMs, fileMustExist: true });
     db.pragma('schema_version');
     leaveWal(db);
+    removeJournal(db);
   } catch (error) {
     throw explainSqliteError(error, path);
   } finally {
     db?.close();
+  }
+}
+
+/** One that its writer was killed before it had a header is nobody's to roll back, and would stay. */
+function removeJournal(db: Database.Database): void {
+  try {
+    // What SQLite leaves of a persistent journal it takes away on the way from there.
+    db.pragma('journal_mode = PERSIST');
+    db.pragma('journal_mode = DELETE');
+  } catch {
+    // Others have it open.
   }
 }
 

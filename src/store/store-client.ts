@@ -4,6 +4,7 @@ import { progress } from '../comm/progress.js';
 import { Request, type Pollable } from '../comm/request.js';
 import { BraidError, type BraidErrorCode } from '../errors.js';
 import { plannedFault } from '../fault.js';
+import { injectedStatfs } from '../spool/file-system.js';
 import type { OpenedStore, Store, StoreOptions } from './store.js';
 import { REPLIES, TID, type StoreCall, type StoreReply, type ThreadData } from './thread.js';
 
@@ -89,7 +90,13 @@ export class StoreClient implements Pollable {
     const { port1: port, port2 } = new MessageChannel();
     const signal = new Int32Array(new SharedArrayBuffer(8));
     const worker = new Worker(new URL('./worker.js', import.meta.url), {
-      workerData: { port: port2, signal, reopen: this.#opened, BRAID_FAULTS: plannedFault } satisfies ThreadData,
+      workerData: {
+        port: port2,
+        signal,
+        reopen: this.#opened,
+        BRAID_FAULTS: plannedFault,
+        BRAID_TEST_STATFS: injectedStatfs,
+      } satisfies ThreadData,
       transferList: [port2],
       // What the process was started with (a test runner's loader, an inspector) is not for this thread.
       execArgv: [],

@@ -43,6 +43,8 @@ export interface RunInit {
   readonly context: object;
   /** By rank. */
   readonly ranks: readonly { readonly host: string; readonly spool: string }[];
+  /** No other run may be RUNNING, but those that are known to be over, as `RUN.ATTEMPT`. */
+  readonly sole?: { readonly fileSystem: string; readonly over: readonly string[] };
 }
 
 export interface BegunRun {
@@ -125,8 +127,12 @@ export class Store {
     return { run: resume, attempt: last + 1 };
   }
 
-  /** Writes a run's header, or that of a new attempt of it, and reserves its ids. */
-  beginRun({ run, attempt, name, context, ranks }: RunInit): BegunRun {
+  /**
+   * Writes a run's header, or that of a new attempt of it, and reserves its ids.
+   *
+   * @throws BraidError ERR_BRAID_RUN_ALIVE, ERR_BRAID_DB_SHARED
+   */
+  beginRun({ run, attempt, name, context, ranks, sole }: RunInit): BegunRun {
     return this.#write(() => {
       const db = this.#db;
       // Two may come to resume a run at the same moment, each with a spool in another place.
@@ -136,6 +142,8 @@ export class Store {
           `another process has begun attempt ${attempt} of run ${run}. Wait until it has ended, or end it`,
         );
       }
+      // In the transaction: of two that begin at once the second sees the first.
+      if (sole) this.#checkSole(sole);
       const started = timeText(Date.now() * 1000);
       db.prepare(
         `INSERT INTO runs (uuid, name, status, started) VALUES (?, ?, 'RUNNING', ?)
@@ -299,6 +307,19 @@ export class Store {
       );
     }
     this.#bytes = size;
+  }
+
+  #checkSole({ fileSystem, over }: NonNullable<RunInit['sole']>): void {
+    const path = this.#path;
+    const other = this.runningAttempts().find(({ run, attempt }) => !over.includes(`${run}.${attempt}`));
+    if (!other) return;
+    const where = other.spools[0].host;
+    throw new BraidError(
+      'ERR_BRAID_DB_SHARED',
+      `${path} is on a file system (${fileSystem}) on which one run at a time can record, and run ${other.run} on ${where} ` +
+        'does: record into a file of your own, to be merged afterwards. If that run is dead, braid recover ' +
+        `${path} on ${where} ends it, or, from elsewhere, with --assume-dead ${other.run}`,
+    );
   }
 
   #attempt(run: string, attempt: number): { attempt_id: number; run_id: number; id_base: number; id_end: number } {

@@ -18,6 +18,8 @@ export interface ThreadData {
   readonly signal: Int32Array;
   /** Where it is to die, in a test. */
   readonly BRAID_FAULTS?: string;
+  /** What it is to take the file system for, in a test. */
+  readonly BRAID_TEST_STATFS?: string;
   /** The database that the thread before this one had open when it died. */
   readonly reopen?: { readonly options: StoreOptions; readonly uuid: string };
 }

@@ -452,6 +452,15 @@ describe('the spool', () => {
     assert.throws(() => LeftoverSpool.open(spool.file), { code: 'ERR_BRAID_SPOOL_DAMAGED' });
   });
 
+  it('takes a segment of which the header was not completed for none', () => {
+    const spool = make();
+    const fd = openSync(spool.file, 'r+');
+    // The magic is stored last.
+    writeSync(fd, Buffer.alloc(4), 0, 4, 4096);
+    closeSync(fd);
+    assert.deepEqual(read(spool.file), { found: [], losses: [], sequences: [] });
+  });
+
   it('gives a frame that a commit refuses for one that can no longer be read', () => {
     const spool = make();
     put(spool, 1, 'x');
