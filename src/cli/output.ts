@@ -3,11 +3,11 @@ export class ClosedPipe extends Error {}
 
 const CHUNK_CHARS = 2 ** 16;
 
-/** Writes lines to stdout as fast as they are taken, holding a chunk of them at most. */
+/** Writes lines to stdout as fast as they are taken, holding a chunk of them at most. Each stays one, whatever is in it. */
 export async function writeLines(lines: Iterable<string>): Promise<void> {
   let chunk = '';
   for (const line of lines) {
-    chunk += `${line}\n`;
+    chunk += `${printable(line)}\n`;
     if (chunk.length < CHUNK_CHARS) continue;
     await write(chunk);
     chunk = '';
@@ -17,12 +17,17 @@ export async function writeLines(lines: Iterable<string>): Promise<void> {
 
 /** One JSON document. */
 export function writeJson(value: unknown): Promise<void> {
-  return writeLines([toJson(value, 2)]);
+  return writeLines(toJson(value, 2).split('\n'));
 }
 
-/** Integers that a double can't hold become decimal strings. */
+/** Integers that a double can't hold become decimal strings. What a terminal would take for an order is escaped. */
 export function toJson(value: unknown, indent?: number): string {
-  return JSON.stringify(value, (_, each: unknown) => (typeof each === 'bigint' ? String(each) : each), indent);
+  const text = JSON.stringify(value, (_, each: unknown) => (typeof each === 'bigint' ? String(each) : each), indent);
+  return text.replace(/[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, escaped);
+}
+
+function escaped(char: string): string {
+  return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
 function write(text: string): Promise<void> {
@@ -37,11 +42,11 @@ function write(text: string): Promise<void> {
 
 /** Text of somebody else's on one line, and without what a terminal would take for an order. */
 export function printable(text: string): string {
-  return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (char) => {
+  return text.replace(/[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (char) => {
     const code = char.charCodeAt(0);
     if (char === '\n') return '\\n';
     if (char === '\t') return '\\t';
-    return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`;
+    return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : escaped(char);
   });
 }
 

@@ -87,7 +87,7 @@ async function fullRunId(path: string, text: string): Promise<string> {
 }
 
 function progressText({ phase, file, bytes = 0, totalBytes = 0 }: RecoverProgress): string {
-  if (phase === 'scan') return `reading ${file}`;
+  if (phase === 'scan') return `reading ${printable(file!)}`;
   return `committing: ${bytesText(bytes)} of ${bytesText(totalBytes)} (${Math.floor((100 * bytes) / totalBytes)} %)`;
 }
 
