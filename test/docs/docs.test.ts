@@ -123,6 +123,21 @@ describe('the documents', function () {
     none(unknown, 'variables that nobody reads');
   });
 
+  it('name tests that there are, by their titles', () => {
+    const named = [...read('docs/guarantees.md').matchAll(/`(\w[\w-]*\/[\w-]+\.test\.ts)`(?:: ([^;|`)]+))?/g)];
+    assert.ok(named.length > 50, 'the pattern finds tests');
+    const unknown = named.flatMap(([, file, title = '']) => {
+      const text = existsSync(join(root, 'test', file)) ? read(`test/${file}`) : '';
+      // What a title has in several forms is a template in the source.
+      const pieces = title
+        .replace(/\s+/g, ' ')
+        .split('…')
+        .map((piece) => piece.trim().replace(/^,|[,.]$/g, ''));
+      return text !== '' && pieces.every((piece) => text.includes(piece)) ? [] : [`${file}: ${title}`];
+    });
+    none(unknown, 'tests that docs/guarantees.md names, and that there are not');
+  });
+
   it('point to files and headings that are there', () => {
     const broken: string[] = [];
     for (const file of markdown) {
