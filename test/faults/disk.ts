@@ -4,9 +4,13 @@ import { join } from 'node:path';
 
 function mount(directory: string, mib: number): string | undefined {
   mkdirSync(directory);
-  const { status, error, stderr } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${mib}m`, 'none', directory], {
-    encoding: 'utf8',
-  });
+  const { status, error, stderr } = spawnSync(
+    'mount',
+    ['-t', 'tmpfs', '-o', `size=${mib}m,mode=700`, 'none', directory],
+    {
+      encoding: 'utf8',
+    },
+  );
   if (status === 0) return undefined;
   rmSync(directory, { recursive: true });
   return error?.message ?? stderr.trim();

@@ -1,8 +1,8 @@
 /**
  * A job whose disk becomes full, and is freed again: node disks.rank.js STEP DB DISK. In `spools` the last rank keeps its
- * spool there; in all others the database is there, and the spools beside it. Each rank tells in one line what it was promised, and what it was told.
+ * spool there; in all others the database is there, and the spools beside it. Each rank tells what it was promised, and what it was told.
  */
-import { existsSync, openSync, readSync, readdirSync } from 'node:fs';
+import { existsSync, openSync, readSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import Database from 'better-sqlite3';
@@ -23,6 +23,9 @@ const failed = (error: unknown) => {
   const { code, message } = error as BraidError;
   errors.push({ code, message });
 };
+
+/** To a file: launchers mix the ranks' long lines. */
+const tell = (what: object) => writeFileSync(join(dirname(disk), `told-${rank}`), JSON.stringify(what));
 
 let count = 0;
 function record(bytes: number) {
@@ -130,7 +133,7 @@ switch (step) {
     db = await open();
     for (let i = 0; i < 40 / size; i++) record(200_000);
     barrier();
-    process.stdout.write(`${JSON.stringify({ promised })}\n`, () => process.kill(process.pid, 'SIGKILL'));
-    await new Promise(() => {});
+    tell({ promised });
+    process.kill(process.pid, 'SIGKILL');
 }
-console.log(JSON.stringify({ rank, promised, errors, noted }));
+tell({ rank, promised, errors, noted });

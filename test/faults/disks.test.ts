@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
 import { recover, verify } from 'braid-mpi';
-import { mpiexec, runAlone, vendors, type Run, type TestVendor } from '../support/mpiexec.js';
+import { mpiexec, runAlone, vendors, type TestVendor } from '../support/mpiexec.js';
 import { fill, free, whyNoDisk, withDisk } from './disk.js';
 
 const PROGRAM = fileURLToPath(new URL('./disks.rank.js', import.meta.url));
@@ -21,11 +21,10 @@ interface Told {
   readonly noted: { trimmed?: number; committed?: number; spools?: string[] };
 }
 
-const told = ({ stdout }: Run): Told[] =>
-  stdout
-    .split('\n')
-    .filter((line) => line.startsWith('{'))
-    .map((line) => JSON.parse(line) as Told);
+const told = (directory: string): Told[] =>
+  readdirSync(directory)
+    .filter((name) => name.startsWith('told-'))
+    .map((name) => JSON.parse(readFileSync(join(directory, name), 'utf8')) as Told);
 
 describe(`full disks${why === undefined ? '' : `: none can be mounted here, ${why}`}`, function () {
   this.timeout(120_000);
@@ -49,7 +48,7 @@ describe(`full disks${why === undefined ? '' : `: none can be mounted here, ${wh
         : await mpiexec(how, 2, PROGRAM, options);
     assert.equal(run.timedOut, false, run.stderr);
     if (step !== 'leave') assert.equal(run.code, 0, `${run.signal}: ${run.stderr}`);
-    return told(run);
+    return told(directory);
   };
 
   /** What was promised is there, once and whole, and nothing else is; the run has the status that it should. */
