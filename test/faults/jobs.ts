@@ -7,7 +7,7 @@ import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { BraidReader } from 'braid-mpi';
-import { vendorEnvironment, type RunOptions } from '../support/mpiexec.js';
+import { descendants, vendorEnvironment, type RunOptions } from '../support/mpiexec.js';
 
 export const program = (name: string) => fileURLToPath(new URL(`./${name}.rank.js`, import.meta.url));
 
@@ -119,15 +119,4 @@ export function startJob(launcher: readonly string[], file: string, { args = [],
     BRAID_MPI: launcher.length === 0 ? 'off' : undefined,
     ...env,
   });
-}
-
-function descendants(pid: number): number[] {
-  try {
-    const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-      readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
-    );
-    return children.flatMap((child) => [child, ...descendants(child)]);
-  } catch {
-    return [];
-  }
 }

@@ -8,23 +8,10 @@ import fc from 'fast-check';
 import { BraidError } from '#src/errors.js';
 import { decodeFrame, walkOps } from '#src/frame/decoder.js';
 import { Encoder } from '#src/frame/encoder.js';
-import { bootId, host } from '#src/host.js';
 import { LeftoverSpool } from '#src/spool/spool-file.js';
 import { Spool } from '#src/spool/spool.js';
 import { call, encode, withIds } from '../support/ops.js';
-
-const owner = {
-  database: 'd'.repeat(32),
-  path: '/x/run.db',
-  run: '0123456789abcdef0123456789abcdef',
-  attempt: 1,
-  rank: 0,
-  size: 1,
-  host,
-  boot: bootId(),
-  pid: process.pid,
-  created: 0,
-};
+import { spoolOwner } from '../support/spool-owner.js';
 
 /** The ops that a reader finds in memory as it is. */
 const read = (buffer: Buffer) => {
@@ -73,7 +60,7 @@ describe('bytes that are torn, stale or hostile', () => {
   });
 
   it('in a spool give frames and losses, or a BraidError, in bounded time', () => {
-    const spool = new Spool(path.join(directory, 'spools'), owner, { limitBytes: 2 ** 23, durable: false });
+    const spool = new Spool(path.join(directory, 'spools'), spoolOwner, { limitBytes: 2 ** 23, durable: false });
     for (let id = 1; id < 40; id++) {
       spool.encoder.begin(200);
       spool.encoder.uri(id, `file:///${id}`);

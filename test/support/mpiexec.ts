@@ -136,7 +136,7 @@ function killTree(pid: number): void {
   }
 }
 
-function descendants(pid: number): number[] {
+export function descendants(pid: number): number[] {
   try {
     const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
       readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number),

@@ -4,23 +4,11 @@
  * Usage: node spool-writer.js <directory> <seed>
  */
 import { writeSync } from 'node:fs';
-import { bootId, host } from '#src/host.js';
 import { Spool } from '#src/spool/spool.js';
+import { spoolOwner } from '../support/spool-owner.js';
 
 const [directory, seed] = process.argv.slice(2);
-const owner = {
-  database: 'd'.repeat(32),
-  path: '/x/run.db',
-  run: '0123456789abcdef0123456789abcdef',
-  attempt: 1,
-  rank: 0,
-  size: 1,
-  host,
-  boot: bootId(),
-  pid: process.pid,
-  created: 0,
-};
-const spool = new Spool(directory, owner, { limitBytes: 2 ** 23, durable: false });
+const spool = new Spool(directory, spoolOwner, { limitBytes: 2 ** 23, durable: false });
 const say = (line: string) => writeSync(1, `${line}\n`);
 say(spool.file);
 for (let id = 1; ; id++) {

@@ -23,14 +23,12 @@ import { fileURLToPath } from 'node:url';
 import { FRAME_HEADER_BYTES } from '#src/frame/format.js';
 import { decodeFrame } from '#src/frame/decoder.js';
 import { readFrameHeader } from '#src/frame/header.js';
-import { bootId, host } from '#src/host.js';
 import { addonPath, loadAddon } from '#src/load-addon.js';
 import type { CoreAddon } from '#src/native.js';
 import { Leftovers } from '#src/leftovers.js';
 import { LeftoverSpool } from '#src/spool/spool-file.js';
 import { Spool, type SpoolOptions } from '#src/spool/spool.js';
-
-const RUN = '0123456789abcdef0123456789abcdef';
+import { spoolOwner } from '../support/spool-owner.js';
 
 describe('the spool', () => {
   let directory: string;
@@ -42,18 +40,7 @@ describe('the spool', () => {
   });
 
   const make = (options: Partial<SpoolOptions> = {}, rank = 0) => {
-    const owner = {
-      database: 'd'.repeat(32),
-      path: '/x/run.db',
-      run: RUN,
-      attempt: 1,
-      rank,
-      size: 4,
-      host,
-      boot: bootId(),
-      pid: 1,
-      created: 0,
-    };
+    const owner = { ...spoolOwner, rank, size: 4, pid: 1 };
     const spool = new Spool(join(directory, 'spools'), owner, { limitBytes: 2 ** 26, durable: false, ...options });
     spools.push(spool);
     return spool;
@@ -349,19 +336,7 @@ describe('the spool', () => {
       this.skip();
     }
     try {
-      const owner = {
-        database: 'd'.repeat(32),
-        path: '/x/run.db',
-        run: RUN,
-        attempt: 1,
-        rank: 0,
-        size: 1,
-        host,
-        boot: bootId(),
-        pid: 1,
-        created: 0,
-      };
-      const spool = new Spool(join(mount, 's'), owner, { limitBytes: 2 ** 30, durable: false });
+      const spool = new Spool(join(mount, 's'), spoolOwner, { limitBytes: 2 ** 30, durable: false });
       let id = 0;
       assert.throws(
         () => {
