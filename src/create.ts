@@ -4,7 +4,7 @@ import { BraidError } from './errors.js';
 import { parseOptions } from './options.js';
 import { databaseKind } from './store/schema.js';
 import { Store } from './store/store.js';
-import { explainSqliteError } from './store/sqlite-error.js';
+import { explainWriteError } from './store/sqlite-error.js';
 import { inspect, recover } from './recover.js';
 import { openReadOnly } from './query/open.js';
 
@@ -103,6 +103,6 @@ function explainCreation(error: NodeJS.ErrnoException, path: string): BraidError
     case 'EROFS':
       return new BraidError('ERR_BRAID_DB_UNWRITABLE', `${path}: ${error.message}`, { cause: error });
     default:
-      return explainSqliteError(error, path);
+      return explainWriteError(error, path);
   }
 }

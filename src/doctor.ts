@@ -202,18 +202,9 @@ class Examination {
       directory + told,
       usable ? undefined : `${parent} is not a directory that this user can write to: set BRAID_SPOOL_DIR`,
     );
-    const { name, local, freeBytes } = fileSystemOf(parent);
-    this.#say(
-      'spool',
-      'filesystem',
-      local ? (name === 'tmpfs' ? 'note' : 'ok') : 'warn',
-      name,
-      !local
-        ? 'a recorded call may not survive its process there, and locks may not be seen by other nodes: set BRAID_SPOOL_DIR to a disk of the node'
-        : name === 'tmpfs'
-          ? 'lives in memory: what is not yet committed does not survive a reboot, and takes memory of the job'
-          : undefined,
-    );
+    const { name, freeBytes, ...fileSystem } = fileSystemOf(parent);
+    const [level, advice] = adviceOnSpool(name, fileSystem);
+    this.#say('spool', 'filesystem', level, name, advice);
     this.#space('spool', freeBytes, Math.min(limit, GIB));
     this.#quota(parent, launched);
     const maps = numberIn('/proc/sys/vm/max_map_count');
@@ -460,6 +451,29 @@ function loadProblem(path: string): string | undefined {
 function unlike(name: string): string {
   const what = name.startsWith('0x') ? `an unknown file system (${name})` : `${name} is shared by machines`;
   return `${what}: only the root may have the database open, no other machine may write it, and a sync is as good as the server's word`;
+}
+
+function adviceOnSpool(name: string, { local, wal }: { local: boolean; wal: boolean }): [FindingLevel, string?] {
+  if (!local) {
+    return [
+      'warn',
+      'a recorded call may not survive its process there, and locks may not be seen by other nodes: set BRAID_SPOOL_DIR to a disk of the node',
+    ];
+  }
+  if (name === 'tmpfs') {
+    return [
+      'note',
+      'lives in memory: what is not yet committed does not survive a reboot, and takes memory of the job',
+    ];
+  }
+  // Where a mapped file of SQLite isn't safe from a full disk, a spool isn't either.
+  if (!wal) {
+    return [
+      'note',
+      'a full disk may end a process by SIGBUS there, and not by an error (what it was promised is not lost): ext4, xfs and tmpfs are better',
+    ];
+  }
+  return ['ok'];
 }
 
 function nearest(path: string): string {

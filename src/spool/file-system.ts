@@ -8,14 +8,17 @@ export interface FileSystem {
   readonly name: string;
   /** Whether its files are this machine's alone: a spool may lie there. */
   readonly local: boolean;
-  /** Whether SQLite's write-ahead log, which shares memory between processes, is safe there. */
+  /**
+   * Whether SQLite's write-ahead log is safe there: it shares mapped memory between processes, and where each page is
+   * written to a new place, as on btrfs, a full disk is a SIGBUS in it.
+   */
   readonly wal: boolean;
 }
 
 const KNOWN = new Map<number, FileSystem>([
   [0xef53, { name: 'ext4', local: true, wal: true }],
   [0x58465342, { name: 'xfs', local: true, wal: true }],
-  [0x9123683e, { name: 'btrfs', local: true, wal: true }],
+  [0x9123683e, { name: 'btrfs', local: true, wal: false }],
   [0x01021994, { name: 'tmpfs', local: true, wal: true }],
   [0x794c7630, { name: 'overlay', local: true, wal: false }],
   [0x2fc12fc1, { name: 'zfs', local: true, wal: false }],

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import Database from 'better-sqlite3';
-import { explainSqliteError } from './sqlite-error.js';
+import { explainWriteError } from './sqlite-error.js';
 
 /**
  * Makes a database one whole file again whose writer was killed: SQLite rolls back, or brings in, what its journal or log
@@ -18,7 +18,7 @@ export function settle(path: string, busyMs: number): void {
     leaveWal(db);
     removeJournal(db);
   } catch (error) {
-    throw explainSqliteError(error, path);
+    throw explainWriteError(error, path);
   } finally {
     db?.close();
   }

@@ -1,9 +1,19 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
 import { BraidError, type BraidErrorCode } from '../errors.js';
 
+type Explanation = readonly [prefix: string, code: BraidErrorCode, advice: string];
+
+const FULL: Explanation = [
+  'SQLITE_FULL',
+  'ERR_BRAID_DB_FULL',
+  'its disk is full: free some space; the next flush commits all the rest',
+];
+
 /** What to tell of SQLite's own errors, by the beginning of their code. */
-const EXPLAINED: [prefix: string, code: BraidErrorCode, advice: string][] = [
-  ['SQLITE_FULL', 'ERR_BRAID_DB_FULL', 'its disk is full: free some space; the next flush commits all the rest'],
+const EXPLAINED: readonly Explanation[] = [
+  FULL,
   [
     'SQLITE_BUSY',
     'ERR_BRAID_DB_BUSY',
@@ -40,4 +50,30 @@ export function explainSqliteError(error: unknown, path: string): BraidError {
   }
   const { message } = error as Error;
   return new BraidError('ERR_BRAID_DB', `${path}: ${message}`, { cause: error });
+}
+
+/** The same for who writes to it, and so may find out whether it is for want of room that SQLite could make no file. */
+export function explainWriteError(error: unknown, path: string): BraidError {
+  const { code } = error as { code?: string };
+  if (isNoRoom(error) || (/^SQLITE_(CANTOPEN|IOERR)/.test(code ?? '') && isFull(dirname(path)))) {
+    return new BraidError(FULL[1], `${path}: ${FULL[2]} (${code})`, { cause: error });
+  }
+  return explainSqliteError(error, path);
+}
+
+function isNoRoom(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}
+
+function isFull(directory: string): boolean {
+  const file = join(directory, `.braid-room-${process.pid}`);
+  try {
+    writeFileSync(file, Buffer.alloc(4096), { flag: 'wx', mode: 0o600 });
+    return false;
+  } catch (error) {
+    return isNoRoom(error);
+  } finally {
+    rmSync(file, { force: true });
+  }
 }

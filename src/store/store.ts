@@ -11,7 +11,7 @@ import { attemptState, runningAttempts, spoolPlaces, type AttemptState, type Run
 import { ExtensionTables, StatementTables } from './round-tables.js';
 import { checkSchema, ensureSchema } from './schema.js';
 import { leaveWal } from './settle.js';
-import { explainSqliteError } from './sqlite-error.js';
+import { explainWriteError } from './sqlite-error.js';
 import { timeText } from '../time.js';
 
 export type RunStatus = 'RUNNING' | 'COMPLETED' | 'FAILED' | 'KILLED' | 'INCOMPLETE';
@@ -107,7 +107,7 @@ export class Store {
       this.#bytes = statSync(path).size;
     } catch (error) {
       db?.close();
-      throw explainSqliteError(error, path);
+      throw explainWriteError(error, path);
     }
   }
 
@@ -271,7 +271,7 @@ export class Store {
     try {
       return write();
     } catch (cause) {
-      const error = explainSqliteError(cause, this.#path);
+      const error = explainWriteError(cause, this.#path);
       if (error.code === 'ERR_BRAID_DB_REPLACED') this.#saveLog();
       throw error;
     }

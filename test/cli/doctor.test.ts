@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { mpiexec, vendors } from '../support/mpiexec.js';
 import { BRAID, braid, makeBraidDbFile, makeDirectory } from './support.js';
@@ -57,6 +57,23 @@ describe('doctor', function () {
     const option = await braid(['doctor', path, '--json'], { env: { BRAID_ROUND_BYTES: 'many' } });
     assert.equal(option.code, 1);
     assert.match(find(option.stdout, 'spool', 'options').advice!, /BRAID_ROUND_BYTES/);
+  });
+
+  it('tells what a full disk does to a spool, by the file system', async () => {
+    for (const [type, level, advice] of [
+      [0xef53, 'ok', /^undefined$/],
+      [0x01021994, 'note', /lives in memory/],
+      [0x9123683e, 'note', /SIGBUS/],
+      [0x6969, 'warn', /BRAID_SPOOL_DIR/],
+    ] as const) {
+      const env = {
+        BRAID_SPOOL_DIR: join(directory.path, 'spools'),
+        BRAID_TEST_STATFS: `${type}:${realpathSync(directory.path)}`,
+      };
+      const found = find((await braid(['doctor', path, '--json'], { env })).stdout, 'spool', 'filesystem');
+      assert.equal(found.level, level, found.value);
+      assert.match(String(found.advice), advice);
+    }
   });
 
   for (const vendor of vendors) {

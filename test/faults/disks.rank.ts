@@ -1,8 +1,9 @@
 /**
  * A job whose disk becomes full, and is freed again: node disks.rank.js STEP DB DISK. In `spools` the last rank keeps its
- * spool there; in all others the database is there, and the spools beside it. Each rank tells what it was promised, and what it was told.
+ * spool there; in all others the database is there, and the spools beside it. Each rank tells what it was promised, as it is,
+ * and in the end what it was told.
  */
-import { existsSync, openSync, readSync, readdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, openSync, readSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import Database from 'better-sqlite3';
@@ -16,7 +17,6 @@ const { rank, size } = alone ? { rank: 0, size: 1 } : MPI.COMM_WORLD;
 const barrier = () => void (alone || MPI.COMM_WORLD.barrier());
 const root = rank === 0;
 
-const promised: string[] = [];
 const errors: { code: string; message: string }[] = [];
 const noted: Record<string, unknown> = {};
 const failed = (error: unknown) => {
@@ -24,14 +24,14 @@ const failed = (error: unknown) => {
   errors.push({ code, message });
 };
 
-/** To a file: launchers mix the ranks' long lines. */
-const tell = (what: object) => writeFileSync(join(dirname(disk), `told-${rank}`), JSON.stringify(what));
+/** To files: launchers mix the ranks' long lines, and what is in a file nobody takes back. */
+const file = (what: string) => join(dirname(disk), `${what}-${rank}`);
 
 let count = 0;
 function record(bytes: number) {
   const name = `scan-${step}-${rank}-${count++}`;
   new BraidData(db, { name, uris: [`file:///${name}/`.padEnd(bytes, 'x')], tags: { rank, text: 'text' } });
-  promised.push(name);
+  appendFileSync(file('promised'), `${name}\n`);
 }
 
 /** Records until the disk is full, and then what still fits. */
@@ -53,9 +53,9 @@ let db: BraidDB;
 
 /** Through which frame a verdict has covered what this rank has recorded, by the header of its spool. */
 function trimmed(): number {
-  const file = readdirSync(spools).find((name) => name.endsWith(`.${rank}.spool`))!;
+  const spool = readdirSync(spools).find((name) => name.endsWith(`.${rank}.spool`))!;
   const word = Buffer.alloc(4);
-  readSync(openSync(join(spools, file), 'r'), word, 0, 4, 24);
+  readSync(openSync(join(spools, spool), 'r'), word, 0, 4, 24);
   return word.readUInt32LE();
 }
 
@@ -133,7 +133,6 @@ switch (step) {
     db = await open();
     for (let i = 0; i < 40 / size; i++) record(200_000);
     barrier();
-    tell({ promised });
     process.kill(process.pid, 'SIGKILL');
 }
-tell({ rank, promised, errors, noted });
+writeFileSync(file('told'), JSON.stringify({ errors, noted }));
