@@ -330,6 +330,7 @@ export class BraidDB implements HasRecorder {
         const ended = store.call('endAttempt', run, attempt, 'KILLED');
         store.waitFor(ended, LAST_WORDS_MS);
         if (channel.size === 1 && ended.done && !ended.error && !spool!.dirty) {
+          store.waitFor(store.call('settle', run, attempt, [0]), LAST_WORDS_MS);
           spool!.remove();
           store.waitFor(store.call('close'), LAST_WORDS_MS);
           return;

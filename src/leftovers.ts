@@ -1,18 +1,21 @@
-import { existsSync, readdirSync, renameSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { faultPoint } from './fault.js';
 import type { SendableFrame } from './flush/gathering.js';
 import { groupBy } from './group-by.js';
 import { bootId, host } from './host.js';
 import { UNFINISHED, removeDirectory, removeSpool, removeUnfinished } from './spool/create-spool.js';
-import { liesBeside } from './spool/directories.js';
+import { readDatabase } from './query/open.js';
+import { isOfOurNaming, seesAnchor } from './spool/directories.js';
 import { LeftoverSpool, type SpoolEnd, type SpoolFrame, type SpoolLoss } from './spool/spool-file.js';
-import { rangesOf, type Range, type RunningAttempt } from './store/ledger.js';
+import { rangesOf, type OpenAttempt, type Place, type Range } from './store/ledger.js';
+import { checkSchema } from './store/schema.js';
 
 /** A spool that was found, as it is told to the root. */
 export interface SpoolReport {
-  /** Or a directory that can't be read, or isn't there. */
+  /** Or a directory that can't be read, or isn't the one that is meant: that of `anchor`. */
   readonly file: string;
+  readonly anchor?: string;
   /** Why it is not to be touched; absent if it can be recovered. */
   readonly alone?: 'alive' | 'busy' | 'other-database' | 'other-host' | 'unreadable' | 'damaged' | 'missing';
   readonly why?: string;
@@ -31,6 +34,8 @@ export interface SpoolReport {
 
 export interface ScanOptions {
   readonly directories: readonly string[];
+  /** Which of them, as the database names them, are to be seen from here is told, too. */
+  readonly places?: readonly Pick<Place, 'spool' | 'anchor'>[];
   /** The database's file, and its UUID. */
   readonly path: string;
   readonly database: string;
@@ -60,6 +65,8 @@ export class Leftovers {
   /** Those that were there to be looked into. */
   readonly directories: string[] = [];
   readonly #held = new Map<string, Held>();
+  /** By the path of a database that a spool names. */
+  readonly #originals = new Map<string, boolean>();
 
   constructor(private readonly options: ScanOptions) {
     // In an order that is the same for all: of two who come for an attempt, one finds the other at its first spool.
@@ -67,6 +74,11 @@ export class Leftovers {
       .flatMap((directory) => this.#list(directory))
       .sort((a, b) => compare(basename(a), basename(b)) || compare(a, b));
     for (const attempt of groupBy(files, attemptOf).values()) this.#lookAt(attempt);
+    for (const { spool, anchor } of options.places ?? []) {
+      if (seesAnchor(anchor)) continue;
+      const why = 'it is not there, or is another directory of that name';
+      this.reports.push({ file: spool, anchor, host, alone: 'missing', why });
+    }
   }
 
   holds(file: string): boolean {
@@ -124,23 +136,21 @@ export class Leftovers {
 
   /** The spools in a directory. What makers who died have left there is deleted. */
   #list(directory: string): string[] {
-    const { except, path, readOnly } = this.options;
+    const { except, readOnly } = this.options;
     let names: string[];
     try {
       names = readdirSync(directory);
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
-      // Another user's, say, or in a /tmp of another service. What it holds may live: that nothing was found tells nothing.
+      // Another user's, say. What it holds may live: that nothing was found tells nothing.
       if (code !== 'ENOENT') this.reports.push({ file: directory, host, alone: 'unreadable', why: message });
-      else if (!liesBeside(directory, path))
-        this.reports.push({ file: directory, host, alone: 'missing', why: message });
       return [];
     }
     this.directories.push(directory);
     if (!readOnly) {
       for (const name of names) if (name.endsWith(UNFINISHED)) removeUnfinished(join(directory, name));
       // Of one that was killed before it had a file in it.
-      if (names.length === 0) removeDirectory(directory);
+      if (names.length === 0 && isOfOurNaming(directory)) removeDirectory(directory);
     }
     return names
       .filter((name) => name.endsWith('.spool') && !(except && name.startsWith(except)))
@@ -199,9 +209,21 @@ export class Leftovers {
         why: `it belongs to database ${before.database}, ${spool.owner.path}`,
       };
     }
+    if (spool.owner && this.#isOfOriginal(spool.owner.path)) {
+      return {
+        ...before,
+        alone: 'other-database',
+        why: `it belongs to ${spool.owner.path}, of which this database is a copy`,
+      };
+    }
     const assumedDead = spool.owner && assumeDead === before.run;
-    // A lock of another machine may not be seen here.
-    if (spool.owner && before.host !== host && (!assumedDead || asked.includes(before.host!))) {
+    // A lock of another machine may not be seen here; one of another name that runs on the same kernel is this one.
+    if (
+      spool.owner &&
+      before.host !== host &&
+      spool.owner.boot !== bootId() &&
+      (!assumedDead || asked.includes(before.host!))
+    ) {
       return { ...before, alone: 'other-host', why: `it was written on ${before.host}, where its rank may still live` };
     }
     if (somebody) return ofAnother(before, somebody);
@@ -216,6 +238,17 @@ export class Leftovers {
     // Its header was lost with the power, before anything was in it.
     if (!readOnly) removeSpool(spool.file);
     return undefined;
+  }
+
+  /** Whether the database that a spool was made for is still there, and another file than the one that is looked at. */
+  #isOfOriginal(path: string): boolean {
+    const known = this.#originals.get(path);
+    if (known !== undefined) return known;
+    const [its, ours] = [path, this.options.path].map((file) => statSync(file, { throwIfNoEntry: false }));
+    const same = !its || !ours || (its.dev === ours.dev && its.ino === ours.ino);
+    const original = !same && databaseUuid(path) === this.options.database;
+    this.#originals.set(path, original);
+    return original;
   }
 
   #take(spool: LeftoverSpool, report: SpoolReport): boolean {
@@ -233,8 +266,8 @@ export class Leftovers {
 }
 
 /** Whether the root of an attempt is known to have ended: it ran on this host, and has its spool locked no more. */
-export function rootHasEnded({ run, attempt, spools }: RunningAttempt): boolean {
-  const root = spools.find(({ rank }) => rank === 0);
+export function rootHasEnded({ run, attempt, places }: OpenAttempt): boolean {
+  const root = places.find(({ rank }) => rank === 0);
   if (root?.host !== host) return false;
   let spool: LeftoverSpool | undefined;
   try {
@@ -243,7 +276,7 @@ export function rootHasEnded({ run, attempt, spools }: RunningAttempt): boolean 
     return lock === 'taken' || lock === 'gone';
   } catch (error) {
     // Not to be seen is not gone: the directory may be there for others.
-    return (error as NodeJS.ErrnoException).code === 'ENOENT' && existsSync(root.spool);
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' && seesAnchor(root.anchor);
   } finally {
     spool?.close();
   }
@@ -294,6 +327,15 @@ function setAside(file: string): string {
   for (let i = 2; existsSync(aside); i++) aside = `${file}.damaged-${i}`;
   renameSync(file, aside);
   return aside;
+}
+
+/** Undefined of what is no database of ours, or can't be read. */
+function databaseUuid(path: string): string | undefined {
+  try {
+    return readDatabase(path, (db) => checkSchema(db));
+  } catch {
+    return undefined;
+  }
 }
 
 /** `RUN.ATTEMPT` of `DIRECTORY/RUN.ATTEMPT.RANK.spool`. */

@@ -5,9 +5,10 @@ import { channelOf } from './channels.js';
 import { LocalCommunicator } from './comm/local-communicator.js';
 import { selectCommunicator } from './comm/select.js';
 import { BraidError } from './errors.js';
-import { Channel, ROOT, verdictText, type Verdict } from './flush/channel.js';
+import { Channel, ROOT, ranksText, verdictText, type Verdict } from './flush/channel.js';
 import { wait, type Steps } from './flush/drive.js';
 import { RoundMemory, type Contribution, type Gathering } from './flush/gathering.js';
+import { groupBy } from './group-by.js';
 import { host } from './host.js';
 import { parseOptions, type ParsedOptions } from './options.js';
 import { readDatabase } from './query/open.js';
@@ -25,7 +26,7 @@ import {
   type Scans,
 } from './recovery.js';
 import { leftoverDirectories } from './spool/directories.js';
-import { attemptState, runningAttempts, spoolPlaces, type AttemptState, type RunningAttempt } from './store/ledger.js';
+import { attemptState, openAttempts, type AttemptState, type OpenAttempt, type Place } from './store/ledger.js';
 import { settle } from './store/settle.js';
 import { checkSchema } from './store/schema.js';
 import { StoreClient } from './store/store-client.js';
@@ -133,21 +134,20 @@ interface Findings {
 interface Survey {
   readonly database: string;
   /** A run that begins afterwards isn't among them: it would be missed among the spools, too. */
-  readonly running: readonly RunningAttempt[];
-  readonly places: readonly { readonly host: string; readonly spool: string }[];
+  readonly open: readonly OpenAttempt[];
 }
 
 function survey(path: string, assumeDead: string | undefined): Survey {
   return readDatabase(path, (db) => {
     const database = checkSchema(db);
     if (assumeDead !== undefined) checkRun(db, assumeDead);
-    return { database, running: runningAttempts(db), places: spoolPlaces(db) };
+    return { database, open: openAttempts(db) };
   });
 }
 
 function findingsOf(
   path: string,
-  { database, running }: Survey,
+  { database, open }: Survey,
   reports: readonly SpoolReport[],
   hosts: readonly string[],
   assumeDead: string | undefined,
@@ -157,9 +157,9 @@ function findingsOf(
     for (const { run, attempt, database: of } of reports) {
       if (run && attempt && of === database) states[`${run}.${attempt}`] ??= attemptState(db, run, attempt);
     }
-    const found = deadAttempts(reports, { hosts, running, assumeDead });
-    // A run without spools is known from the database itself.
-    const known = ({ run, attempt, spools }: DeadAttempt) => spools.length === 0 || states[`${run}.${attempt}`];
+    for (const { run, attempt } of open) states[`${run}.${attempt}`] ??= attemptState(db, run, attempt);
+    const found = deadAttempts(reports, { hosts, open, assumeDead });
+    const known = ({ run, attempt }: DeadAttempt) => states[`${run}.${attempt}`];
     const dead = found.filter(known);
     const empty = found.filter((each) => !known(each) && each.spools.every(isEmpty));
     return { dead, empty, states };
@@ -170,21 +170,23 @@ function findingsOf(
 export interface Inspection extends Findings {
   readonly path: string;
   readonly database: string;
+  readonly open: readonly OpenAttempt[];
   readonly leftovers: Leftovers;
 }
 
 /** Looks at a database and the spools on this host, and changes nothing; the dead ones are held against recoveries. */
 export function inspect(path: string): Inspection {
   const found = survey(path, undefined);
-  const scans = scansOf([host], found.places);
+  const { places, directories } = scansOf([host], found.open)[host];
   const leftovers = new Leftovers({
-    directories: leftoverDirectories(resolve(path), [...toldDirectories(), ...scans[host].directories]),
+    directories: leftoverDirectories(resolve(path), [...toldDirectories(), ...directories]),
+    places,
     path: resolve(path),
     database: found.database,
     readOnly: true,
   });
   const findings = findingsOf(path, found, leftovers.reports, [host], undefined);
-  return { ...findings, path: resolve(path), database: found.database, leftovers };
+  return { ...findings, path: resolve(path), database: found.database, open: found.open, leftovers };
 }
 
 function toldDirectories(spoolDirs: readonly string[] = []): string[] {
@@ -192,17 +194,26 @@ function toldDirectories(spoolDirs: readonly string[] = []): string[] {
   return [...spoolDirs, ...(spoolDir === undefined ? [] : [spoolDir])].map((directory) => resolve(directory));
 }
 
-/** Attempts that have ended and of which ops wait in spools on this host. */
-export function waitingAttempts(path: string): { run: string; attempt: number; ops: number }[] {
-  const { leftovers, dead, states } = inspect(path);
+/** What attempts that have ended have left in spools, by the database and by what is to be seen from here. */
+export interface Remains {
+  /** Ops that wait in spools on this host. */
+  readonly waiting: { run: string; attempt: number; ops: number }[];
+  /** Spools that nobody has read, and that aren't to be seen from here. */
+  readonly unread: LeftAlone[];
+}
+
+export function remainsOf(path: string): Remains {
+  const { leftovers, dead, states, open } = inspect(path);
   try {
-    return dead
+    const waiting = dead
       .map(({ run, attempt, spools }) => {
         const frames = states[`${run}.${attempt}`]?.frames ?? [];
         const ops = spools.reduce((sum, { file, rank }) => sum + leftovers.after(file, frames[rank!] ?? 0).ops, 0);
         return { run, attempt, ops };
       })
       .filter(({ ops }) => ops > 0);
+    const ended = open.filter(({ status }) => status !== 'RUNNING');
+    return { waiting, unread: elsewhere(ended, dead, leftovers.reports, [host]) };
   } finally {
     leftovers.release();
   }
@@ -268,7 +279,7 @@ class Recovery {
         if (!this.options.dryRun && existsSync(this.path)) settle(this.path, this.#parsed.busyMs);
         found = survey(this.path, assumeDead);
         const hosts = hellos.map((hello) => hello.host);
-        return { database: found.database, assumeDead, scans: scansOf(hosts, found.places, assumeDead !== undefined) };
+        return { database: found.database, assumeDead, scans: scansOf(hosts, found.open, assumeDead !== undefined) };
       },
     );
     const hosts = Object.keys(task.scans);
@@ -287,7 +298,7 @@ class Recovery {
         const directories = [...new Set(scanned.flatMap((each) => each.directories))];
         const reports = oncePerFile(scanned.flatMap((each) => each.reports));
         const base = { path: this.path, database: found.database, dryRun: this.options.dryRun ?? false, directories };
-        return reportOf(base, findings, all.flat(), reports, found.running, hosts);
+        return reportOf(base, findings, all.flat(), reports, found.open, hosts);
       },
     );
     if (!report.dryRun) {
@@ -320,11 +331,12 @@ class Recovery {
   }
 
   #scan({ database, assumeDead, scans }: Task): Scanned | null {
-    const { rank, directories } = scans[host];
+    const { rank, places, directories } = scans[host];
     if (rank !== this.channel.rank) return null;
     const { spoolDirs = [], dryRun, onProgress } = this.options;
     const leftovers = new Leftovers({
       directories: leftoverDirectories(this.path, [...toldDirectories(spoolDirs), ...directories]),
+      places,
       path: this.path,
       database,
       // Of several who see the spools of a host that isn't asked, one is to take them.
@@ -373,12 +385,15 @@ class Recovery {
       );
       const index = report.attempts.findIndex((one) => one.run === run && one.attempt === attempt);
       if (verdict.error) {
-        report.attempts.splice(index, 1);
+        if (index >= 0) report.attempts.splice(index, 1);
         report.left.push({ run, attempt, reason: 'failed', why: explained(verdict.error) });
         continue;
       }
       const { ops, records, lost } = JSON.parse(verdict.text) as Recovered;
-      kept.push(leftovers?.finish(each.spools, lost) ?? []);
+      const aside = leftovers?.finish(each.spools, lost) ?? [];
+      // Of one that had ended there is nothing to say.
+      if (index < 0) continue;
+      kept.push(aside);
       report.attempts[index] = { ...report.attempts[index], ops, records, lost: [...lost] };
     }
     const allKept = await this.#together<string[][], string[][]>(
@@ -452,10 +467,12 @@ function reportOf(
   { dead, empty, states }: Findings,
   waiting: readonly Waiting[],
   reports: readonly SpoolReport[],
-  running: readonly RunningAttempt[],
+  open: readonly OpenAttempt[],
   hosts: readonly string[],
 ): RecoverReport {
-  const attempts = dead.map(({ run, attempt, status, spools }) => {
+  const isNews = ({ run, attempt, spools }: DeadAttempt) =>
+    spools.length > 0 || states[`${run}.${attempt}`]?.status === 'RUNNING';
+  const attempts = dead.filter(isNews).map(({ run, attempt, status, spools }) => {
     const state = states[`${run}.${attempt}`];
     const files = new Set(spools.map(({ file }) => file));
     const found = waiting.filter(({ file }) => files.has(file));
@@ -467,50 +484,70 @@ function reportOf(
       kept: [],
       ops: found.reduce((sum, { ops }) => sum + ops, 0),
       records: found.reduce((sum, { records }) => sum + records, 0),
-      lost: spools.flatMap((spool) => lossesOf(spool, state!.frames[spool.rank!] ?? 0)),
+      lost: spools.flatMap((spool) => lossesOf(spool, state!)),
     } satisfies RecoveredAttempt;
   });
   const taken = new Set([...dead, ...empty].flatMap(({ spools }) => spools.map(({ file }) => file)));
   const left = reports
     // Of those that aren't there, the ones in which a run may live are told with that run.
     .filter(({ file, alone }) => alone !== 'missing' && !taken.has(file))
-    .map((report) => leftAlone(report, states));
-  return { ...base, attempts, ops: 0, records: 0, left: [...left, ...elsewhere(running, dead, left, hosts)] };
+    .map((report) => leftAlone(report, states, reports));
+  return { ...base, attempts, ops: 0, records: 0, left: [...left, ...elsewhere(open, dead, reports, hosts)] };
 }
 
-function leftAlone(report: SpoolReport, states: Findings['states']): LeftAlone {
+function leftAlone(report: SpoolReport, states: Findings['states'], all: readonly SpoolReport[]): LeftAlone {
   const { file, alone, why, run, attempt, rank, host } = report;
   const base = { file, run, attempt, rank, host };
   if (alone && alone !== 'missing') return { ...base, reason: alone, why: why! };
   if (!states[`${run}.${attempt}`]) {
     return { ...base, reason: 'unknown-run', why: `the database knows no attempt ${attempt} of run ${run}` };
   }
-  return { ...base, reason: 'alive', why: 'another rank of its run lives' };
+  const lives = all.some((one) => one.run === run && one.attempt === attempt && one.alone === 'alive');
+  if (lives) return { ...base, reason: 'alive', why: 'another rank of its run lives' };
+  return { ...base, reason: 'other-host', why: 'rank 0 of its run was not to be asked, and may live' };
 }
 
-/** RUNNING attempts of which nothing was found, because they are of a host that wasn't asked. */
+/** What attempts may have left where nobody has looked, by host: of one that may live, all; of one that is dead, what wasn't seen. */
 function elsewhere(
-  running: readonly RunningAttempt[],
+  open: readonly OpenAttempt[],
   dead: readonly DeadAttempt[],
-  left: readonly LeftAlone[],
+  reports: readonly SpoolReport[],
   hosts: readonly string[],
 ): LeftAlone[] {
-  const seen = new Set([...dead, ...left].map(({ run, attempt }) => `${run}.${attempt}`));
-  return running
-    .filter(({ run, attempt }) => !seen.has(`${run}.${attempt}`))
-    .map(({ run, attempt, spools }) => {
-      const [root] = spools;
-      const here = root !== undefined && hosts.includes(root.host);
-      return {
-        run,
-        attempt,
-        host: root?.host,
-        reason: here ? 'unreadable' : 'other-host',
-        why: here
-          ? `its spools in ${root.spool} are not to be seen from here, so it may live: if it is dead, name it with --assume-dead`
-          : `its rank 0 ran on ${root?.host}, where it may still live: run braid recover there, or name it with --assume-dead`,
-      };
-    });
+  const keyOf = ({ run, attempt }: { run?: string; attempt?: number }) => `${run}.${attempt}`;
+  const unseen = new Map(dead.map((each) => [keyOf(each), each.assumed ? [] : each.unseen]));
+  // Those of which a spool was found are told with it, unless they are dead.
+  const told = new Set(reports.filter(({ alone, run }) => alone && run !== undefined).map(keyOf));
+  return open.flatMap((attempt) => {
+    const places = unseen.get(keyOf(attempt)) ?? (told.has(keyOf(attempt)) ? [] : attempt.places);
+    const ended = unseen.has(keyOf(attempt)) || attempt.status !== 'RUNNING';
+    return [...groupBy(places, ({ host }) => host).values()].map((there) => unread(attempt, there, ended, hosts));
+  });
+}
+
+/** Of ranks on one host. */
+function unread(
+  { run, attempt }: OpenAttempt,
+  places: readonly Place[],
+  ended: boolean,
+  hosts: readonly string[],
+): LeftAlone {
+  const [{ host, spool, rank }] = places;
+  const ranks = ranksText(places.map((place) => place.rank));
+  const here = hosts.includes(host);
+  const where = here
+    ? `the spool directory ${spool} of ${ranks} is not to be seen from here`
+    : `${ranks} ran on ${host}`;
+  const may = ended ? 'what was left there is not in the database' : 'the run may still live';
+  const look = here ? 'run braid recover from where it is' : 'run braid recover there';
+  return {
+    run,
+    attempt,
+    rank,
+    host,
+    reason: here ? 'unreadable' : 'other-host',
+    why: `${where}, ${may}: ${look}, or, if nothing can come of it, name the run with --assume-dead`,
+  };
 }
 
 function checkRun(db: Database, run: string): void {

@@ -22,22 +22,26 @@ import {
   type Recovered,
   type Scans,
 } from './recovery.js';
-import { leftoverDirectories, spoolDirectory } from './spool/directories.js';
+import { anchorOf, leftoverDirectories, spoolDirectory } from './spool/directories.js';
 import { fileSystemOf } from './spool/file-system.js';
 import { Spool } from './spool/spool.js';
 import { StoreClient } from './store/store-client.js';
 import type { CommitTotals, RefusedFrame } from './store/commit.js';
-import type { RunningAttempt } from './store/ledger.js';
+import type { OpenAttempt } from './store/ledger.js';
 import type { RunInit } from './store/store.js';
 
 /** One process answers at once, so it can wait a moment for its worker when it is killed. */
 export const LAST_WORDS_MS = 5_000;
+
+/** What of others is nobody's worry; the rest of what an open leaves alone it says. */
+const SILENT = new Set<SpoolReport['alone']>(['alive', 'missing', 'other-database']);
 
 /** What a rank tells the root when it opens. */
 interface Hello {
   readonly path: string;
   readonly host: string;
   readonly spool: string;
+  readonly anchor: string;
 }
 
 /** What the root tells the ranks when the database is open. */
@@ -67,8 +71,8 @@ export class Session {
   #database = 0;
   readonly #describe = (id: number) => this.describe(id);
   readonly #memory = new RoundMemory();
-  /** On the root: what was RUNNING in the database when it was opened. */
-  #running: readonly RunningAttempt[] = [];
+  /** On the root: of what more could come, by the database, when it was opened. */
+  #open: readonly OpenAttempt[] = [];
   /** On the root: damaged frames that the ranks have yet to hear of. */
   readonly #refused: RefusedFrame[] = [];
   /** On the root: the attempt that is being begun, or has been. */
@@ -112,6 +116,7 @@ export class Session {
     store.waitFor(ended, LAST_WORDS_MS);
     if (!ended.done || ended.error) return;
     // Nothing is recorded yet.
+    store.waitFor(store.call('settle', run, attempt, [...Array(this.channel.size).keys()]), LAST_WORDS_MS);
     spool?.remove();
     store.waitFor(store.call('close'), LAST_WORDS_MS);
   }
@@ -207,7 +212,9 @@ export class Session {
     then: (totals: CommitTotals, headers: readonly Header[]) => Steps<string>,
   ): Steps<string> {
     const recorded = gathering.headers.map((header) => header.recorded);
-    const onRefused = (refused: readonly RefusedFrame[]) => this.#refused.push(...refused);
+    const onRefused = (refused: readonly RefusedFrame[]) => {
+      for (const each of refused) this.#refused.push(each);
+    };
     const totals = yield* commitRounds(gathering, { ...this.#rounds, recorded, onRefused });
     if (this.#refused.length > 0) throw lossOf(this.#refused.splice(0));
     return yield* then(totals, gathering.headers);
@@ -220,12 +227,16 @@ export class Session {
   /** Collective. The root opens the database and begins the run. */
   async #hello(failure: BraidError | undefined): Promise<Welcome> {
     let spool = '';
+    let anchor = '';
     try {
-      if (!failure) spool = spoolDirectory(this.path, this.options.spoolDir);
+      if (!failure) {
+        spool = spoolDirectory(this.path, this.options.spoolDir);
+        anchor = anchorOf(spool);
+      }
     } catch (error) {
       failure = error as BraidError;
     }
-    const hello: Hello = { path: this.path, host, spool };
+    const hello: Hello = { path: this.path, host, spool, anchor };
     const text = await this.collective(
       'open',
       () => ({ frames: [], recorded: 0, text: JSON.stringify(hello), failure }),
@@ -246,15 +257,14 @@ export class Session {
     this.spool = this.#makeSpool(uuid, named.run, named.attempt, hellos[ROOT].spool);
     this.#begun = named;
     const context = captureContext(this.channel.description);
-    const ranks = hellos.map(({ host, spool }) => ({ host, spool }));
+    const ranks = hellos.map(({ host, spool, anchor }) => ({ host, spool, anchor }));
     const sole = yield* this.#soleRun();
     const begun = yield* wait(this.store.call('beginRun', { ...named, name: options.name, context, ranks, sole }));
     faultPoint('open.run');
     // Asked before the hosts are: a run that begins meanwhile has no spool that they could have seen.
-    this.#running = yield* wait(this.store.call('runningAttempts'));
-    const places = yield* wait(this.store.call('spoolPlaces'));
+    this.#open = yield* wait(this.store.call('openAttempts'));
     const hosts = hellos.map((hello) => hello.host);
-    const scans = scansOf(hosts, places);
+    const scans = scansOf(hosts, this.#open);
     return JSON.stringify({ database: uuid, ...begun, scans } satisfies Welcome);
   }
 
@@ -262,8 +272,10 @@ export class Session {
   *#soleRun(): Steps<RunInit['sole']> {
     const { local, name: fileSystem } = fileSystemOf(this.path);
     if (local) return undefined;
-    const running = yield* wait(this.store!.call('runningAttempts'));
-    const over = running.filter(rootHasEnded).map(({ run, attempt }) => `${run}.${attempt}`);
+    const open = yield* wait(this.store!.call('openAttempts'));
+    // Who resumes a run says that its attempts before are over, also where they can't be asked.
+    const isOver = (attempt: OpenAttempt) => attempt.run === this.options.resume || rootHasEnded(attempt);
+    const over = open.filter(isOver).map(({ run, attempt }) => `${run}.${attempt}`);
     return { fileSystem, over };
   }
 
@@ -275,10 +287,11 @@ export class Session {
     try {
       const directory = spoolDirectory(this.path, this.options.spoolDir);
       this.spool ??= this.#makeSpool(database, run, attempt, directory);
-      const { rank: scanner, directories } = scans[host];
+      const { rank: scanner, places, directories } = scans[host];
       if (scanner === rank) {
         leftovers = new Leftovers({
           directories: leftoverDirectories(this.path, [directory, ...directories]),
+          places,
           path: this.path,
           database,
           except: `${run}.${attempt}.`,
@@ -308,9 +321,9 @@ export class Session {
   *#leadBegin(gathering: Gathering, own: { run: string; attempt: number }, hosts: string[]): Steps<string> {
     const reports = (yield* gathering.texts()).flatMap((text) => JSON.parse(text) as SpoolReport[]);
     this.#checkResumable(reports, own);
-    const found = deadAttempts(reports, { hosts, running: this.#running, except: own });
+    const found = deadAttempts(reports, { hosts, open: this.#open, except: own });
     const dead = yield* knownAttempts(this.store!, found);
-    for (const { file, why } of reports.filter(({ alone }) => alone === 'busy')) {
+    for (const { file, why } of reports.filter(({ alone }) => alone && !SILENT.has(alone))) {
       process.stderr.write(`braid-mpi: ${file} is left for the next open, or braid recover: ${why}\n`);
     }
     return dead.length === 0 ? '' : JSON.stringify(dead);
@@ -371,15 +384,19 @@ export class Session {
 
   /** A run that lives is somebody's: two attempts at once would be two runs under one name. */
   #checkResumable(reports: readonly SpoolReport[], own: { run: string; attempt: number }): void {
-    // Of two that come to resume it at once, the first goes on.
-    const alive = reports.filter(
-      (report) => report.alone === 'alive' && report.run === own.run && report.attempt! < own.attempt,
+    // Of two that come to resume it at once, the first goes on. A lock says that a rank lives, or that its spool is being
+    // recovered; whose it is can't be told where its process isn't to be seen.
+    const held = reports.filter(
+      ({ alone, run, attempt }) => (alone === 'alive' || alone === 'busy') && run === own.run && attempt! < own.attempt,
     );
-    if (alive.length === 0) return;
-    const hosts = [...new Set(alive.map(({ host }) => host))].join(', ');
+    if (held.length === 0) return;
+    const hosts = [...new Set(held.map(({ host }) => host))].join(', ');
+    const what = held.some(({ alone }) => alone === 'alive')
+      ? 'still lives'
+      : 'lives, or is being recovered or examined,';
     throw new BraidError(
       'ERR_BRAID_RUN_ALIVE',
-      `run ${own.run} can't be resumed: its attempt ${alive[0].attempt} still lives on ${hosts}. ` +
+      `run ${own.run} can't be resumed: its attempt ${held[0].attempt} ${what} on ${hosts}. ` +
         'Wait until it has ended, or end it',
     );
   }
@@ -389,7 +406,10 @@ export class Session {
     try {
       // What was not to be an attempt of the run at all must not change what is said of it.
       if (code === 'ERR_BRAID_RUN_ALIVE') await this.store?.call('dropAttempt', run, attempt);
-      else await this.store?.call('endAttempt', run, attempt, 'FAILED');
+      else {
+        await this.store?.call('endAttempt', run, attempt, 'FAILED');
+        await this.store?.call('settle', run, attempt, [...Array(this.channel.size).keys()]);
+      }
       await this.store?.call('close');
     } catch {
       // The error that is on its way says more.

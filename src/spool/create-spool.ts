@@ -5,6 +5,7 @@ import { BraidError } from '../errors.js';
 import { faultPoint } from '../fault.js';
 import { loadAddon } from '../load-addon.js';
 import type { CoreAddon } from '../native.js';
+import { isOfOurNaming } from './directories.js';
 import { LeftoverSpool } from './spool-file.js';
 
 /** How a spool's name ends while it is made. */
@@ -76,13 +77,14 @@ export function removeUnfinished(file: string): void {
   }
 }
 
-/** Deletes a spool of which we hold the lock, and its directory behind the last one. */
+/** Deletes a spool of which we hold the lock, and its directory behind the last one, unless the user has named it. */
 export function removeSpool(file: string): void {
   rmSync(file, { force: true });
-  removeDirectory(dirname(file));
+  const directory = dirname(file);
+  if (isOfOurNaming(directory)) removeDirectory(directory);
 }
 
-/** Tidies up behind the last spool; another rank's, or another run's, keeps the directory. */
+/** Removes a directory unless another rank's spool, or another run's, keeps it. */
 export function removeDirectory(directory: string): void {
   try {
     rmdirSync(directory);

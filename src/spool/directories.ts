@@ -1,15 +1,21 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
+import { bootId } from '../host.js';
 import { fileSystemOf } from './file-system.js';
 
 /** Beside the database, a directory of this user's own. */
 function besideDatabase(path: string): string {
-  return `${path}-spool-${process.geteuid!()}`;
+  return `${canonical(path)}-spool-${process.geteuid!()}`;
 }
 
 function inTemporary(): string {
-  return join(tmpdir(), `braid-spool-${process.geteuid!()}`);
+  return join(canonical(tmpdir()), `braid-spool-${process.geteuid!()}`);
+}
+
+/** Whether a directory is one that we have named, and so have made, and may remove; what the user has named is the user's. */
+export function isOfOurNaming(directory: string): boolean {
+  return basename(directory).endsWith(`-spool-${process.geteuid!()}`);
 }
 
 /**
@@ -19,20 +25,42 @@ function inTemporary(): string {
  */
 export function spoolDirectory(path: string, told: string | undefined): string {
   // Absolute: the database tells others of it, who look for it from elsewhere.
-  if (told !== undefined) return resolve(told);
+  if (told !== undefined) return canonical(told);
   return existsSync(dirname(path)) && fileSystemOf(dirname(path)).local ? besideDatabase(path) : inTemporary();
 }
 
-/** Where spools of a database may have been left on this machine. */
+/** Where spools of a database may have been left on this machine; each directory once, by whatever names it is known. */
 export function leftoverDirectories(path: string, told: readonly string[]): string[] {
-  return [...new Set([...told, besideDatabase(path), inTemporary()])];
+  return [...new Set([...told.map(canonical), besideDatabase(path), inTemporary()])];
+}
+
+/** A path without links in it, as far as it is there. */
+function canonical(path: string): string {
+  const absolute = resolve(path);
+  const there = nearest(absolute);
+  return join(realpathSync(there), absolute.slice(there.length));
+}
+
+/** The path, or what it would be in. */
+function nearest(path: string): string {
+  let at = path;
+  while (!existsSync(at)) at = dirname(at);
+  return at;
 }
 
 /**
- * Whether a directory that isn't there would be seen if it were: it is named to be in the database's own directory, and
- * that is before our eyes. Of any other it can't be told: a `/tmp` may be another one for each service and each job.
+ * By what somebody who comes later can tell that it is the same directory: a `/tmp` may be another one for each service
+ * and each job. It is told by what is there already and stays: one that we name comes and goes with its spools.
  */
-export function liesBeside(directory: string, path: string): boolean {
-  const [one, other] = [directory, path].map((each) => statSync(dirname(each), { throwIfNoEntry: false }));
-  return one !== undefined && one.dev === other?.dev && one.ino === other.ino;
+export function anchorOf(directory: string): string {
+  const at = nearest(isOfOurNaming(directory) ? dirname(directory) : directory);
+  const { dev, ino } = statSync(at, { bigint: true });
+  return [bootId(), dev, ino, at].join(':');
+}
+
+/** Whether we see what {@link anchorOf} has seen. A device may have another number after a reboot. */
+export function seesAnchor(anchor: string): boolean {
+  const [, boot, dev, ino, at] = /^(.*?):(.*?):(.*?):(.*)$/s.exec(anchor) ?? [];
+  const stat = at === undefined ? undefined : statSync(at, { bigint: true, throwIfNoEntry: false });
+  return stat !== undefined && String(stat.ino) === ino && (boot !== bootId() || String(stat.dev) === dev);
 }

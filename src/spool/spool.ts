@@ -92,7 +92,7 @@ export class Spool {
     } catch (error) {
       rmSync(this.file, { force: true });
       closeSync(this.#fd);
-      removeDirectory(directory);
+      if (made !== undefined) removeDirectory(directory);
       throw error instanceof BraidError ? error : unwritable(directory, error);
     }
   }

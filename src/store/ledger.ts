@@ -2,12 +2,22 @@ import type { Database } from 'better-sqlite3';
 import { groupBy } from '../group-by.js';
 import type { RunStatus } from './store.js';
 
-/** An attempt that is RUNNING in the database, whether or not anybody of it lives. */
-export interface RunningAttempt {
+/** Where a rank runs, or ran, and keeps its spool. */
+export interface Place {
+  readonly rank: number;
+  readonly host: string;
+  readonly spool: string;
+  /** By what that directory can be told from others of its name. */
+  readonly anchor: string;
+}
+
+/** An attempt of which more can come: it is RUNNING in the database, whether or not anybody of it lives, or has spools unread. */
+export interface OpenAttempt {
   readonly run: string;
   readonly attempt: number;
-  /** By rank: where it runs and keeps its spool. */
-  readonly spools: readonly { readonly rank: number; readonly host: string; readonly spool: string }[];
+  readonly status: RunStatus;
+  /** Of the ranks of which more can come; of one that is RUNNING, all. */
+  readonly places: readonly Place[];
 }
 
 /** What the database says of an attempt. */
@@ -15,42 +25,41 @@ export interface AttemptState {
   readonly status: RunStatus;
   /** By rank, the newest frame that is committed. */
   readonly frames: readonly number[];
+  /** What is known to be lost. */
+  readonly gaps: readonly { readonly rank: number; readonly frame: number; readonly reason: string }[];
 }
 
-/** Attempts that the database calls RUNNING, the oldest first. */
-export function runningAttempts(db: Database): RunningAttempt[] {
+/** The attempts of which more can come, the oldest first. */
+export function openAttempts(db: Database): OpenAttempt[] {
   const rows = db
     .prepare(
-      `SELECT uuid AS run, attempt, rank, host, spool FROM attempts a JOIN runs USING (run_id) JOIN ledger USING (attempt_id)
-       WHERE a.status = 'RUNNING' ORDER BY attempt_id, rank`,
+      `SELECT uuid AS run, attempt, a.status, rank, host, spool, anchor
+       FROM attempts a JOIN runs USING (run_id) JOIN ledger USING (attempt_id)
+       WHERE NOT settled ORDER BY attempt_id, rank`,
     )
-    .all() as { run: string; attempt: number; rank: number; host: string; spool: string }[];
+    .all() as (Place & Omit<OpenAttempt, 'places'>)[];
   const attempts = groupBy(rows, ({ run, attempt }) => `${run}.${attempt}`);
-  return [...attempts.values()].map((ranks) => ({
-    run: ranks[0].run,
-    attempt: ranks[0].attempt,
-    spools: ranks.map(({ rank, host, spool }) => ({ rank, host, spool })),
-  }));
-}
-
-/** The directories where attempts that did not end by `close()` have kept their spools, and may have left them. */
-export function spoolPlaces(db: Database): { host: string; spool: string }[] {
-  return db
-    .prepare(
-      `SELECT DISTINCT host, spool FROM ledger JOIN attempts USING (attempt_id) WHERE status <> 'COMPLETED' ORDER BY host, spool`,
-    )
-    .all() as { host: string; spool: string }[];
+  return [...attempts.values()].map((ranks) => {
+    const [{ run, attempt, status }] = ranks;
+    const places = ranks.map(({ rank, host, spool, anchor }) => ({ rank, host, spool, anchor }));
+    return { run, attempt, status, places };
+  });
 }
 
 /** Undefined if the database knows no such attempt. */
 export function attemptState(db: Database, run: string, attempt: number): AttemptState | undefined {
   const rows = db
     .prepare(
-      `SELECT a.status, l.frame FROM attempts a JOIN runs r USING (run_id) LEFT JOIN ledger l USING (attempt_id)
+      `SELECT attempt_id, a.status, l.frame FROM attempts a JOIN runs r USING (run_id) LEFT JOIN ledger l USING (attempt_id)
        WHERE r.uuid = ? AND a.attempt = ? ORDER BY l.rank`,
     )
-    .all(run, attempt) as { status: RunStatus; frame: number | null }[];
-  return rows.length === 0 ? undefined : { status: rows[0].status, frames: rows.map(({ frame }) => frame ?? 0) };
+    .all(run, attempt) as { attempt_id: number; status: RunStatus; frame: number | null }[];
+  if (rows.length === 0) return undefined;
+  const [{ attempt_id, status }] = rows;
+  const gaps = db
+    .prepare('SELECT rank, frame, reason FROM ledger_gaps WHERE attempt_id = ? ORDER BY rank, frame')
+    .all(attempt_id) as AttemptState['gaps'];
+  return { status, frames: rows.map(({ frame }) => frame ?? 0), gaps };
 }
 
 /** Sequence numbers from the first through the last. */

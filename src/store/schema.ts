@@ -85,7 +85,9 @@ CREATE TABLE ledger (
   attempt_id INTEGER NOT NULL REFERENCES attempts (attempt_id),
   rank INTEGER NOT NULL,
   host TEXT NOT NULL,
-  spool TEXT NOT NULL,
+  spool TEXT NOT NULL,                      -- directory
+  anchor TEXT NOT NULL,                     -- by what it can be told from others of its name: anchorOf() in src/spool
+  settled INTEGER NOT NULL DEFAULT 0,       -- 1: nothing more can come of this rank
   recorded INTEGER NOT NULL DEFAULT 0,      -- ops that the rank is known to have recorded
   committed INTEGER NOT NULL DEFAULT 0,     -- ops of it that are in this database
   records INTEGER NOT NULL DEFAULT 0,       -- how many of those are records

@@ -7,7 +7,7 @@ import { BraidError } from '../errors.js';
 import { MAX_ID } from '../frame/format.js';
 import { fileSystemOf } from '../spool/file-system.js';
 import { Committer, type CommitResult } from './commit.js';
-import { attemptState, runningAttempts, spoolPlaces, type AttemptState, type RunningAttempt } from './ledger.js';
+import { attemptState, openAttempts, type AttemptState, type OpenAttempt, type Place } from './ledger.js';
 import { ExtensionTables, StatementTables } from './round-tables.js';
 import { checkSchema, ensureSchema } from './schema.js';
 import { leaveWal } from './settle.js';
@@ -42,7 +42,7 @@ export interface RunInit {
   readonly name?: string;
   readonly context: object;
   /** By rank. */
-  readonly ranks: readonly { readonly host: string; readonly spool: string }[];
+  readonly ranks: readonly Omit<Place, 'rank'>[];
   /** No other run may be RUNNING, but those that are known to be over, as `RUN.ATTEMPT`. */
   readonly sole?: { readonly fileSystem: string; readonly over: readonly string[] };
 }
@@ -52,6 +52,13 @@ export interface BegunRun {
   readonly attempt: number;
   readonly base: number;
   readonly count: number;
+}
+
+interface AttemptRow {
+  readonly attempt_id: number;
+  readonly run_id: number;
+  readonly id_base: number;
+  readonly id_end: number;
 }
 
 /** Ids that each rank of a run may give out. */
@@ -158,8 +165,10 @@ export class Store {
            SELECT run_id, ?, ?, 'RUNNING', ?, ?, ?, ? FROM runs WHERE uuid = ?`,
         )
         .run(attempt, size, started, base, base + count, JSON.stringify(context), run).lastInsertRowid;
-      const insertRank = db.prepare('INSERT INTO ledger (attempt_id, rank, host, spool) VALUES (?, ?, ?, ?)');
-      ranks.forEach(({ host, spool }, rank) => insertRank.run(attemptId, rank, host, spool));
+      const insertRank = db.prepare(
+        'INSERT INTO ledger (attempt_id, rank, host, spool, anchor) VALUES (?, ?, ?, ?, ?)',
+      );
+      ranks.forEach(({ host, spool, anchor }, rank) => insertRank.run(attemptId, rank, host, spool, anchor));
       return { run, attempt, base, count };
     });
   }
@@ -198,7 +207,7 @@ export class Store {
       ).run(status, ended, row.run_id, attempt);
       const setRecorded = db.prepare('UPDATE ledger SET recorded = max(recorded, ?) WHERE attempt_id = ? AND rank = ?');
       recorded?.forEach((ops, rank) => setRecorded.run(ops, row.attempt_id, rank));
-      if (status === 'COMPLETED') this.#giveBackIds(row);
+      if (end === 'COMPLETED') this.#settle(row, 'all');
     });
   }
 
@@ -218,9 +227,12 @@ export class Store {
     });
   }
 
-  /** Gives back the ids that an attempt has not used, and never will: all that it recorded is committed. */
-  returnIds(run: string, attempt: number): void {
-    this.#write(() => this.#giveBackIds(this.#attempt(run, attempt)));
+  /**
+   * Notes that nothing more can come of these ranks. When that is so of all, and nothing of the attempt is lost, the ids that
+   * it hasn't used can be given to others.
+   */
+  settle(run: string, attempt: number, ranks: readonly number[]): void {
+    this.#write(() => this.#settle(this.#attempt(run, attempt), ranks));
   }
 
   /** Lists frames that are lost; not those that are committed already. */
@@ -241,14 +253,9 @@ export class Store {
     return attemptState(this.#db, run, attempt);
   }
 
-  /** Attempts that are RUNNING in the database, whoever does. */
-  runningAttempts(): RunningAttempt[] {
-    return runningAttempts(this.#db);
-  }
-
-  /** Where attempts that did not end by `close()` have kept their spools. */
-  spoolPlaces(): { host: string; spool: string }[] {
-    return spoolPlaces(this.#db);
+  /** See {@link openAttempts}. */
+  openAttempts(): OpenAttempt[] {
+    return openAttempts(this.#db);
   }
 
   /** Closes the database; as one file, if nobody else has it open. */
@@ -311,9 +318,11 @@ export class Store {
 
   #checkSole({ fileSystem, over }: NonNullable<RunInit['sole']>): void {
     const path = this.#path;
-    const other = this.runningAttempts().find(({ run, attempt }) => !over.includes(`${run}.${attempt}`));
+    const other = this.openAttempts().find(
+      ({ run, attempt, status }) => status === 'RUNNING' && !over.includes(`${run}.${attempt}`),
+    );
     if (!other) return;
-    const where = other.spools[0].host;
+    const where = other.places[0].host;
     throw new BraidError(
       'ERR_BRAID_DB_SHARED',
       `${path} is on a file system (${fileSystem}) on which one run at a time can record, and run ${other.run} on ${where} ` +
@@ -322,12 +331,12 @@ export class Store {
     );
   }
 
-  #attempt(run: string, attempt: number): { attempt_id: number; run_id: number; id_base: number; id_end: number } {
+  #attempt(run: string, attempt: number): AttemptRow {
     return this.#db
       .prepare(
         'SELECT attempt_id, run_id, id_base, id_end FROM attempts JOIN runs USING (run_id) WHERE uuid = ? AND attempt = ?',
       )
-      .get(run, attempt) as { attempt_id: number; run_id: number; id_base: number; id_end: number };
+      .get(run, attempt) as AttemptRow;
   }
 
   #reserveIds(count: number): number {
@@ -352,7 +361,21 @@ export class Store {
     return base;
   }
 
-  #giveBackIds({ attempt_id, id_base, id_end }: { attempt_id: number; id_base: number; id_end: number }): void {
+  #settle(row: AttemptRow, ranks: readonly number[] | 'all'): void {
+    const db = this.#db;
+    const settle = db.prepare('UPDATE ledger SET settled = 1 WHERE attempt_id = ? AND (rank = ? OR ? IS NULL)');
+    if (ranks === 'all') settle.run(row.attempt_id, null, null);
+    else for (const rank of ranks) settle.run(row.attempt_id, rank, rank);
+    const wanting = db
+      .prepare(
+        `SELECT 1 FROM ledger WHERE attempt_id = @id AND NOT settled UNION ALL SELECT 1 FROM ledger_gaps WHERE attempt_id = @id`,
+      )
+      .get({ id: row.attempt_id });
+    // An id of what is lost may stand in somebody's derivations: it must never be another's.
+    if (!wanting) this.#giveBackIds(row);
+  }
+
+  #giveBackIds({ attempt_id, id_base, id_end }: AttemptRow): void {
     const used = this.#db
       .prepare('SELECT ifnull(max(record_id), ?) FROM records WHERE record_id BETWEEN ? AND ?')
       .pluck()

@@ -10,6 +10,7 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -224,7 +225,8 @@ describe('recover', function () {
     assert.equal(namesIn(path).length, 3);
     // Its own database knows where it was.
     assert.equal((await report(other)).records, 7);
-    assert.equal(existsSync(spools), false);
+    // The directory is the user's, who has named it.
+    assert.deepEqual(readdirSync(spools), []);
   });
 
   it('looks where a relative spool directory was, from wherever it is called', async () => {
@@ -247,10 +249,57 @@ describe('recover', function () {
     const copy = newPath();
     copyFileSync(path, copy);
     await runJob(path, 'unclosed', 7);
+    renameSync(path, `${path}.moved`);
     const found = await report(copy, '--spool', spoolsOf(path));
     assert.deepEqual([found.code, found.attempts], [1, []]);
     assert.equal(found.left[0].reason, 'unknown-run');
+    renameSync(`${path}.moved`, path);
     assert.equal((await report(path)).records, 7);
+  });
+
+  it('leaves to a database what is its own, whatever copies of it there are', async () => {
+    const path = newPath();
+    await runJob(path, 'many', 1);
+    await runJob(path, 'unclosed', 7, { BRAID_SPOOL_DIR: join(directory.path, 'of-the-original') });
+    const copy = newPath();
+    copyFileSync(path, copy);
+    const found = await report(copy);
+    assert.deepEqual([found.attempts, found.left.map(({ reason }) => reason)], [[], ['other-database']]);
+    assert.match(found.left[0].why, /of which this database is a copy/);
+    assert.equal((await report(path)).records, 7);
+    assert.deepEqual(verify(path).problems, []);
+  });
+
+  it('takes a directory for one, by whatever names it is known', async () => {
+    const real = join(directory.path, 'real');
+    const link = join(directory.path, 'link');
+    mkdirSync(real);
+    symlinkSync(real, link);
+    await runJob(join(link, 'run.db'), 'unclosed', 7);
+    const found = await report(join(real, 'run.db'), '--spool', join(link, `run.db-spool-${process.geteuid!()}`));
+    assert.deepEqual([found.code, found.records, found.left], [0, 7, []]);
+    assert.deepEqual(statusIn(join(real, 'run.db')), ['INCOMPLETE']);
+  });
+
+  it('never gives the id of a lost record to another', async () => {
+    const path = newPath();
+    const job = startJob(path, 'waiting', 40);
+    await job.line('waiting');
+    job.child.kill('SIGKILL');
+    await job.ended;
+    const [spool] = readdirSync(spoolsOf(path)).map((name) => join(spoolsOf(path), name));
+    edit(spool, (bytes) => bytes.fill(0, idOf(bytes, 'record-39'), idOf(bytes, 'record-39') + 8));
+    // The recovery that finds the loss is killed, and the next one has to know of it.
+    const env = { BRAID_FAULTS: 'recover.committed' };
+    assert.equal((await braid(['recover', path], { env })).signal, 'SIGKILL');
+    const found = await report(path);
+    assert.deepEqual([found.code, found.attempts[0].lost.length, found.attempts[0].kept.length], [1, 1, 1]);
+    await runJob(path, 'many', 1);
+    const [{ end, next }] = query<{ end: number; next: number }>(
+      path,
+      'SELECT min(id_end) AS end, (SELECT max(record_id) FROM records) AS next FROM attempts',
+    );
+    assert.equal(next, end + 1);
   });
 
   it('leaves a run of another host alone, until it is told that it is dead', async () => {
@@ -258,7 +307,7 @@ describe('recover', function () {
     await runJob(path, 'many', 1);
     sql(
       path,
-      `UPDATE runs SET status = 'RUNNING'; UPDATE attempts SET status = 'RUNNING'; UPDATE ledger SET host = 'node-7'`,
+      `UPDATE runs SET status = 'RUNNING'; UPDATE attempts SET status = 'RUNNING'; UPDATE ledger SET host = 'node-7', settled = 0`,
     );
     const found = await report(path);
     assert.deepEqual([found.code, found.left.map(({ reason, host }) => [reason, host])], [1, [['other-host', 'node-7']]]); // prettier-ignore
@@ -322,7 +371,8 @@ describe('recover', function () {
         const { stderr } = await runJob(path, 'many', 0);
         for (const file of [first, second]) assert.ok(stderr.includes(`${file}.damaged is kept`), stderr);
       }
-      assert.deepEqual([first, second, spoolDirs[2]].map(existsSync), [false, false, false]); // prettier-ignore
+      assert.deepEqual([first, second].map(existsSync), [false, false]);
+      assert.deepEqual(readdirSync(spoolDirs[2]), []);
       assert.equal(namesIn(path).length, 1 + 70 + 100);
       assert.ok(statusIn(path).slice(1, 4).every((status) => status === 'INCOMPLETE')); // prettier-ignore
       assert.deepEqual(verify(path).problems.map(({ check }) => check), ['gaps', 'gaps']); // prettier-ignore
@@ -420,7 +470,7 @@ describe('recover', function () {
         assert.equal(readdirSync(spools).length, 1);
         const found = await report(path, '--spool', spools, ...(dryRun ? ['--dry-run'] : []));
         assert.deepEqual([found.code, found.attempts, found.left], [0, [], []]);
-        assert.equal(existsSync(spools), dryRun || point === 'link');
+        assert.equal(readdirSync(spools).length, dryRun || point === 'link' ? 1 : 0);
         job.child.stdin!.write('go\n');
         await job.line('waiting');
         assert.equal(readdirSync(spools).length, 1);

@@ -1,6 +1,4 @@
-/** Imported before a program: its host has another name. */
-import os from 'node:os';
-import { syncBuiltinESMExports } from 'node:module';
+/** Imported before a program: its host is another. */
+import { pretendHost } from '../support/another-host.js';
 
-os.hostname = () => 'node-b';
-syncBuiltinESMExports();
+pretendHost('node-b');

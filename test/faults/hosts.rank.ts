@@ -4,15 +4,13 @@
  * environment names the hosts by rank.
  */
 import { mkdirSync } from 'node:fs';
-import os from 'node:os';
 import { join } from 'node:path';
-import { syncBuiltinESMExports } from 'node:module';
+import { pretendHost } from '../support/another-host.js';
 
 const [spools, what, ...args] = process.argv.slice(2);
 const rank = Number(process.env.OMPI_COMM_WORLD_RANK ?? process.env.PMI_RANK);
 const host = process.env.HOSTS!.split(',')[rank];
-os.hostname = () => host;
-syncBuiltinESMExports();
+pretendHost(host);
 
 if (what === 'braid') {
   process.argv = [process.argv[0], 'braid', ...args];

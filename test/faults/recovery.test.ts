@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -73,7 +73,7 @@ describe('recovery', function () {
       assert.deepEqual([did.ops, did.records, did.left], [30, 30, []]);
       assert.deepEqual([would.ops, would.records, would.left], [did.ops, did.records, did.left]);
       assert.deepEqual(did.attempts[0].files.length, 3);
-      assert.deepEqual(['node-a', 'node-b'].map((host) => existsSync(spoolsOf(host))), [false, false]); // prettier-ignore
+      assert.deepEqual(['node-a', 'node-b'].map((host) => readdirSync(spoolsOf(host))), [[], []]); // prettier-ignore
       assert.equal(new Set(namesIn(path)).size, 30);
       assert.equal(namesIn(path).length, 30);
       assert.deepEqual(verify(path).problems, []);
@@ -93,11 +93,13 @@ describe('recovery', function () {
         '--spool',
         spoolsOf('node-a'),
       );
+      // Its root ran there, and may be writing to the database.
       assert.notEqual(run.code, 0);
       const { attempts, left } = JSON.parse(run.stdout) as RecoverReport;
-      assert.deepEqual(left.map(({ reason, host }) => [reason, host]), [['other-host', 'node-a']]); // prettier-ignore
-      assert.equal(attempts[0].records, 20);
-      assert.equal(readdirSync(spoolsOf('node-a')).length, 1);
+      assert.deepEqual(attempts, []);
+      assert.deepEqual(left.map(({ reason, host }) => [reason, host]), ['a', 'b', 'c'].map((node) => ['other-host', `node-${node}`])); // prettier-ignore
+      assert.deepEqual(statusIn(path), ['RUNNING']);
+      for (const host of ['node-a', 'node-b', 'node-c']) assert.equal(readdirSync(spoolsOf(host)).length, 1);
       const again = await job(
         2,
         'node-b,node-c',
@@ -106,11 +108,33 @@ describe('recovery', function () {
         path,
         '--mpi',
         '--assume-dead',
-        attempts[0].run.slice(0, 8),
+        left[0].run!.slice(0, 8),
       );
       assert.equal(again.code, 0, again.stderr);
-      assert.match(again.stdout, /brought 10 ops \(10 records\) of 1 dead run/);
+      assert.match(again.stdout, /brought 30 ops \(30 records\) of 1 dead run/);
       assert.equal(new Set(namesIn(path)).size, 30);
+      assert.equal(namesIn(path).length, 30);
+      assert.deepEqual(verify(path).problems, []);
+    });
+
+    it(`brings in what is here where only the root's host was asked, and names the rest until it is read, on ${vendor.name}`, async () => {
+      await job(2, 'node-a,node-b', 'die', path);
+      const hidden = join(directory, 'hidden');
+      renameSync(spoolsOf('node-b'), hidden);
+      const first = await job(1, 'node-a', 'braid', 'recover', path, '--json');
+      assert.equal(first.code, 1, first.stderr);
+      const { attempts, left } = JSON.parse(first.stdout) as RecoverReport;
+      assert.deepEqual([attempts[0].records, attempts[0].status], [10, 'INCOMPLETE']);
+      assert.deepEqual(left.map(({ reason, host, rank }) => [reason, host, rank]), [['other-host', 'node-b', 1]]); // prettier-ignore
+      // It is named as long as it isn't read, and the ids that it may bring are given to nobody.
+      const second = await job(1, 'node-a', 'braid', 'recover', path, '--json');
+      assert.deepEqual([second.code, (JSON.parse(second.stdout) as RecoverReport).left.length], [1, 1]);
+      assert.match((await job(1, 'node-a', 'braid', 'verify', path)).stdout, /rank 1 ran on node-b/);
+      await job(1, 'node-a', 'die', path);
+      renameSync(hidden, spoolsOf('node-b'));
+      const third = await job(2, 'node-a,node-b', 'braid', 'recover', path, '--mpi', '--json');
+      assert.equal(third.code, 0, third.stderr);
+      assert.equal((JSON.parse(third.stdout) as RecoverReport).left.length, 0);
       assert.equal(namesIn(path).length, 30);
       assert.deepEqual(verify(path).problems, []);
     });

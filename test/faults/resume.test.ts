@@ -129,7 +129,7 @@ describe('a run that is resumed', function () {
     const first = await BraidDB.open(path, { mpi: 'off' });
     await first.close();
     const stores = [1, 2].map(() => new Store({ path, busyMs: 5_000 }));
-    const ranks = [{ host: 'HOST', spool: directory }];
+    const ranks = [{ host: 'HOST', spool: directory, anchor: 'a' }];
     const [one, two] = stores.map((store) => store.nextAttempt(first.runId));
     stores[0].beginRun({ ...one, context: {}, ranks });
     assert.throws(() => stores[1].beginRun({ ...two, context: {}, ranks }), { code: 'ERR_BRAID_RUN_ALIVE' });

@@ -23,7 +23,7 @@ function openStore(
   const store = new Store({ path, busyMs: 1000, commit });
   assert.equal(store.opened.commit, commit, store.opened.commitReason);
   for (const attempt of [1, 2]) {
-    const ranks = Array.from({ length: size }, () => ({ host: 'h', spool: 's' }));
+    const ranks = Array.from({ length: size }, () => ({ host: 'h', spool: 's', anchor: 'a' }));
     store.beginRun({ run: RUN, attempt, context: {}, ranks });
   }
   return { store, path };

@@ -237,7 +237,7 @@ describe('the verdict on what was found', () => {
     ...more,
   });
 
-  const surroundings = { hosts: ['a'], running: [] };
+  const surroundings = { hosts: ['a'], open: [] };
 
   it('is that an attempt of which any rank lives is alive', () => {
     assert.deepEqual(deadAttempts([spool(0), spool(1, { alone: 'alive' })], surroundings), []);

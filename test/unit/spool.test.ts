@@ -39,9 +39,9 @@ describe('the spool', () => {
     rmSync(directory, { recursive: true });
   });
 
-  const make = (options: Partial<SpoolOptions> = {}, rank = 0) => {
+  const make = (options: Partial<SpoolOptions> = {}, rank = 0, name = 'spools') => {
     const owner = { ...spoolOwner, rank, size: 4, pid: 1 };
-    const spool = new Spool(join(directory, 'spools'), owner, { limitBytes: 2 ** 26, durable: false, ...options });
+    const spool = new Spool(join(directory, name), owner, { limitBytes: 2 ** 26, durable: false, ...options });
     spools.push(spool);
     return spool;
   };
@@ -355,11 +355,14 @@ describe('the spool', () => {
   });
 
   it('is gone with its directory when it is removed, and stays for others', () => {
-    const [one, two] = [make(), make({}, 1)];
-    one.remove();
-    assert.deepEqual(readdirSync(join(directory, 'spools')).length, 1);
-    two.remove();
-    assert.equal(existsSync(join(directory, 'spools')), false);
+    // By a name of ours; one that the user has named stays.
+    for (const name of [`run.db-spool-${process.geteuid!()}`, 'spools']) {
+      const [one, two] = [0, 1].map((rank) => make({}, rank, name));
+      one.remove();
+      assert.deepEqual(readdirSync(join(directory, name)).length, 1);
+      two.remove();
+      assert.equal(existsSync(join(directory, name)), name === 'spools');
+    }
   });
 
   it('finds a flipped bit by its CRC, and saves the other frames', () => {

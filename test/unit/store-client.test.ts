@@ -25,15 +25,15 @@ describe('the thread that writes the database', () => {
     rmSync(directory, { recursive: true });
   });
 
-  const context = { name: 'a run', context: {}, ranks: [{ host: 'h', spool: '/s' }] };
+  const context = { name: 'a run', context: {}, ranks: [{ host: 'h', spool: '/s', anchor: 'a' }] };
 
   it('fails what it has not answered when it dies, and the next call goes on with another', async () => {
     const named = await client.call('nextAttempt');
     await client.call('beginRun', { ...named, ...context });
     void threads[0].terminate();
-    const unanswered = client.call('runningAttempts');
+    const unanswered = client.call('openAttempts');
     await assert.rejects(async () => unanswered, { code: 'ERR_BRAID_DB', message: /^the thread that writes/ });
-    const [running] = await client.call('runningAttempts');
+    const [running] = await client.call('openAttempts');
     assert.equal(running.run, named.run);
     assert.equal(threads.length, 2);
     await client.call('close');
@@ -41,17 +41,17 @@ describe('the thread that writes the database', () => {
 
   it('is replaced when it died while nothing was asked of it', async () => {
     await threads[0].terminate();
-    assert.deepEqual(await client.call('runningAttempts'), []);
+    assert.deepEqual(await client.call('openAttempts'), []);
     await client.call('close');
   });
 
   it('does not keep waiting a caller that holds up the event loop', () => {
     // Without an event loop nobody hears of its end.
     void threads[0].terminate();
-    const unanswered = client.call('runningAttempts');
+    const unanswered = client.call('openAttempts');
     client.waitFor(unanswered);
     assert.match(String(unanswered.error), /the thread that writes the database ended/);
-    const again = client.call('runningAttempts');
+    const again = client.call('openAttempts');
     client.waitFor(again);
     assert.deepEqual(again.value, []);
   });
@@ -59,11 +59,11 @@ describe('the thread that writes the database', () => {
   it('goes on with no other database than the one it had', async () => {
     await threads[0].terminate();
     rmSync(path);
-    await assert.rejects(async () => client.call('runningAttempts'), { code: 'ERR_BRAID_DB_REPLACED' });
+    await assert.rejects(async () => client.call('openAttempts'), { code: 'ERR_BRAID_DB_REPLACED' });
     const other = new StoreClient();
     await other.open({ path, busyMs: 1000 });
     await other.call('close');
     await other.terminate();
-    await assert.rejects(async () => client.call('runningAttempts'), { code: 'ERR_BRAID_DB_REPLACED' });
+    await assert.rejects(async () => client.call('openAttempts'), { code: 'ERR_BRAID_DB_REPLACED' });
   });
 });
