@@ -4,7 +4,7 @@ import { faultPoint } from './fault.js';
 import type { SendableFrame } from './flush/gathering.js';
 import { groupBy } from './group-by.js';
 import { bootId, host } from './host.js';
-import { UNFINISHED, removeDirectory, removeSpool, removeUnfinished } from './spool/create-spool.js';
+import { isSpoolName, isUnfinishedName, removeDirectory, removeSpool, removeUnfinished } from './spool/create-spool.js';
 import { readDatabase } from './query/open.js';
 import { isOfOurNaming, seesAnchor } from './spool/directories.js';
 import { LeftoverSpool, type SpoolEnd, type SpoolFrame, type SpoolLoss } from './spool/spool-file.js';
@@ -142,19 +142,26 @@ export class Leftovers {
       names = readdirSync(directory);
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
-      // Another user's, say. What it holds may live: that nothing was found tells nothing.
-      if (code !== 'ENOENT') this.reports.push({ file: directory, host, alone: 'unreadable', why: message });
+      // Another user's, say. What it holds may live: that nothing was found tells nothing. But by a name of ours, where the
+      // database knows of nothing, it holds nothing of it.
+      if (code !== 'ENOENT' && (this.#isPlace(directory) || !isOfOurNaming(directory))) {
+        this.reports.push({ file: directory, host, alone: 'unreadable', why: message });
+      }
       return [];
     }
     this.directories.push(directory);
     if (!readOnly) {
-      for (const name of names) if (name.endsWith(UNFINISHED)) removeUnfinished(join(directory, name));
+      for (const name of names) if (isUnfinishedName(name)) removeUnfinished(join(directory, name));
       // Of one that was killed before it had a file in it.
       if (names.length === 0 && isOfOurNaming(directory)) removeDirectory(directory);
     }
     return names
-      .filter((name) => name.endsWith('.spool') && !(except && name.startsWith(except)))
+      .filter((name) => isSpoolName(name) && !(except && name.startsWith(except)))
       .map((name) => join(directory, name));
+  }
+
+  #isPlace(directory: string): boolean {
+    return this.options.places?.some(({ spool }) => spool === directory) ?? false;
   }
 
   /** Takes all spools of an attempt, or none of them if any is somebody's. */

@@ -9,7 +9,19 @@ import { isOfOurNaming } from './directories.js';
 import { LeftoverSpool } from './spool-file.js';
 
 /** How a spool's name ends while it is made. */
-export const UNFINISHED = '.making';
+const UNFINISHED = '.making';
+
+/** Whatever else lies in a directory, by whatever name, is none of ours. */
+const NAME = /^[0-9a-f]{32}\.[1-9][0-9]*\.[0-9]+\.spool$/;
+const UNFINISHED_NAME = /^[0-9a-f]{32}\.[1-9][0-9]*\.[0-9]+\.spool\.[0-9a-f-]{36}\.making$/;
+
+export function isSpoolName(name: string): boolean {
+  return NAME.test(name);
+}
+
+export function isUnfinishedName(name: string): boolean {
+  return UNFINISHED_NAME.test(name);
+}
 
 /** How often others may get in between: each time takes a scan that looks at a name in the instant in which it is there. */
 const TRIES = 100;

@@ -523,11 +523,26 @@ describe('recover', function () {
   it('reports a file that is no spool, and goes on', async () => {
     const path = newPath();
     await runJob(path, 'unclosed', 3);
-    writeSync(openSync(join(spoolsOf(path), 'junk.spool'), 'w'), 'x'.repeat(5000));
+    writeSync(openSync(join(spoolsOf(path), `${'a'.repeat(32)}.1.0.spool`), 'w'), 'x'.repeat(5000));
     const found = await report(path);
     assert.equal(found.code, 1);
     assert.deepEqual(found.left.map(({ reason }) => reason), ['damaged']); // prettier-ignore
     assert.equal(namesIn(path).length, 3);
+  });
+
+  it('leaves what others keep in a directory, whatever it is called', async () => {
+    const path = newPath();
+    const spools = join(directory.path, 'of-others');
+    mkdirSync(spools);
+    await runJob(path, 'many', 1);
+    for (const name of ['empty.spool', 'yarn.spool', 'cake.making', `${'a'.repeat(32)}.1.0.spool.making`]) {
+      writeFileSync(join(spools, name), name.startsWith('yarn') ? Buffer.alloc(8192) : '');
+    }
+    mkdirSync(join(directory.path, 'empty'));
+    const found = await report(path, '--spool', spools, '--spool', join(directory.path, 'empty'));
+    assert.deepEqual([found.code, found.left], [0, []]);
+    assert.equal(readdirSync(spools).length, 4);
+    assert.deepEqual(readdirSync(join(directory.path, 'empty')), []);
   });
 
   it('refuses a spool directory that is not there, and a run that is none', async () => {

@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { verify } from 'braid-mpi';
@@ -90,6 +99,44 @@ describe('file systems that are not here, by what statfs says', function () {
     await first.ended;
     assert.equal((await startJob(path, 'many', 10, env).ended).code, 0);
     assert.deepEqual(statuses(path), ['INCOMPLETE', 'COMPLETED']);
+    assert.equal(query<{ n: number }>(path, 'SELECT count(*) AS n FROM records')[0].n, 20);
+    assert.deepEqual(verify(path).problems, []);
+  });
+
+  it('a run that keeps its spool in a temporary directory of its own, which others do not see, is not taken for dead', async () => {
+    const { path, here, env } = place(FILE_SYSTEMS[0]);
+    const first = startJob(path, 'waiting', 10, env);
+    const run = await first.line('run');
+    await first.line('waiting');
+    // What a job of another mount namespace has by that name is another directory.
+    renameSync(here, `${here}-of-the-first`);
+    mkdirSync(here);
+    const second = await startJob(path, 'many', 10, env).ended;
+    assert.match(second.stderr, new RegExp(`${run}[^]*ERR_BRAID_DB_SHARED`));
+    const recovered = await braid(['recover', path, '--json'], { env });
+    assert.equal(recovered.code, 1);
+    assert.match(recovered.stdout, /is not to be seen from here/);
+    assert.deepEqual(statuses(path), ['RUNNING']);
+    rmSync(here, { recursive: true });
+    renameSync(`${here}-of-the-first`, here);
+    first.child.stdin!.end();
+    assert.equal((await first.ended).code, 0);
+    assert.deepEqual(statuses(path), ['COMPLETED']);
+    assert.deepEqual(verify(path).problems, []);
+  });
+
+  it('a run is resumed on another host than that where it was killed', async () => {
+    const { path, env } = place(FILE_SYSTEMS[0]);
+    const there = { ...env, NODE_OPTIONS: `--import=${ELSEWHERE}` };
+    const first = startJob(path, 'waiting', 10, there);
+    const run = await first.line('run');
+    await first.line('waiting');
+    first.child.kill('SIGKILL');
+    await first.ended;
+    const second = await startJob(path, 'many', 10, { ...env, BRAID_RESUME: run }).ended;
+    assert.equal(second.code, 0, second.stderr);
+    assert.deepEqual(statuses(path), ['COMPLETED']);
+    assert.equal((await braid(['recover', path], { env: there })).code, 0);
     assert.equal(query<{ n: number }>(path, 'SELECT count(*) AS n FROM records')[0].n, 20);
     assert.deepEqual(verify(path).problems, []);
   });
