@@ -285,6 +285,10 @@ describe('recover', function () {
     assert.deepEqual(found.attempts[0].lost.map(({ rank, frame }) => [rank, frame]), [[0, 1]]); // prettier-ignore
     assert.ok(found.records > 0);
     assert.deepEqual(verify(path).problems.map(({ check }) => check), ['gaps']); // prettier-ignore
+    // What the spool said: the commit, which only sees that a frame is missing, would put it down to the database.
+    const gaps = query(path, 'SELECT rank, frame, reason FROM ledger_gaps');
+    assert.deepEqual(gaps, [{ rank: 0, frame: 1, reason: 'its CRC does not fit its bytes' }]);
+    assert.equal(found.attempts[0].lost[0].reason, gaps[0].reason);
   });
 
   for (const by of ['braid recover', 'the next open']) {
