@@ -9,15 +9,15 @@ import { loadAddon } from '../load-addon.js';
 import type { CoreAddon } from '../native.js';
 import { createSpool, removeDirectory, removeSpool } from './create-spool.js';
 import { Segments, type Segment, type SegmentsOptions } from './segments.js';
+import { SEGMENT_HEADER_BYTES } from './segment-header.js';
 import {
-  SEGMENT_HEADER_BYTES,
   SPOOL_HEADER_BYTES,
   writeSpoolEnd,
   writeSpoolHeader,
   writeSpoolTrimmed,
   type SpoolEnd,
   type SpoolOwner,
-} from './spool-file.js';
+} from './spool-header.js';
 
 export type SpoolOptions = SegmentsOptions;
 
