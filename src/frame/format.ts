@@ -58,7 +58,8 @@ export const FrameField = {
   ops: 40,
   records: 44,
   crc: 48,
-  zero: 52,
+  check: 52,
+  zero: 56,
 } as const;
 
 /** Times are microseconds and must stay exact as JavaScript numbers; ids likewise. */

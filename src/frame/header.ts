@@ -33,11 +33,20 @@ export interface FrameHeader extends FrameOwner {
 export function beginFrame(buffer: Buffer, at: number, owner: FrameOwner, sequence: number): void {
   buffer.fill(0, at, at + FRAME_HEADER_BYTES + 4);
   buffer.writeUInt16LE(FORMAT_VERSION, at + FrameField.version);
+  nameFrame(buffer, at, owner, sequence);
+  storeWord(buffer, at + FrameField.magic, FRAME_MAGIC);
+}
+
+/**
+ * Writes what a frame's owner knows of it without reading: whose it is and its number, with the check that says so as long
+ * as no CRC does. Over a header that says the same it changes nothing, so that it may be written at any time.
+ */
+export function nameFrame(buffer: Buffer, at: number, owner: FrameOwner, sequence: number): void {
   buffer.write(owner.run, at + FrameField.run, 16, 'hex');
   buffer.writeUInt32LE(owner.attempt, at + FrameField.attempt);
   buffer.writeUInt32LE(owner.rank, at + FrameField.rank);
   buffer.writeUInt32LE(sequence, at + FrameField.sequence);
-  storeWord(buffer, at + FrameField.magic, FRAME_MAGIC);
+  buffer.writeUInt32LE(frameCheck(buffer, at), at + FrameField.check);
 }
 
 /** Seals the frame at byte `at` whose ops take `bytes`; the flag that says so is stored last. */
@@ -45,7 +54,14 @@ export function sealFrame(buffer: Buffer, at: number, bytes: number, ops: number
   buffer.writeUInt32LE(bytes, at + FrameField.bytes);
   buffer.writeUInt32LE(ops, at + FrameField.ops);
   buffer.writeUInt32LE(records, at + FrameField.records);
-  buffer.writeUInt32LE(frameCrc(buffer, at, bytes), at + FrameField.crc);
+  storeWord(buffer, at + FrameField.crc, frameCrc(buffer, at, bytes));
+  markSealed(buffer, at);
+}
+
+/** Writes what stands in the header of every sealed frame, and is in no CRC. */
+export function markSealed(buffer: Buffer, at: number): void {
+  buffer.fill(0, at + FrameField.zero, at + FRAME_HEADER_BYTES);
+  storeWord(buffer, at + FrameField.magic, FRAME_MAGIC);
   storeWord(buffer, at + FrameField.version, FORMAT_VERSION | (FRAME_SEALED << 16));
 }
 
@@ -77,8 +93,18 @@ export function readFrameHeader(buffer: Buffer, at: number): FrameHeader | undef
 
 /** The CRC of a sealed frame's identity, counts and ops. */
 export function frameCrc(buffer: Buffer, at: number, bytes: number): number {
-  const head = crc32(buffer.subarray(at + FrameField.run, at + FrameField.crc));
-  return crc32(buffer.subarray(at + FRAME_HEADER_BYTES, at + FRAME_HEADER_BYTES + bytes), head);
+  const ops = at + FRAME_HEADER_BYTES;
+  return crcOf(buffer.subarray(at, ops), buffer.subarray(ops, ops + bytes));
+}
+
+/** The same of a header and ops that don't lie together. */
+export function crcOf(header: Buffer, ops: Buffer): number {
+  return crc32(ops, crc32(header.subarray(FrameField.run, FrameField.crc)));
+}
+
+/** The check of a frame's owner and number: of its header alone, and the same from its beginning on. */
+export function frameCheck(buffer: Buffer, at: number): number {
+  return crc32(buffer.subarray(at + FrameField.run, at + FrameField.bytes));
 }
 
 /** Stores all four bytes at once, after everything that was stored before it. */

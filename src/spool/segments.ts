@@ -5,7 +5,8 @@ import { MAX_FRAME_BYTES } from '../frame/format.js';
 import { storeWord } from '../frame/header.js';
 import { loadAddon } from '../load-addon.js';
 import type { CoreAddon } from '../native.js';
-import { SEGMENT_ALIGN, SEGMENT_HEADER_BYTES, SPOOL_HEADER_BYTES, writeSegmentHeader } from './spool-file.js';
+import { SEGMENT_ALIGN, SEGMENT_HEADER_BYTES, writeSegmentHeader } from './segment-header.js';
+import { SPOOL_HEADER_BYTES } from './spool-header.js';
 
 const SEGMENT_BYTES = 2 ** 20;
 

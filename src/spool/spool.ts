@@ -4,20 +4,20 @@ import { BraidError } from '../errors.js';
 import { faultPoint } from '../fault.js';
 import { Encoder } from '../frame/encoder.js';
 import { FRAME_HEADER_BYTES } from '../frame/format.js';
-import { beginFrame, sealFrame, storeWord } from '../frame/header.js';
+import { beginFrame, nameFrame, sealFrame, storeWord } from '../frame/header.js';
 import { loadAddon } from '../load-addon.js';
 import type { CoreAddon } from '../native.js';
 import { createSpool, removeDirectory, removeSpool } from './create-spool.js';
 import { Segments, type Segment, type SegmentsOptions } from './segments.js';
+import { SEGMENT_HEADER_BYTES } from './segment-header.js';
 import {
-  SEGMENT_HEADER_BYTES,
   SPOOL_HEADER_BYTES,
   writeSpoolEnd,
   writeSpoolHeader,
   writeSpoolTrimmed,
   type SpoolEnd,
   type SpoolOwner,
-} from './spool-file.js';
+} from './spool-header.js';
 
 export type SpoolOptions = SegmentsOptions;
 
@@ -127,6 +127,8 @@ export class Spool {
       const { buffer } = this.#current;
       const start = this.#frameAt;
       const end = encoder.position;
+      // The CRC stands for what is there: what a bit that has flipped has made of the header must not be.
+      nameFrame(buffer, start, this.#owner, this.#sequence);
       sealFrame(buffer, start, end - start - FRAME_HEADER_BYTES, encoder.ops, encoder.records);
       this.#unsynced = Math.min(this.#unsynced, start);
       this.#current.newest = this.#sequence;

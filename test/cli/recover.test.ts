@@ -334,6 +334,59 @@ describe('recover', function () {
     assert.deepEqual(found.attempts[0].lost.map(({ rank, frame }) => [rank, frame]), [[0, 1]]); // prettier-ignore
     assert.ok(found.records > 0);
     assert.deepEqual(verify(path).problems.map(({ check }) => check), ['gaps']); // prettier-ignore
+    // What the spool said: the commit, which only sees that a frame is missing, would put it down to the database.
+    const gaps = query(path, 'SELECT rank, frame, reason FROM ledger_gaps');
+    assert.deepEqual(gaps, [{ rank: 0, frame: 1, reason: 'its CRC does not fit its bytes' }]);
+    assert.equal(found.attempts[0].lost[0].reason, gaps[0].reason);
+  });
+
+  /** A killed run of which nothing was committed, and its spool. */
+  const killed = async () => {
+    const path = newPath();
+    const last = await killAfter(startJob(path, 'endless'), 100);
+    const [name] = readdirSync(spoolsOf(path));
+    return { path, last, spool: join(spoolsOf(path), name) };
+  };
+
+  it('brings in all of a spool of which either half of the header is damaged', async () => {
+    for (const half of [0, 2048]) {
+      const { path, last, spool } = await killed();
+      edit(spool, (bytes) => bytes.fill(0x5a, half, half + 2048));
+      const found = await report(path);
+      assert.deepEqual([found.code, found.left, found.attempts[0].lost], [0, [], []]);
+      holdsAll(path, last);
+      assert.deepEqual(verify(path).problems, []);
+    }
+  });
+
+  it('names a spool of which both are damaged, and leaves it as it is', async () => {
+    const { path, spool } = await killed();
+    edit(spool, (bytes) => [80, 2048 + 80].forEach((at) => (bytes[at] ^= 1)));
+    const before = readFileSync(spool);
+    const found = await report(path);
+    assert.equal(found.code, 1);
+    const damaged = found.left.filter(({ file }) => file === spool);
+    assert.deepEqual(damaged.map(({ reason }) => reason), ['damaged']); // prettier-ignore
+    assert.match(damaged[0].why, /whose it is can't be told/);
+    assert.ok(before.equals(readFileSync(spool)));
+  });
+
+  it('brings in all behind a damaged segment header, and all but the frame in which a bit has flipped', async () => {
+    const path = newPath();
+    const job = startJob(path, 'endless');
+    await killAfter(job, 30_000);
+    const [spool] = readdirSync(spoolsOf(path)).map((name) => join(spoolsOf(path), name));
+    const names = (bytes: Buffer) => new Set(bytes.toString('latin1').match(/record-\d+/g)).size;
+    const recorded = names(readFileSync(spool));
+    edit(spool, (bytes) => {
+      bytes[4096 + 64 + 33] ^= 4; // the number of the frame in the first segment
+      bytes[4096 + 2 ** 20 + 2] ^= 4; // the header of the second
+    });
+    const found = await report(path);
+    assert.equal(found.code, 1);
+    assert.deepEqual(found.attempts[0].lost, [{ rank: 0, frame: 1, reason: 'a damaged frame header' }]);
+    assert.ok(found.records > recorded / 3 && found.records < recorded, `${found.records} of ${recorded}`);
+    assert.deepEqual(query(path, 'SELECT frame, reason FROM ledger_gaps'), [{ frame: 1, reason: 'a damaged frame header' }]); // prettier-ignore
   });
 
   for (const by of ['braid recover', 'the next open']) {

@@ -208,6 +208,21 @@ describe('busy and damaged databases', function () {
       });
     }
 
+    it('in the header of the open frame, in each of its fields: nothing is lost', async () => {
+      // Magic, version, flags, run, attempt, rank, sequence number (more, less), counts, CRC, check, zeros.
+      const places = [0, 4, 6, 8, 23, 24, 28, 32, 35, 36, 40, 44, 48, 52, 60];
+      const steps = places.map((at) => [
+        `at-${at}`,
+        () => {
+          const frame = framesIn(spoolOf(victim)).at(-1)!;
+          flip(spoolOf(victim), frame.at + at, at === 32 ? frame.sequence & -frame.sequence : 4);
+        },
+      ]);
+      const told = await job(Object.fromEntries(steps) as Record<string, () => void>);
+      assert.ok(codes(told).every((code) => code === undefined));
+      await check(told, 'COMPLETED');
+    });
+
     it('in the header of a frame: nothing is lost', async () => {
       const told = await job({
         flipped() {

@@ -489,7 +489,7 @@ describe('SQLite extension', () => {
         44,
         'a frame holds another number of records',
       ],
-      ['a header that ends in no zeros', patch(good, 60, 1), 52, "a frame's header does not end in zeros"],
+      ['a header that ends in no zeros', patch(good, 60, 1), 56, "a frame's header does not end in zeros"],
       ['damage in a later frame', Buffer.concat([good, frame([]), patch(good, 64, 6, 1)]), 220, length, 3],
       ['bytes after the last frame', Buffer.concat([good, Buffer.alloc(64)]), 92, 'no frame begins here', 2],
       ['an op of no length', only(Buffer.alloc(8)), 64, length],
