@@ -53,8 +53,8 @@ export function createSpool(file: string, header: Buffer, makeDirectory: () => v
 function create(file: string, header: Buffer): number {
   const core = loadAddon<CoreAddon>('braid_core');
   const unfinished = `${file}.${randomUUID()}${UNFINISHED}`;
-  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-  const fd = openSync(unfinished, flags, 0o600);
+  // Neither a file nor a link of that name is taken: O_EXCL follows none.
+  const fd = openSync(unfinished, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
   try {
     if (!core.lock(fd)) throw Object.assign(new Error(`${unfinished} is being deleted by a scan`), { code: 'EBUSY' });
     core.allocate(fd, 0, header.length);

@@ -7,6 +7,7 @@ import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
+import { endWithTest } from '../support/children.js';
 
 const root = dirname(createRequire(import.meta.url).resolve('braid-mpi/package.json'));
 export const BRAID = join(root, 'dist', 'cli', 'braid.js');
@@ -40,11 +41,13 @@ export interface BraidOptions {
 
 /** Runs the command-line tool. */
 export function braid(args: readonly string[], options: BraidOptions = {}): Promise<Ended> {
-  const child = spawn(process.execPath, [BRAID, ...args], {
-    cwd: options.cwd,
-    env: { ...env, ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = endWithTest(
+    spawn(process.execPath, [BRAID, ...args], {
+      cwd: options.cwd,
+      env: { ...env, ...options.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    }),
+  );
   return ended(child);
 }
 
@@ -57,10 +60,12 @@ export interface Job {
 
 /** Starts a recording job; see job.ts. */
 export function startJob(path: string, mode: string, count = 0, jobEnv: Record<string, string> = {}): Job {
-  const child = spawn(process.execPath, [JOB, path, mode, String(count)], {
-    env: { ...env, ...jobEnv },
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
+  const child = endWithTest(
+    spawn(process.execPath, [JOB, path, mode, String(count)], {
+      env: { ...env, ...jobEnv },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    }),
+  );
   const whole = ended(child);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return {

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { FAULT_POINTS, type FaultPoint } from '#src/fault.js';
 import { braid } from '../cli/support.js';
 import { concurrently } from '../support/concurrently.js';
-import { missingVendors, mpiexec, vendors, type TestVendor } from '../support/mpiexec.js';
+import { missingVendors, mpiexec, runAlone, vendors, type TestVendor } from '../support/mpiexec.js';
 import { acknowledged, checkPromise } from './promise.js';
 
 const JOB = fileURLToPath(new URL('./faults.rank.js', import.meta.url));
@@ -51,7 +51,7 @@ const MATRIX: { point: FaultPoint; nths: number[]; roles: Role[]; ended?: boolea
   { point: 'close.told', nths: [1], roles: BOTH, ended: true },
 ];
 
-/** Those of a recovery. */
+/** Those of a recovery, whoever makes it. */
 const RECOVERIES: { point: FaultPoint; nths: number[] }[] = [
   { point: 'recover.held', nths: [1] },
   { point: 'commit.begun', nths: [1, 3] },
@@ -61,6 +61,20 @@ const RECOVERIES: { point: FaultPoint; nths: number[] }[] = [
   { point: 'recover.ended', nths: [1] },
   { point: 'recover.removed', nths: [1, 2] },
 ];
+
+/** Who recovers, and dies at a fault. */
+const RECOVERERS: Record<string, (path: string, fault: string) => Promise<{ signal: string | null; stderr: string }>> =
+  {
+    'braid recover': (path, fault) =>
+      braid(['recover', path], { env: { BRAID_FAULTS: fault, BRAID_ROUND_BYTES: '1' } }),
+    'the next open': async (path, fault) => {
+      const opened = () => acknowledged(path).flat().filter((each) => 'opened' in each).length; // prettier-ignore
+      const before = opened();
+      const run = await runAlone(JOB, { args: [path, '0', fault] });
+      assert.equal(opened(), before, `it had opened before it came to ${fault}`);
+      return run;
+    },
+  };
 
 /** A way to die, which leaves what `check` looks at. */
 interface Case {
@@ -98,17 +112,18 @@ const cases: Case[] = [
     ),
   ),
   ...RECOVERIES.flatMap(({ point, nths }) =>
-    nths.map((nth) => ({
-      point,
-      name: `${point}:${nth} in a recovery`,
-      run: async (path: string) => {
-        await kill(path, first, RANKS.other, `flush.come:${FAT_FLUSH}`);
-        const env = { BRAID_FAULTS: `${point}:${nth}`, BRAID_ROUND_BYTES: '1' };
-        const killed = await braid(['recover', path], { env });
-        assert.equal(killed.signal, 'SIGKILL', `nobody came to ${point}: ${killed.stderr}`);
-        await checkPromise(path);
-      },
-    })),
+    nths.flatMap((nth) =>
+      Object.entries(RECOVERERS).map(([way, recoverAndDie]) => ({
+        point,
+        name: `${point}:${nth} in ${way}`,
+        run: async (path: string) => {
+          await kill(path, first, RANKS.other, `flush.come:${FAT_FLUSH}`);
+          const { signal, stderr } = await recoverAndDie(path, `${point}:${nth}`);
+          assert.equal(signal, 'SIGKILL', `nobody came to ${point}: ${stderr}`);
+          await checkPromise(path);
+        },
+      })),
+    ),
   ),
 ];
 

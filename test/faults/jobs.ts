@@ -7,7 +7,8 @@ import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { BraidReader } from 'braid-mpi';
-import { descendants, vendorEnvironment, type RunOptions } from '../support/mpiexec.js';
+import { descendants, endWithTest, killTree } from '../support/children.js';
+import { vendorEnvironment, type RunOptions } from '../support/mpiexec.js';
 
 export const program = (name: string) => fileURLToPath(new URL(`./${name}.rank.js`, import.meta.url));
 
@@ -23,7 +24,7 @@ export class Job {
   constructor(command: readonly string[], env: NodeJS.ProcessEnv) {
     const [name, ...args] = command;
     // A group of its own: what a terminal sends to all of it goes to nobody else.
-    this.#child = spawn(name, args, { env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    this.#child = endWithTest(spawn(name, args, { env, stdio: ['ignore', 'pipe', 'pipe'], detached: true }));
     this.#child.stdout.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
     this.#child.stderr.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
     this.ended = once(this.#child, 'close').then(([code, signal]) => ({
@@ -69,13 +70,7 @@ export class Job {
   /** Ends what is left of it. */
   async kill(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    for (const pid of [...descendants(this.pid), this.pid]) {
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch {
-        // Gone already.
-      }
-    }
+    killTree(this.#child);
     await this.ended;
   }
 }

@@ -3,16 +3,19 @@ import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
+  existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   readdirSync,
   realpathSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { verify } from 'braid-mpi';
 import { braid, query, runJob, startJob } from '../cli/support.js';
@@ -50,7 +53,7 @@ describe('owners', function () {
     assert.match(stderr, /ERR_BRAID_SPOOL_FOREIGN/);
   };
 
-  it('a spool is 0600 in a directory that is 0700, whatever the umask is', async () => {
+  it('a spool is 0600 in a directory that is made as 0700, whatever the umask is', async () => {
     const umask = process.umask(0);
     const job = startJob(path, 'waiting', 1);
     process.umask(umask);
@@ -107,6 +110,53 @@ describe('owners', function () {
     assert.equal(left.length, before.filter(([name]) => String(name).endsWith('.spool')).length);
     assert.deepEqual(readdirSync(spools).map((name) => [name, lstatSync(join(spools, name)).ino]), before); // prettier-ignore
     assert.equal(query<{ n: number }>(path, 'SELECT count(*) AS n FROM records')[0].n, 2);
+  });
+
+  asRoot(`a spool of somebody else in a directory of ours is neither brought in nor deleted${unlessRoot}`, async () => {
+    await runJob(path, 'unclosed', 5);
+    const [name] = readdirSync(spools);
+    const spool = join(spools, name);
+    const making = (owner: string) => `${spool}.${owner}.making`;
+    for (const owner of ['theirs', 'ours']) writeFileSync(making(owner), '');
+    for (const theirs of [spool, making('theirs')]) chownSync(theirs, NOBODY, NOBODY);
+    const before = readFileSync(spool);
+    for (const bring of [() => runJob(path, 'many', 0), () => braid(['recover', path])]) {
+      await bring();
+      assert.deepEqual(readdirSync(spools).sort(), [name, basename(making('theirs'))]);
+      assert.ok(readFileSync(spool).equals(before));
+      assert.equal(query<{ n: number }>(path, 'SELECT count(*) AS n FROM records')[0].n, 0);
+    }
+    for (const theirs of [spool, making('theirs')]) chownSync(theirs, 0, 0);
+    await runJob(path, 'many', 0);
+    assert.equal(query<{ n: number }>(path, 'SELECT count(*) AS n FROM records')[0].n, 5);
+    assert.equal(existsSync(spools), false);
+  });
+
+  it('a link by the name under which a spool is made is not followed', async () => {
+    await runJob(path, 'many', 1);
+    const [{ uuid }] = query<{ uuid: string }>(path, 'SELECT uuid FROM runs');
+    mkdirSync(spools, { mode: 0o700 });
+    const victim = join(directory, 'victim');
+    const link = join(spools, `${uuid}.2.0.spool.guessed.making`);
+    symlinkSync(victim, link);
+    // Nobody can guess that name; here it isn't random.
+    const guessed = `
+      import crypto from 'node:crypto';
+      import { syncBuiltinESMExports } from 'node:module';
+      crypto.randomUUID = () => 'guessed';
+      syncBuiltinESMExports();`;
+    const env = {
+      BRAID_RESUME: uuid,
+      NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(guessed)}`,
+    };
+    for (const content of [undefined, 'precious']) {
+      if (content !== undefined) writeFileSync(victim, content);
+      const { code, stderr } = await startJob(path, 'many', 1, env).ended;
+      assert.notEqual(code, 0);
+      assert.match(stderr, /EEXIST.*guessed\.making/);
+      assert.equal(existsSync(victim) ? readFileSync(victim, 'utf8') : undefined, content);
+      assert.ok(lstatSync(link).isSymbolicLink());
+    }
   });
 
   asTwo(`two users of a group record into one database, each by a directory of their own${unlessTwo}`, async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readFileSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import Database from 'better-sqlite3';
@@ -8,6 +9,7 @@ import type { DecodedOp } from '#src/frame/decoder.js';
 import { FRAME_HEADER_BYTES, FrameField } from '#src/frame/format.js';
 import { ROUND_TABLES, decodeRound } from '#src/store/round-tables.js';
 import { call, frameOf, withIds } from '../support/ops.js';
+import { REFUSED, edges, files, sound } from './edges.js';
 
 const root = path.dirname(createRequire(import.meta.url).resolve('braid-mpi/package.json'));
 const owner = { run: '0123456789abcdef0123456789abcdef', attempt: 2, rank: 3 };
@@ -64,6 +66,8 @@ describe('hostile bytes', () => {
       this.skip();
     }
     this.timeout(180_000);
+    const written = readdirSync(REFUSED).map((name) => [name, readFileSync(path.join(REFUSED, name))] as const);
+    assert.deepEqual(Object.fromEntries(written), files, 'node dist-dev/test/fuzz/edges.js writes them anew');
     const { status, stderr } = spawnSync(path.join(root, 'scripts/fuzz'), ['--runs', '20000'], { encoding: 'utf8' });
     assert.equal(status, 0, stderr.slice(-4000));
     assert.match(stderr, /number_of_executed_units: \d{5}/);
@@ -105,6 +109,15 @@ describe('hostile bytes', () => {
       }
       referring.writeUInt32LE(0, attempt);
       assert.deepEqual([extension(referring), byDecoder(referring)], ['refused', 'refused']);
+
+      assert.notEqual(byDecoder(sound), 'refused');
+      assert.deepEqual(extension(sound), byDecoder(sound));
+      const load = db.prepare('SELECT braid_round_load(?)');
+      for (const [name, round] of Object.entries(edges)) {
+        // Not by its rows: what should have been refused may not be fit to be read.
+        assert.throws(() => load.get(round), { code: 'SQLITE_ERROR' }, `the extension takes ${name}`);
+        assert.equal(byDecoder(round), 'refused', `the decoder takes ${name}`);
+      }
 
       let taken = 0;
       const calls = fc.array(call, { minLength: 1, maxLength: 3 });

@@ -1,9 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import process from 'node:process';
 
 import { addonPath } from '#src/load-addon.js';
 import type { MpiVendor } from '#src/native.js';
+import { endWithTest, killTree } from './children.js';
 
 /** An MPI that tests can be run with: the addon is built and its launcher is there. */
 export interface TestVendor {
@@ -98,11 +99,13 @@ export async function run(
   args: readonly string[],
   { env = {}, timeoutMs = 60_000 }: RunOptions,
 ): Promise<Run> {
-  const child = spawn(command, args, {
-    env: { ...process.env, ...vendorEnvironment, BRAID_MPI: undefined, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    detached: true,
-  });
+  const child = endWithTest(
+    spawn(command, args, {
+      env: { ...process.env, ...vendorEnvironment, BRAID_MPI: undefined, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    }),
+  );
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
@@ -111,7 +114,7 @@ export async function run(
   let timedOut = false;
   const timer = setTimeout(() => {
     timedOut = true;
-    killTree(child.pid!);
+    killTree(child);
   }, timeoutMs);
   try {
     return await new Promise<Run>((resolve, reject) => {
@@ -120,29 +123,5 @@ export async function run(
     });
   } finally {
     clearTimeout(timer);
-  }
-}
-
-/** Launchers give each rank a process group of its own, so killing theirs is not enough. */
-function killTree(pid: number): void {
-  for (const victim of [...descendants(pid), pid]) {
-    for (const target of [-victim, victim]) {
-      try {
-        process.kill(target, 'SIGKILL');
-      } catch {
-        // Gone already, or the leader of no group.
-      }
-    }
-  }
-}
-
-export function descendants(pid: number): number[] {
-  try {
-    const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-      readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
-    );
-    return children.flatMap((child) => [child, ...descendants(child)]);
-  } catch {
-    return [];
   }
 }
