@@ -18,7 +18,8 @@ import {
   type Header,
   type OrderFor,
 } from './messages.js';
-import { watchWait, type Patience } from './patience.js';
+import type { Patience } from '../options.js';
+import { watchWait } from './patience.js';
 
 /** The rank that owns the database. */
 export const ROOT = 0;

@@ -1,10 +1,5 @@
 import type { RecorderCommunicator } from '../comm/communicator.js';
-
-/** How long to wait for ranks before saying so, and before ending the job. */
-export interface Patience {
-  readonly stallMs: number;
-  readonly abortMs?: number;
-}
+import type { Patience } from '../options.js';
 
 /** How what is waited for is told. Asked for when the time has come, since until then it changes. */
 export interface Wait {

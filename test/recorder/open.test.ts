@@ -247,6 +247,11 @@ describe('opening a database', function () {
 
   for (const vendor of vendors) {
     for (const [stage, waits, ends] of [
+      [
+        'start',
+        /rank 0 has waited 100 ms in MPI_Init for other ranks: all 2 must start MPI/,
+        /rank 0 ends the job: not all 2 ranks have started MPI within 500 ms \(abortMs\)/,
+      ],
       ['open', /rank 0 has waited 100 ms in open\(\) for other ranks/, /rank 0 ends the job: not all of the 2 ranks/],
       [
         'flush',
