@@ -187,7 +187,7 @@ export class Channel {
     const messages = Buffer.alloc(present.length * MESSAGE_BYTES);
     const request = this.#comm.irecvEach(messages, MESSAGE_BYTES, present, HEADER_TAG);
     const ownHeader = readHeader(this.#header(kind, database, own), 0);
-    yield* this.#patiently(request, collective, () => request.pending().map((i) => present[i]), 'come to');
+    yield* this.#patiently(request, collective, () => ranksText(request.pending().map((i) => present[i])), 'come to');
 
     const headers: (Header | undefined)[] = Array.from({ length: this.size });
     headers[ROOT] = ownHeader;
@@ -196,8 +196,8 @@ export class Channel {
       if (headers[rank]!.kind === 'left') this.#left.add(rank);
     });
 
-    // Who is slow to join what was ordered can't be told: it may be any.
-    const patiently = (request: Request) => this.#patiently(request, collective, () => [...this.#present()]);
+    // Who is slow to join what was ordered can't be told: it may be any of them.
+    const patiently = (request: Request) => this.#patiently(request, collective, () => anyText([...this.#present()]));
     const sends: Request[] = [];
     let gathering: Gathering | undefined;
     let text = '';
@@ -262,7 +262,7 @@ export class Channel {
     const message = Buffer.alloc(MESSAGE_BYTES);
     // Only the root ends the job: seen from here, a root that commits for long and one that never comes are the same.
     const patience = { stallMs: collective.patience.stallMs };
-    const patiently = (request: Request) => this.#patiently(request, { kind, patience }, () => [ROOT]);
+    const patiently = (request: Request) => this.#patiently(request, { kind, patience }, () => ranksText([ROOT]));
     const give = (bytes: Buffer) => patiently(this.#comm.igatherv(bytes, ROOT, null, null, null));
     let sent = 0;
     for (;;) {
@@ -313,14 +313,14 @@ export class Channel {
   *#patiently(
     request: Request,
     { kind, patience }: Pick<Collective, 'kind' | 'patience'>,
-    missing: () => number[],
+    missing: () => string,
     toDo = 'go on with',
   ): Steps<void> {
     // A communicator of one completes at once.
     if (request.done) return yield* wait(request);
     const stopWatch = watchWait(this.#comm, patience, {
-      stalled: () => `in ${callOf(kind)} for ${ranksText(missing())}`,
-      ended: () => `${ranksText(missing())} did not ${toDo} ${callOf(kind)}`,
+      stalled: () => `in ${callOf(kind)} for ${missing()}`,
+      ended: () => `${missing()} did not ${toDo} ${callOf(kind)}`,
     });
     try {
       yield* wait(request);
@@ -384,6 +384,11 @@ export function ranksText(ranks: number[]): string {
   }
   const shown = spans.slice(0, 8).join(', ') + (spans.length > 8 ? ` and more` : '');
   return `${ranks.length === 1 ? 'rank' : 'ranks'} ${shown}`;
+}
+
+/** As of ranks of which some are meant, and nobody knows which: "rank 3", "some of ranks 0, 2-5". */
+function anyText(ranks: number[]): string {
+  return ranks.length === 1 ? ranksText(ranks) : `some of ${ranksText(ranks)}`;
 }
 
 function failureOf(rank: number, text: string): BraidError {

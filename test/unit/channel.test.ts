@@ -104,24 +104,44 @@ describe('a channel of ranks', () => {
     assert.equal(world.aborted, 1);
   });
 
-  it('watches the gather: ends the job where a rank has come and does not send', async () => {
-    const world = new SimulatedWorld(2);
-    const ended = new Promise<number>((resolve) => {
-      const root = Object.create(world.comms[0], {
-        abort: { value: resolve },
-        rank: { value: 0 },
-        size: { value: 2 },
-        irecvEach: { value: world.comms[0].irecvEach.bind(world.comms[0]) },
-        isendEach: { value: world.comms[0].isendEach.bind(world.comms[0]) },
-        // Its ranks never all join.
-        igatherv: { value: () => new Request() },
-      }) as RecorderCommunicator;
-      const contribute = () => ({ frames: [frame(1)], recorded: 1 });
-      void new Channel(root).run(
-        flush({ contribute, lead: committing([]), patience: { stallMs: 60_000, abortMs: 1 } }),
-      );
-      void new Channel(world.comms[1]).run(flush({ contribute }));
+  /** What is written to stderr until `ended`. */
+  async function saidUntil(ended: Promise<unknown>): Promise<string> {
+    const { write } = process.stderr;
+    let said = '';
+    process.stderr.write = (text) => ((said += String(text)), true);
+    try {
+      await ended;
+      return said;
+    } finally {
+      process.stderr.write = write;
+    }
+  }
+
+  for (const [size, who] of [
+    [2, 'rank 1'],
+    [4, 'some of ranks 1-3'],
+  ] as const) {
+    it(`watches the gather: ends the job where ${who} has come and does not send`, async () => {
+      const world = new SimulatedWorld(size);
+      const ended = new Promise<number>((resolve) => {
+        const root = Object.create(world.comms[0], {
+          abort: { value: resolve },
+          rank: { value: 0 },
+          size: { value: size },
+          irecvEach: { value: world.comms[0].irecvEach.bind(world.comms[0]) },
+          isendEach: { value: world.comms[0].isendEach.bind(world.comms[0]) },
+          // Its ranks never all join.
+          igatherv: { value: () => new Request() },
+        }) as RecorderCommunicator;
+        const contribute = () => ({ frames: [frame(1)], recorded: 1 });
+        const patience = { stallMs: 1, abortMs: 20 };
+        void new Channel(root).run(flush({ contribute, lead: committing([]), patience }));
+        for (const comm of world.comms.slice(1)) void new Channel(comm).run(flush({ contribute }));
+      });
+      const said = await saidUntil(ended);
+      assert.equal(await ended, 1);
+      assert.ok(said.includes(`rank 0 has waited 1 ms in flush() for ${who}\n`), said);
+      assert.ok(said.includes(`rank 0 ends the job: ${who} did not go on with flush() within 20 ms`), said);
     });
-    assert.equal(await ended, 1);
-  });
+  }
 });
