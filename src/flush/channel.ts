@@ -21,6 +21,12 @@ import {
 import type { Patience } from '../options.js';
 import { watchWait } from './patience.js';
 
+/** Where the root has something of its own to do before its first order, it tells the others that all have come. */
+const WORKS_FIRST: readonly CollectiveKind[] = ['recover', 'onRoot', 'close'];
+
+/** How much later than the root, which knows who is missing, the others end the job. */
+const GRACE_MS = 1000;
+
 /** The rank that owns the database. */
 export const ROOT = 0;
 
@@ -209,6 +215,7 @@ export class Channel {
       gathering = new Gathering(this.#comm, own, headers as Header[], give, patiently);
       const failed = headers.findIndex((header) => header!.failed);
       if (failed >= 0) throw own.failure ?? failureOf(failed, (yield* gathering.texts())[failed]);
+      if (WORKS_FIRST.includes(kind)) give(() => ({ order: 'wait' }));
       text = yield* collective.lead(gathering);
     } catch (caught) {
       error = caught as Error;
@@ -260,13 +267,19 @@ export class Channel {
     const root = Int32Array.of(ROOT);
     const header = this.#comm.isendEach(this.#header(kind, database, own), MESSAGE_BYTES, root, HEADER_TAG);
     const message = Buffer.alloc(MESSAGE_BYTES);
-    // Only the root ends the job: seen from here, a root that commits for long and one that never comes are the same.
-    const patience = { stallMs: collective.patience.stallMs };
-    const patiently = (request: Request) => this.#patiently(request, { kind, patience }, () => ranksText([ROOT]));
+    const who = ranksText([ROOT]);
+    // The first order follows when all have come: if it doesn't, somebody hasn't. From then on only the root ends the job:
+    // a root that commits for long and one that is stuck are the same, seen from here.
+    const first = (request: Request) =>
+      this.#patiently(request, collective, () => `${who} or a rank that it waits for`, 'come to', GRACE_MS);
+    const { stallMs } = collective.patience;
+    const patiently = (request: Request) => this.#patiently(request, { kind, patience: { stallMs } }, () => who);
     const give = (bytes: Buffer) => patiently(this.#comm.igatherv(bytes, ROOT, null, null, null));
+    let come = first;
     let sent = 0;
     for (;;) {
-      yield* patiently(this.#comm.irecvEach(message, MESSAGE_BYTES, root, ORDER_TAG));
+      yield* come(this.#comm.irecvEach(message, MESSAGE_BYTES, root, ORDER_TAG));
+      come = patiently;
       const order = readOrder(message);
       switch (order.order) {
         case 'text':
@@ -294,6 +307,8 @@ export class Channel {
           const text = bytes.toString();
           return { text, committed: order.frames, error: order.failed ? errorOf(text) : undefined };
         }
+        case 'wait':
+          break;
         case 'left':
           this.#left.add(ROOT);
           throw this.#rootLeft(kind);
@@ -315,13 +330,15 @@ export class Channel {
     { kind, patience }: Pick<Collective, 'kind' | 'patience'>,
     missing: () => string,
     toDo = 'go on with',
+    graceMs = 0,
   ): Steps<void> {
     // A communicator of one completes at once.
     if (request.done) return yield* wait(request);
-    const stopWatch = watchWait(this.#comm, patience, {
+    const said = {
       stalled: () => `in ${callOf(kind)} for ${missing()}`,
       ended: () => `${missing()} did not ${toDo} ${callOf(kind)}`,
-    });
+    };
+    const stopWatch = watchWait(this.#comm, patience, said, graceMs);
     try {
       yield* wait(request);
     } finally {

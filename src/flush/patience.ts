@@ -9,11 +9,16 @@ export interface Wait {
   readonly ended: () => string;
 }
 
-/** Says what is waited for after `stallMs`, and ends the job after `abortMs`. Returns what stops it. */
+/**
+ * Says what is waited for after `stallMs`, and ends the job after `abortMs`. Returns what stops it.
+ *
+ * @param graceMs how much later it ends the job, where another rank can say better why.
+ */
 export function watchWait(
   comm: RecorderCommunicator,
   { stallMs, abortMs }: Patience,
   { stalled, ended }: Wait,
+  graceMs = 0,
 ): () => void {
   const say = (what: string) => process.stderr.write(`braid-mpi: rank ${comm.rank} ${what}\n`);
   const stall = setTimeout(() => say(`has waited ${stallMs} ms ${stalled()}`), stallMs).unref();
@@ -23,7 +28,7 @@ export function watchWait(
       : setTimeout(() => {
           say(`ends the job: ${ended()} within ${abortMs} ms (abortMs)`);
           comm.abort(1);
-        }, abortMs).unref();
+        }, abortMs + graceMs).unref();
   return () => {
     clearTimeout(stall);
     clearTimeout(abort);

@@ -263,6 +263,11 @@ describe('opening a database', function () {
         /rank 0 has waited 100 ms in flush\(\) for rank 1\n/,
         /rank 0 ends the job: rank 1 did not go on with flush/,
       ],
+      [
+        'root',
+        /rank 1 has waited 100 ms in flush\(\) for rank 0 or a rank that it waits for\n/,
+        /rank 1 ends the job: rank 0 or a rank that it waits for did not come to flush\(\) within 500 ms/,
+      ],
     ] as const) {
       it(`says whom it waits for in ${stage}, and ends the job where it may, on ${vendor.name}`, async () => {
         const run = await mpiexec(vendor, 2, program('stall'), { args: [path, stage] });

@@ -1,6 +1,6 @@
 /**
- * The last rank never comes to a collective, or comes and then computes without a pause, or exits: node
- * stall.rank.js DB start|open|flush|gather|exit. Who waits, waits for the end of the job.
+ * The last rank never comes to a collective, or comes and then computes without a pause, or exits; or the root
+ * never comes: node stall.rank.js DB start|open|flush|gather|exit|root. Who waits, waits for the end of the job.
  */
 import { BraidData, BraidDB } from 'braid-mpi';
 import { MPI } from 'braid-mpi/mpi';
@@ -27,7 +27,7 @@ if ((stage === 'start' || stage === 'open') && last) {
       process.exit(0);
     }
     stay();
-  } else if (!last) {
+  } else if (stage === 'root' ? !db.isRoot : !last) {
     await db.flush();
   } else if (stage === 'gather') {
     void db.flush();

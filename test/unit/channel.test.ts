@@ -144,4 +144,44 @@ describe('a channel of ranks', () => {
       assert.ok(said.includes(`rank 0 ends the job: ${who} did not go on with flush() within 20 ms`), said);
     });
   }
+
+  it('ends the job where the root does not come, by the patience of another rank', async () => {
+    const world = new SimulatedWorld(3);
+    const ended = new Promise<unknown>((resolve) => {
+      for (const comm of world.comms.slice(1)) {
+        Object.assign(comm, { abort: resolve });
+        void new Channel(comm).run(flush({ patience: { stallMs: 1, abortMs: 20 } }));
+      }
+    });
+    const said = await saidUntil(ended);
+    assert.equal(await ended, 1);
+    const who = 'rank 0 or a rank that it waits for';
+    assert.ok(said.includes(`rank 1 has waited 1 ms in flush() for ${who}\n`), said);
+    assert.match(said, new RegExp(`rank [12] ends the job: ${who} did not come to flush\\(\\) within 20 ms`));
+  });
+
+  for (const kind of ['onRoot', 'close', 'recover'] as const) {
+    it(`leaves the root its time in ${kind}, when all have come`, async () => {
+      const world = new SimulatedWorld(3);
+      const lead: Collective['lead'] = function* () {
+        // Longer than the others wait for the root to come.
+        const works = new Request();
+        setTimeout(() => works.resolve(), 1500);
+        yield works;
+        return 'done';
+      };
+      const patience = { stallMs: 60_000, abortMs: 1 };
+      // The root's own patience is for the headers, which take a moment.
+      const verdicts = await Promise.all(
+        world.comms.map((comm, rank) =>
+          new Channel(comm).run(flush({ kind, lead, patience: rank === 0 ? { stallMs: 60_000 } : patience })),
+        ),
+      );
+      assert.deepEqual(
+        verdicts.map(({ text }) => text),
+        ['done', 'done', 'done'],
+      );
+      assert.equal(world.aborted, undefined);
+    });
+  }
 });
