@@ -72,7 +72,7 @@ export class BraidDB implements HasRecorder {
       failure = error as BraidError;
     }
     parsed ??= whichRanks(options);
-    const { comm, description } = await selectCommunicator(parsed.mpi, parsed.comm);
+    const { comm, description } = await selectCommunicator(parsed.mpi, parsed, parsed.comm);
     const channel = await channelOf(comm, description, parsed);
     const absolute = failure ? '' : resolve(path);
     const session = new Session(absolute, channel, parsed);

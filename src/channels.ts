@@ -1,7 +1,8 @@
 import type { RecorderCommunicator } from './comm/communicator.js';
 import { LocalCommunicator } from './comm/local-communicator.js';
 import { Channel } from './flush/channel.js';
-import { watchWait, type Patience } from './flush/patience.js';
+import { watchWait } from './flush/patience.js';
+import type { Patience } from './options.js';
 
 const channels = new WeakMap<RecorderCommunicator, Promise<Channel>>();
 

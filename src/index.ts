@@ -1,6 +1,8 @@
 /**
  * What users import. `braid-mpi/mpi` has the MPI binding.
  */
+import { watchForFailure } from './comm/failed-rank.js';
+
 export { BraidDB, type FlushResult } from './braid-db.js';
 export { create, type CreateReport } from './create.js';
 export { doctor, type DoctorReport, type Finding, type FindingLevel } from './doctor.js';
@@ -42,3 +44,5 @@ export {
   type RunDetails,
   type RunStats,
 } from './stats.js';
+
+watchForFailure();

@@ -54,9 +54,22 @@ export interface MpiAddon {
   /**
    * MPI_Init_thread, for FUNNELED, or the MPI that somebody else has initialised in this process. Not when loaded.
    *
+   * It returns when all processes of the job have come to it. A thread says on stderr after `stallMs` that this one waits,
+   * and ends it with exit code 1 after `abortMs`; negative is never.
+   *
    * @param status room for 3 numbers, where blocking receives and probes write what they tell.
+   * @param rank by the launcher, as `size`, for what is said; -1 where it doesn't tell.
+   * @param pmiFd where the launcher listens, if it speaks PMI-1: to be told that the job shall end; else -1.
    */
-  initialize(createError: (call: string, errorCode: number) => Error, status: Float64Array): void;
+  initialize(
+    createError: (call: string, errorCode: number) => Error,
+    status: Float64Array,
+    rank: number,
+    size: number,
+    stallMs: number,
+    abortMs: number,
+    pmiFd: number,
+  ): void;
 
   /**
    * What the end of the environment shall do. With an `exitCode` other than 0, and more than one rank, it is MPI_Abort;

@@ -24,7 +24,7 @@ export interface OpenOptions {
   busyMs?: number;
   /** After how long a rank says on stderr whom it waits for: the root which ranks, they the root. Default 30,000. */
   stallMs?: number;
-  /** After how long the root ends the job when ranks don't come to a collective, or don't go on with it. Default: never. */
+  /** After how long the job is ended when ranks don't start MPI, don't come to a collective, or don't go on with it. Default: never. */
   abortMs?: number;
   /** Signals that mark the run KILLED and exit with 128 + n, unless the program handles them itself. */
   signals?: NodeJS.Signals[];
@@ -61,6 +61,12 @@ const schema = v.strictObject({
     ['SIGTERM', 'SIGINT'],
   ),
 });
+
+/** How long to wait for ranks before saying so, and before ending the job. */
+export interface Patience {
+  readonly stallMs: number;
+  readonly abortMs?: number;
+}
 
 export type ParsedOptions = v.InferOutput<typeof schema>;
 
@@ -104,4 +110,13 @@ export function parseOptions(options: OpenOptions = {}, env: NodeJS.ProcessEnv =
       ? `there is no option ${name}; the options are ${Object.keys(schema.entries).join(', ')}`
       : `option ${name}${variable ? ` (from ${variable})` : ''}: ${message}`,
   );
+}
+
+/** The patience of a program that starts MPI without options: the environment's, or the default where that is wrong. */
+export function environmentPatience(env: NodeJS.ProcessEnv = process.env): Patience {
+  try {
+    return parseOptions({}, { BRAID_STALL_MS: env.BRAID_STALL_MS, BRAID_ABORT_MS: env.BRAID_ABORT_MS });
+  } catch {
+    return parseOptions({}, {});
+  }
 }

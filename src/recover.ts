@@ -117,7 +117,7 @@ export async function recover(path: string, options: RecoverOptions = {}): Promi
 
 async function channelFor({ mpi }: RecoverOptions): Promise<Channel> {
   if (!mpi) return new Channel(new LocalCommunicator());
-  const { comm, description } = await selectCommunicator('on');
+  const { comm, description } = await selectCommunicator('on', PATIENCE);
   return channelOf(comm, description, PATIENCE);
 }
 

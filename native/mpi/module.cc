@@ -31,10 +31,16 @@ Napi::Value Initialize(const Napi::CallbackInfo& info) {
     const Napi::Function create_error = arguments.Function();
     const auto [status, count] = arguments.Float64s();
     if (count < 3) RefuseRange("the status needs room for 3 numbers");
+    StartPatience patience;
+    patience.rank = arguments.Int();
+    patience.size = arguments.Int();
+    patience.stall_ms = arguments.Number();
+    patience.abort_ms = arguments.Number();
+    patience.pmi_fd = arguments.Int();
     module.create_error = Napi::Persistent(create_error);
     module.status_array = Napi::Persistent(info[1].As<Napi::Object>());
     module.status = status;
-    module.runtime.Initialize();
+    module.runtime.Initialize(patience);
     module.communicators.AddPredefined();
     return info.Env().Undefined();
   } catch (const Napi::Error&) {

@@ -1,10 +1,14 @@
 #include "runtime.h"
 
+#include <unistd.h>
+
 #include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <string>
 #include <system_error>
 #include <thread>
 
@@ -60,6 +64,79 @@ void ExitWithin(std::chrono::milliseconds limit, int exit_code) {
   }
 }
 
+/* By write(2): the thread that is inside MPI may hold a lock of stdio. */
+void Say(const std::string& line) {
+  if (write(STDERR_FILENO, line.data(), line.size()) < 0) return;  // Nobody reads it.
+}
+
+std::string Milliseconds(double ms) {
+  return std::to_string(static_cast<int64_t>(ms)) + " ms";
+}
+
+/*
+ * MPI_Init_thread returns when the other processes of the job have come to it, and nothing in this process
+ * can call it off, nor tell who is missing. So a thread watches the clock while it runs.
+ */
+class StartWatch {
+ public:
+  explicit StartWatch(const StartPatience& patience) : patience_(patience) {
+    if (patience.stall_ms < 0 && patience.abort_ms < 0) return;
+    try {
+      thread_ = std::thread([this] { Watch(); });
+    } catch (const std::system_error&) {
+      /* No thread is to be had: then without a word. */
+    }
+  }
+
+  ~StartWatch() {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      started_ = true;
+    }
+    changed_.notify_one();
+    if (thread_.joinable()) thread_.join();
+  }
+
+  StartWatch(const StartWatch&) = delete;
+  StartWatch& operator=(const StartWatch&) = delete;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void Watch() {
+    const auto [rank, size, stall_ms, abort_ms, pmi_fd] = patience_;
+    const Clock::time_point begin = Clock::now();
+    const std::string who = rank < 0 ? "braid-mpi: a rank" : "braid-mpi: rank " + std::to_string(rank);
+    const std::string all = size < 0 ? "all" : "all " + std::to_string(size);
+    if (stall_ms >= 0 && (abort_ms < 0 || stall_ms < abort_ms)) {
+      if (IsStartedWithin(begin, stall_ms)) return;
+      Say(who + " has waited " + Milliseconds(stall_ms) + " in MPI_Init for other ranks: " + all +
+          " must start MPI, as BraidDB.open() does\n");
+    }
+    if (abort_ms < 0 || IsStartedWithin(begin, abort_ms)) return;
+    Say(who + " ends the job: not " + all + " ranks have started MPI within " + Milliseconds(abort_ms) +
+        " (abortMs)\n");
+    LetLauncherRead();
+    /* MPI_Abort is only for those that have started. Most launchers end the job of a rank that is gone in the
+     * midst of its start; Slurm wants to be told. */
+    constexpr char kAbort[] = "cmd=abort exitcode=1\n";
+    if (pmi_fd >= 0 && write(pmi_fd, kAbort, sizeof kAbort - 1) > 0) LetLauncherRead();
+    std::_Exit(1);
+  }
+
+  bool IsStartedWithin(Clock::time_point begin, double ms) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    const auto limit = begin + std::chrono::milliseconds(static_cast<int64_t>(ms));
+    return changed_.wait_until(lock, limit, [this] { return started_; });
+  }
+
+  const StartPatience patience_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool started_ = false;
+  std::thread thread_;
+};
+
 bool IsFinalized() {
   int finalized = 0;
   Check(MPI_Finalized(&finalized), "MPI_Finalized");
@@ -80,7 +157,7 @@ Runtime::~Runtime() {
   if (owner.runtime == this) owner.runtime = nullptr;
 }
 
-void Runtime::Initialize() {
+void Runtime::Initialize(const StartPatience& patience) {
   std::lock_guard<std::mutex> lock(owner.mutex);
   if (usable_) return;
   if (owner.taken) RefuseThread();
@@ -94,6 +171,7 @@ void Runtime::Initialize() {
     if (!is_main) RefuseThread();
   } else {
     int provided = 0;
+    const StartWatch watch(patience);
     Check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
     ours_ = true;
   }

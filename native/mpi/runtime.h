@@ -9,6 +9,19 @@
 namespace braid {
 
 /*
+ * How long to wait for the other ranks in MPI_Init before saying so, and before ending the job; negative is
+ * for ever. `rank` and `size` are by the launcher, for what is said, and negative where it doesn't tell;
+ * `pmi_fd` is where it listens if it speaks PMI-1.
+ */
+struct StartPatience {
+  int rank = -1;
+  int size = -1;
+  double stall_ms = -1;
+  double abort_ms = -1;
+  int pmi_fd = -1;
+};
+
+/*
  * MPI in this process: who started it, which thread calls it, how it ends.
  *
  * Nothing happens when the addon is loaded. MPI_Init_thread asks for FUNNELED and is made by the thread that
@@ -22,7 +35,7 @@ class Runtime {
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
 
-  void Initialize();
+  void Initialize(const StartPatience& patience);
 
   /* Refuses unless MPI is up and this is the thread that may call it. */
   void RequireUsable() const;

@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import { BraidError } from '../errors.js';
 import type { MpiVendor } from '../native.js';
 
@@ -11,6 +12,9 @@ export interface Launch {
   /** Ranks of the job, if the launcher says. */
   size?: number;
 }
+
+/** Which rank of the job this process is; the first that is set counts. */
+const RANK_NUMBERS = ['OMPI_COMM_WORLD_RANK', 'PMIX_RANK', 'PMI_RANK', 'PALS_RANKID', 'SLURM_PROCID'];
 
 /**
  * In `process.env` of a process that has initialised MPI: who it is. Its children inherit the launcher's variables without
@@ -106,6 +110,25 @@ export function detectLaunch(env: Environment, pid: number): Launch | null {
     );
   }
   return null;
+}
+
+/** The rank that the launcher has given to this process, if it says. */
+export function launchedRank(env: Environment): number | undefined {
+  const text = RANK_NUMBERS.map((name) => env[name]).find((value) => value !== undefined);
+  return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : undefined;
+}
+
+/**
+ * The descriptor on which the launcher speaks PMI-1 with this process, as MPICH's does and Slurm's with `--mpi=pmi2`;
+ * undefined with others. A child of a rank may have the variable without the descriptor, which then is something else.
+ */
+export function pmiSocket(env: Environment): number | undefined {
+  const fd = Number(env.PMI_FD);
+  try {
+    return Number.isSafeInteger(fd) && fd > 2 && fstatSync(fd).isSocket() ? fd : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function count(text: string | undefined): number | undefined {

@@ -9,12 +9,15 @@ import { WORLD, type MpiAddon, type MpiVendor } from '../native.js';
 import {
   detectLaunch,
   isChildOfRank,
+  launchedRank,
+  pmiSocket,
   rankMark,
   rankVariables,
   requestedMpi,
   RANK_VARIABLE,
   type Launch,
 } from './launcher.js';
+import { environmentPatience, type Patience } from '../options.js';
 import { MpiError } from './mpi-error.js';
 import { MpiRequests } from './mpi-requests.js';
 import { keepUcxOffTheHeap } from './ucx.js';
@@ -38,13 +41,17 @@ let started: MpiRuntime | undefined;
 let failed: Error | undefined;
 let launch: Launch | null | undefined;
 
-/** Initialises MPI at the first call. */
-export function mpiRuntime(): MpiRuntime {
+/**
+ * Initialises MPI at the first call.
+ *
+ * @param patience with the other ranks, which must do so, too.
+ */
+export function mpiRuntime(patience?: Patience): MpiRuntime {
   if (started) return started;
   // MPI can be initialised once; who asks again after a failure learns why.
   if (failed) throw failed;
   try {
-    started = start();
+    started = start(patience ?? environmentPatience());
     return started;
   } catch (error) {
     failed = error as Error;
@@ -63,7 +70,7 @@ export function launchOfThisProcess(): Launch | null {
   return launch;
 }
 
-function start(): MpiRuntime {
+function start(patience: Patience): MpiRuntime {
   if (!isMainThread) {
     throw new BraidError(
       'ERR_BRAID_MPI_WRONG_THREAD',
@@ -80,7 +87,8 @@ function start(): MpiRuntime {
   const createError = (call: string, errorCode: number) =>
     new MpiError(call, addon.errorClass(errorCode), errorCode, addon.errorString(errorCode));
   const status = new Float64Array(3);
-  addon.initialize(createError, status);
+  const waits = startWaits(launched, launchedRank(process.env), patience);
+  addon.initialize(createError, status, ...waits, pmiSocket(process.env) ?? -1);
   process.env[RANK_VARIABLE] = rankMark(process.env, process.pid);
   process.on('exit', (exitCode) => endWith(addon, exitCode));
 
@@ -100,6 +108,26 @@ function start(): MpiRuntime {
     tagUpperBound: addon.tagUpperBound(),
     status,
   };
+}
+
+/** How much later than those who tell of it the others lose their patience. */
+const SILENT_MS = 1000;
+
+/**
+ * What the addon is told of waiting in MPI_Init. Nobody there can know who is missing, and a thousand ranks need not say
+ * that they wait: the first two do, since one of them may be the one that is missing. If both are, the job is ended by the
+ * others all the same.
+ */
+function startWaits(
+  launched: Launch | null,
+  rank: number | undefined,
+  { stallMs, abortMs }: Patience,
+): [rank: number, size: number, stallMs: number, abortMs: number] {
+  // Alone it waits for nobody.
+  if (!launched || launched.size === 1) return [-1, -1, -1, -1];
+  const place = [rank ?? -1, launched.size ?? -1] as const;
+  if (rank === undefined || rank < 2) return [...place, stallMs, abortMs ?? -1];
+  return [...place, -1, abortMs === undefined ? -1 : abortMs + SILENT_MS];
 }
 
 /** The vendor to load. Exported for its table of tests. */

@@ -12,6 +12,7 @@
  */
 import { SELF, WORLD, type MpiVendor } from '../native.js';
 import { IN_PLACE, type InPlace } from './arguments.js';
+import { watchForFailure } from './failed-rank.js';
 import { Communicator } from './mpi-communicator.js';
 import { Op } from './mpi-op.js';
 import { isMpiInitialized, mpiRuntime } from './mpi-runtime.js';
@@ -31,6 +32,8 @@ export { Request } from './request.js';
 export type ThreadLevel = 'single' | 'funneled' | 'serialized' | 'multiple';
 
 const THREAD_LEVELS: readonly ThreadLevel[] = ['single', 'funneled', 'serialized', 'multiple'];
+
+watchForFailure();
 
 let world: Communicator | undefined;
 let self: Communicator | undefined;

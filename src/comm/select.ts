@@ -1,8 +1,10 @@
 import { isMainThread } from 'node:worker_threads';
 import { BraidError } from '../errors.js';
+import type { Patience } from '../options.js';
 import type { RecorderCommunicator } from './communicator.js';
+import { isNoRank } from './failed-rank.js';
 import { LocalCommunicator } from './local-communicator.js';
-import { launchOfThisProcess } from './mpi-runtime.js';
+import { launchOfThisProcess, mpiRuntime } from './mpi-runtime.js';
 
 /** The ranks that record together, and what is worth knowing of how they talk; nothing for one that is alone. */
 export interface Selected {
@@ -13,9 +15,14 @@ export interface Selected {
 /**
  * The communicator for a database: the given one, all ranks of the job, or this process alone.
  *
+ * @param patience with ranks that have yet to start MPI.
  * @throws BraidError ERR_BRAID_WRONG_THREAD, ERR_BRAID_MPI_UNAVAILABLE, ERR_BRAID_MPI_LAUNCHER
  */
-export async function selectCommunicator(mpi: 'auto' | 'on' | 'off', given?: RecorderCommunicator): Promise<Selected> {
+export async function selectCommunicator(
+  mpi: 'auto' | 'on' | 'off',
+  patience: Patience,
+  given?: RecorderCommunicator,
+): Promise<Selected> {
   if (!isMainThread) {
     throw new BraidError(
       'ERR_BRAID_WRONG_THREAD',
@@ -23,11 +30,15 @@ export async function selectCommunicator(mpi: 'auto' | 'on' | 'off', given?: Rec
     );
   }
   const launch = mpi === 'auto' && !given ? launchOfThisProcess() : undefined;
-  if (!given && (mpi === 'off' || (mpi === 'auto' && !launch))) return { comm: new LocalCommunicator() };
+  if (!given && (mpi === 'off' || (mpi === 'auto' && !launch))) {
+    isNoRank();
+    return { comm: new LocalCommunicator() };
+  }
   if (given instanceof LocalCommunicator) return { comm: given };
   // Only now: a single process never loads the binding.
   const { MPI, Communicator } = await import('./mpi.js');
   if (given && !(given instanceof Communicator)) return { comm: given };
+  mpiRuntime(patience);
   return {
     comm: given ?? MPI.COMM_WORLD,
     description: {

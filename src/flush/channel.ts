@@ -18,7 +18,14 @@ import {
   type Header,
   type OrderFor,
 } from './messages.js';
-import { watchWait, type Patience } from './patience.js';
+import type { Patience } from '../options.js';
+import { watchWait } from './patience.js';
+
+/** Where the root has something of its own to do before its first order, it tells the others that all have come. */
+const WORKS_FIRST: readonly CollectiveKind[] = ['recover', 'onRoot', 'close'];
+
+/** How much later than the root, which knows who is missing, the others end the job. */
+const GRACE_MS = 1000;
 
 /** The rank that owns the database. */
 export const ROOT = 0;
@@ -186,7 +193,7 @@ export class Channel {
     const messages = Buffer.alloc(present.length * MESSAGE_BYTES);
     const request = this.#comm.irecvEach(messages, MESSAGE_BYTES, present, HEADER_TAG);
     const ownHeader = readHeader(this.#header(kind, database, own), 0);
-    yield* this.#patiently(request, collective, () => request.pending().map((i) => present[i]), 'come to');
+    yield* this.#patiently(request, collective, () => ranksText(request.pending().map((i) => present[i])), 'come to');
 
     const headers: (Header | undefined)[] = Array.from({ length: this.size });
     headers[ROOT] = ownHeader;
@@ -195,8 +202,8 @@ export class Channel {
       if (headers[rank]!.kind === 'left') this.#left.add(rank);
     });
 
-    // Who is slow to join what was ordered can't be told: it may be any.
-    const patiently = (request: Request) => this.#patiently(request, collective, () => [...this.#present()]);
+    // Who is slow to join what was ordered can't be told: it may be any of them.
+    const patiently = (request: Request) => this.#patiently(request, collective, () => anyText([...this.#present()]));
     const sends: Request[] = [];
     let gathering: Gathering | undefined;
     let text = '';
@@ -208,6 +215,7 @@ export class Channel {
       gathering = new Gathering(this.#comm, own, headers as Header[], give, patiently);
       const failed = headers.findIndex((header) => header!.failed);
       if (failed >= 0) throw own.failure ?? failureOf(failed, (yield* gathering.texts())[failed]);
+      if (WORKS_FIRST.includes(kind)) give(() => ({ order: 'wait' }));
       text = yield* collective.lead(gathering);
     } catch (caught) {
       error = caught as Error;
@@ -259,13 +267,19 @@ export class Channel {
     const root = Int32Array.of(ROOT);
     const header = this.#comm.isendEach(this.#header(kind, database, own), MESSAGE_BYTES, root, HEADER_TAG);
     const message = Buffer.alloc(MESSAGE_BYTES);
-    // Only the root ends the job: seen from here, a root that commits for long and one that never comes are the same.
-    const patience = { stallMs: collective.patience.stallMs };
-    const patiently = (request: Request) => this.#patiently(request, { kind, patience }, () => [ROOT]);
+    const who = ranksText([ROOT]);
+    // The first order follows when all have come: if it doesn't, somebody hasn't. From then on only the root ends the job:
+    // a root that commits for long and one that is stuck are the same, seen from here.
+    const first = (request: Request) =>
+      this.#patiently(request, collective, () => `${who} or a rank that it waits for`, 'come to', GRACE_MS);
+    const { stallMs } = collective.patience;
+    const patiently = (request: Request) => this.#patiently(request, { kind, patience: { stallMs } }, () => who);
     const give = (bytes: Buffer) => patiently(this.#comm.igatherv(bytes, ROOT, null, null, null));
+    let come = first;
     let sent = 0;
     for (;;) {
-      yield* patiently(this.#comm.irecvEach(message, MESSAGE_BYTES, root, ORDER_TAG));
+      yield* come(this.#comm.irecvEach(message, MESSAGE_BYTES, root, ORDER_TAG));
+      come = patiently;
       const order = readOrder(message);
       switch (order.order) {
         case 'text':
@@ -293,6 +307,8 @@ export class Channel {
           const text = bytes.toString();
           return { text, committed: order.frames, error: order.failed ? errorOf(text) : undefined };
         }
+        case 'wait':
+          break;
         case 'left':
           this.#left.add(ROOT);
           throw this.#rootLeft(kind);
@@ -312,15 +328,17 @@ export class Channel {
   *#patiently(
     request: Request,
     { kind, patience }: Pick<Collective, 'kind' | 'patience'>,
-    missing: () => number[],
+    missing: () => string,
     toDo = 'go on with',
+    graceMs = 0,
   ): Steps<void> {
     // A communicator of one completes at once.
     if (request.done) return yield* wait(request);
-    const stopWatch = watchWait(this.#comm, patience, {
-      stalled: () => `in ${callOf(kind)} for ${ranksText(missing())}`,
-      ended: () => `${ranksText(missing())} did not ${toDo} ${callOf(kind)}`,
-    });
+    const said = {
+      stalled: () => `in ${callOf(kind)} for ${missing()}`,
+      ended: () => `${missing()} did not ${toDo} ${callOf(kind)}`,
+    };
+    const stopWatch = watchWait(this.#comm, patience, said, graceMs);
     try {
       yield* wait(request);
     } finally {
@@ -383,6 +401,11 @@ export function ranksText(ranks: number[]): string {
   }
   const shown = spans.slice(0, 8).join(', ') + (spans.length > 8 ? ` and more` : '');
   return `${ranks.length === 1 ? 'rank' : 'ranks'} ${shown}`;
+}
+
+/** As of ranks of which some are meant, and nobody knows which: "rank 3", "some of ranks 0, 2-5". */
+function anyText(ranks: number[]): string {
+  return ranks.length === 1 ? ranksText(ranks) : `some of ${ranksText(ranks)}`;
 }
 
 function failureOf(rank: number, text: string): BraidError {

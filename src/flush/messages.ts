@@ -62,11 +62,12 @@ export function readHeader(messages: Buffer, at: number): Header {
   };
 }
 
-const ORDERS = ['text', 'sizes', 'send', 'verdict', 'left'] as const;
+const ORDERS = ['text', 'sizes', 'send', 'verdict', 'left', 'wait'] as const;
 
 /**
  * What the root tells a rank to do next: give its text, give the sizes of its frames, send so many frames into the
- * next gather, or take the verdict. `left` is sent by a root that is going away.
+ * next gather, take the verdict, or wait for the next order, since all have come. `left` is sent by a root that is going
+ * away.
  */
 export interface Order {
   readonly order: (typeof ORDERS)[number];

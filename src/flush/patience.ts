@@ -1,10 +1,5 @@
 import type { RecorderCommunicator } from '../comm/communicator.js';
-
-/** How long to wait for ranks before saying so, and before ending the job. */
-export interface Patience {
-  readonly stallMs: number;
-  readonly abortMs?: number;
-}
+import type { Patience } from '../options.js';
 
 /** How what is waited for is told. Asked for when the time has come, since until then it changes. */
 export interface Wait {
@@ -14,11 +9,16 @@ export interface Wait {
   readonly ended: () => string;
 }
 
-/** Says what is waited for after `stallMs`, and ends the job after `abortMs`. Returns what stops it. */
+/**
+ * Says what is waited for after `stallMs`, and ends the job after `abortMs`. Returns what stops it.
+ *
+ * @param graceMs how much later it ends the job, where another rank can say better why.
+ */
 export function watchWait(
   comm: RecorderCommunicator,
   { stallMs, abortMs }: Patience,
   { stalled, ended }: Wait,
+  graceMs = 0,
 ): () => void {
   const say = (what: string) => process.stderr.write(`braid-mpi: rank ${comm.rank} ${what}\n`);
   const stall = setTimeout(() => say(`has waited ${stallMs} ms ${stalled()}`), stallMs).unref();
@@ -28,7 +28,7 @@ export function watchWait(
       : setTimeout(() => {
           say(`ends the job: ${ended()} within ${abortMs} ms (abortMs)`);
           comm.abort(1);
-        }, abortMs).unref();
+        }, abortMs + graceMs).unref();
   return () => {
     clearTimeout(stall);
     clearTimeout(abort);

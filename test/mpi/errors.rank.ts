@@ -360,7 +360,11 @@ const cases: Case[] = [
         import(${module}).then(({ MPI }) => MPI.COMM_WORLD).catch((error) => parentPort.postMessage(error.code));`;
       assert.equal(await codeInWorker(viaModule), 'ERR_BRAID_MPI_WRONG_THREAD');
       const path = JSON.stringify(addonPath(`braid_mpi.${MPI.vendor}`));
-      for (const call of ['initialize(() => new Error(), new Float64Array(3))', 'wtime()', 'size(0)']) {
+      for (const call of [
+        'initialize(() => new Error(), new Float64Array(3), -1, -1, -1, -1, -1)',
+        'wtime()',
+        'size(0)',
+      ]) {
         const direct = `const { parentPort } = require('node:worker_threads');
           try { require(${path}).${call}; } catch (error) { parentPort.postMessage(error.code); }`;
         assert.equal(await codeInWorker(direct), 'ERR_BRAID_MPI_WRONG_THREAD');

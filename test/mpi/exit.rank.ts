@@ -11,6 +11,7 @@ const big = () => new Uint8Array(1 << 22);
 
 const STAGES: Record<string, () => void> = {
   'before init': () => undefined,
+  'before the others have': () => undefined,
   'after init': () => void MPI.COMM_WORLD,
   'with a receive in flight': () => {
     const comm = MPI.COMM_WORLD;
@@ -33,6 +34,7 @@ const WAYS: Record<string, () => void> = {
   'an unhandled rejection': () => void Promise.reject(new Error('meant to be unhandled')),
   SIGTERM: () => process.kill(process.pid, 'SIGTERM'),
   'its last line': () => undefined,
+  'no end': () => void setInterval(() => undefined, 30_000),
   'an exception that its own handler recovers from': () => {
     process.on('uncaughtException', () => {
       MPI.COMM_WORLD.barrier();
@@ -47,8 +49,14 @@ const WAYS: Record<string, () => void> = {
 /** Ways that every rank takes. */
 const TOGETHER = ['process.exit(0)', 'its last line', 'an exception that its own handler recovers from'];
 
+/** By the launcher, as MPI isn't up in the first stages. */
+const { env } = process;
+const rank = Number(env.OMPI_COMM_WORLD_RANK ?? env.SLURM_PROCID ?? env.PMI_RANK);
+const size = Number(env.OMPI_COMM_WORLD_SIZE ?? env.SLURM_STEP_NUM_TASKS ?? env.PMI_SIZE);
+if (stage === 'before the others have' && rank !== size - 1) void MPI.COMM_WORLD;
+
 STAGES[stage]();
-if (stage === 'before init' || TOGETHER.includes(way) || MPI.COMM_WORLD.rank === MPI.COMM_WORLD.size - 1) {
+if (stage.startsWith('before') || TOGETHER.includes(way) || MPI.COMM_WORLD.rank === MPI.COMM_WORLD.size - 1) {
   WAYS[way]();
 } else {
   await MPI.COMM_WORLD.irecv(new Uint8Array(1), MPI.ANY_SOURCE, 4);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import {
   detectLaunch,
   isChildOfRank,
+  launchedRank,
   rankMark,
   rankVariables,
   requestedMpi,
@@ -53,6 +54,20 @@ const LAUNCHES: readonly (readonly [title: string, env: Environment, launch: Lau
 ];
 
 describe('the launcher of this process', () => {
+  it('tells the rank, by whatever name it has for it', () => {
+    for (const [env, rank] of [
+      [OPEN_MPI, 1],
+      [HYDRA, 1],
+      [SRUN, 1],
+      [{ PMIX_RANK: '0' }, 0],
+      [{ PALS_RANKID: '7' }, 7],
+      [{ PMI_RANK: '' }, undefined],
+      [{}, undefined],
+    ] as const) {
+      assert.equal(launchedRank(env), rank);
+    }
+  });
+
   for (const [title, env, launch] of LAUNCHES) {
     it(`is told by its environment: ${title}`, () => {
       assert.deepEqual(detectLaunch(env, PID), launch);

@@ -247,6 +247,11 @@ describe('opening a database', function () {
 
   for (const vendor of vendors) {
     for (const [stage, waits, ends] of [
+      [
+        'start',
+        /rank 0 has waited 100 ms in MPI_Init for other ranks: all 2 must start MPI/,
+        /rank 0 ends the job: not all 2 ranks have started MPI within 500 ms \(abortMs\)/,
+      ],
       ['open', /rank 0 has waited 100 ms in open\(\) for other ranks/, /rank 0 ends the job: not all of the 2 ranks/],
       [
         'flush',
@@ -257,6 +262,11 @@ describe('opening a database', function () {
         'gather',
         /rank 0 has waited 100 ms in flush\(\) for rank 1\n/,
         /rank 0 ends the job: rank 1 did not go on with flush/,
+      ],
+      [
+        'root',
+        /rank 1 has waited 100 ms in flush\(\) for rank 0 or a rank that it waits for\n/,
+        /rank 1 ends the job: rank 0 or a rank that it waits for did not come to flush\(\) within 500 ms/,
       ],
     ] as const) {
       it(`says whom it waits for in ${stage}, and ends the job where it may, on ${vendor.name}`, async () => {

@@ -1,15 +1,22 @@
 /**
- * The last rank never comes to a collective, or comes and then computes without a pause, or exits: node
- * stall.rank.js DB open|flush|gather|exit. Who waits, waits for the end of the job.
+ * The last rank never comes to a collective, or comes and then computes without a pause, or exits; or the root
+ * never comes: node stall.rank.js DB start|open|flush|gather|exit|root. Who waits, waits for the end of the job.
  */
 import { BraidData, BraidDB } from 'braid-mpi';
 import { MPI } from 'braid-mpi/mpi';
 
 const [path, stage] = process.argv.slice(2);
-const last = MPI.COMM_WORLD.rank === MPI.COMM_WORLD.size - 1;
 const stay = () => setInterval(() => undefined, 30_000);
 
-if (stage === 'open' && last) {
+const { env } = process;
+const isLast = () =>
+  stage === 'start'
+    ? // Asking MPI would start it.
+      (env.OMPI_COMM_WORLD_RANK ?? env.PMI_RANK) === '1'
+    : MPI.COMM_WORLD.rank === MPI.COMM_WORLD.size - 1;
+const last = isLast();
+
+if ((stage === 'start' || stage === 'open') && last) {
   stay();
 } else {
   const db = await BraidDB.open(path, { stallMs: 100, abortMs: 500 });
@@ -20,7 +27,7 @@ if (stage === 'open' && last) {
       process.exit(0);
     }
     stay();
-  } else if (!last) {
+  } else if (stage === 'root' ? !db.isRoot : !last) {
     await db.flush();
   } else if (stage === 'gather') {
     void db.flush();

@@ -83,6 +83,31 @@ describe('under srun', function () {
         assert.notEqual(run.code, 0, told(run));
         assert.match(run.stderr, /braid-mpi: rank 1 of 2 exits with code 3: ending the whole job/, told(run));
       });
+
+      // Of such a rank PMIx hears nothing: there the others end the job, by their patience.
+      it(`ends the job where one rank fails before it has started MPI, ${mpi === 'pmix' ? 'after abortMs' : 'within seconds'}`, async () => {
+        const env = { BRAID_ABORT_MS: mpi === 'pmix' ? '1000' : undefined };
+        const options = { args: ['before the others have', 'process.exit(3)'], env, timeoutMs: 20_000 };
+        const run = await slurm.srun(mpi, 2, program('mpi/exit'), options);
+        assert.equal(run.timedOut, false, told(run));
+        assert.notEqual(run.code, 0, told(run));
+        const says =
+          mpi === 'pmix'
+            ? /rank 0 ends the job: not all 2 ranks have started MPI within 1000 ms/
+            : /rank 1 of 2 exits with code 3 before it has started MPI: ending the whole job/;
+        assert.match(run.stderr, says, told(run));
+      });
+
+      it('ends the job where one rank never starts MPI, after abortMs', async () => {
+        const options = {
+          args: ['before the others have', 'no end'],
+          env: { BRAID_ABORT_MS: '1000' },
+          timeoutMs: 20_000,
+        };
+        const run = await slurm.srun(mpi, 2, program('mpi/exit'), options);
+        assert.equal(run.timedOut, false, told(run));
+        assert.match(run.stderr, /rank 0 ends the job: not all 2 ranks have started MPI within 1000 ms/, told(run));
+      });
     });
   }
 });

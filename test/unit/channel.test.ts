@@ -104,24 +104,84 @@ describe('a channel of ranks', () => {
     assert.equal(world.aborted, 1);
   });
 
-  it('watches the gather: ends the job where a rank has come and does not send', async () => {
-    const world = new SimulatedWorld(2);
-    const ended = new Promise<number>((resolve) => {
-      const root = Object.create(world.comms[0], {
-        abort: { value: resolve },
-        rank: { value: 0 },
-        size: { value: 2 },
-        irecvEach: { value: world.comms[0].irecvEach.bind(world.comms[0]) },
-        isendEach: { value: world.comms[0].isendEach.bind(world.comms[0]) },
-        // Its ranks never all join.
-        igatherv: { value: () => new Request() },
-      }) as RecorderCommunicator;
-      const contribute = () => ({ frames: [frame(1)], recorded: 1 });
-      void new Channel(root).run(
-        flush({ contribute, lead: committing([]), patience: { stallMs: 60_000, abortMs: 1 } }),
-      );
-      void new Channel(world.comms[1]).run(flush({ contribute }));
+  /** What is written to stderr until `ended`. */
+  async function saidUntil(ended: Promise<unknown>): Promise<string> {
+    const { write } = process.stderr;
+    let said = '';
+    process.stderr.write = (text) => ((said += String(text)), true);
+    try {
+      await ended;
+      return said;
+    } finally {
+      process.stderr.write = write;
+    }
+  }
+
+  for (const [size, who] of [
+    [2, 'rank 1'],
+    [4, 'some of ranks 1-3'],
+  ] as const) {
+    it(`watches the gather: ends the job where ${who} has come and does not send`, async () => {
+      const world = new SimulatedWorld(size);
+      const ended = new Promise<number>((resolve) => {
+        const root = Object.create(world.comms[0], {
+          abort: { value: resolve },
+          rank: { value: 0 },
+          size: { value: size },
+          irecvEach: { value: world.comms[0].irecvEach.bind(world.comms[0]) },
+          isendEach: { value: world.comms[0].isendEach.bind(world.comms[0]) },
+          // Its ranks never all join.
+          igatherv: { value: () => new Request() },
+        }) as RecorderCommunicator;
+        const contribute = () => ({ frames: [frame(1)], recorded: 1 });
+        const patience = { stallMs: 1, abortMs: 20 };
+        void new Channel(root).run(flush({ contribute, lead: committing([]), patience }));
+        for (const comm of world.comms.slice(1)) void new Channel(comm).run(flush({ contribute }));
+      });
+      const said = await saidUntil(ended);
+      assert.equal(await ended, 1);
+      assert.ok(said.includes(`rank 0 has waited 1 ms in flush() for ${who}\n`), said);
+      assert.ok(said.includes(`rank 0 ends the job: ${who} did not go on with flush() within 20 ms`), said);
     });
+  }
+
+  it('ends the job where the root does not come, by the patience of another rank', async () => {
+    const world = new SimulatedWorld(3);
+    const ended = new Promise<unknown>((resolve) => {
+      for (const comm of world.comms.slice(1)) {
+        Object.assign(comm, { abort: resolve });
+        void new Channel(comm).run(flush({ patience: { stallMs: 1, abortMs: 20 } }));
+      }
+    });
+    const said = await saidUntil(ended);
     assert.equal(await ended, 1);
+    const who = 'rank 0 or a rank that it waits for';
+    assert.ok(said.includes(`rank 1 has waited 1 ms in flush() for ${who}\n`), said);
+    assert.match(said, new RegExp(`rank [12] ends the job: ${who} did not come to flush\\(\\) within 20 ms`));
   });
+
+  for (const kind of ['onRoot', 'close', 'recover'] as const) {
+    it(`leaves the root its time in ${kind}, when all have come`, async () => {
+      const world = new SimulatedWorld(3);
+      const lead: Collective['lead'] = function* () {
+        // Longer than the others wait for the root to come.
+        const works = new Request();
+        setTimeout(() => works.resolve(), 1500);
+        yield works;
+        return 'done';
+      };
+      const patience = { stallMs: 60_000, abortMs: 1 };
+      // The root's own patience is for the headers, which take a moment.
+      const verdicts = await Promise.all(
+        world.comms.map((comm, rank) =>
+          new Channel(comm).run(flush({ kind, lead, patience: rank === 0 ? { stallMs: 60_000 } : patience })),
+        ),
+      );
+      assert.deepEqual(
+        verdicts.map(({ text }) => text),
+        ['done', 'done', 'done'],
+      );
+      assert.equal(world.aborted, undefined);
+    });
+  }
 });
