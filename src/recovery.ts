@@ -141,7 +141,7 @@ export function lossesOf({ rank, sequences = [], trimmed = 0, losses = [] }: Spo
   const unreadable = losses.filter(({ sequence = Infinity }) => sequence > watermark);
   const lost = unreadable.flatMap(({ sequence }): Range[] => (sequence === undefined ? [] : [[sequence, sequence]]));
   const known = [...sequences, ...lost].sort((a, b) => a[0] - b[0]);
-  const last = Math.max(trimmed, ...known.map(([, end]) => end));
+  const last = known.reduce((most, [, end]) => Math.max(most, end), trimmed);
   return [
     ...unreadable.map(({ sequence, reason }) => ({ rank: rank!, frame: sequence, reason })),
     ...holesIn(known, watermark + 1, last).map((hole) => ({ rank: rank!, ...gapOf(hole) })),
@@ -191,7 +191,7 @@ export function* leadRecovery(
     if (listed.length > 0) yield* wait(store.call('addGaps', run, attempt, spool.rank!, listed));
   }
   faultPoint('recover.held');
-  const onRefused = (refused: readonly RefusedFrame[]) => lost.push(...refused);
+  const onRefused = (refused: readonly RefusedFrame[]) => refused.forEach((each) => lost.push(each));
   const totals = yield* commitRounds(gathering, { ...rounds, salvage: true, onRefused });
   faultPoint('recover.committed');
   yield* endDead(store, dead, state, lost);

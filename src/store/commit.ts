@@ -200,7 +200,7 @@ export class Committer {
         total.records += result.records;
         total.ops += result.ops;
         total.bytes += result.bytes;
-        total.refused.push(...result.refused);
+        for (const each of result.refused) total.refused.push(each);
       } catch (error) {
         if (!isOfContent(error)) throw error;
         const damage = (error as Error).message;
@@ -303,7 +303,8 @@ export class Committer {
           bytes: sound.reduce((sum, { header }) => sum + FRAME_HEADER_BYTES + header.bytes, 0),
           recorded: recorded?.[rank] ?? 0,
         });
-        fresh.push(...sound);
+        // Not as arguments, of which a stack holds so many: a round may have as many frames as fit into it.
+        for (const frame of sound) fresh.push(frame);
       }
       first = end;
     }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import type { DecodedOp } from '#src/frame/decoder.js';
-import { FRAME_HEADER_BYTES } from '#src/frame/format.js';
+import { FRAME_HEADER_BYTES, FrameField } from '#src/frame/format.js';
 import { sealFrame } from '#src/frame/header.js';
 import { verifyTables } from '#src/query/verify.js';
 import { Store } from '#src/store/store.js';
@@ -213,6 +213,25 @@ describe('a commit', function () {
       assert.deepEqual(gapsIn(path).map(({ rank, frame }) => [rank, frame]), [[0, 2], [1, 1], [1, 2]]); // prettier-ignore
       assert.deepEqual(verifyTables(path).problems.map(({ check }) => check).filter((check) => check !== 'gaps'), []); // prettier-ignore
     }
+  });
+
+  it('takes a round of as many frames as fit into it', () => {
+    const count = 300_000;
+    const { store, path } = openStore(directory, 'extension', 2);
+    const frame = (sequence: number) => frameOf({ run: RUN, attempt: 1, rank: 0 }, sequence, []);
+    const round = Buffer.alloc(count * FRAME_HEADER_BYTES);
+    const template = Buffer.from(frame(1));
+    for (let i = 0; i < count; i++) {
+      const at = i * FRAME_HEADER_BYTES;
+      template.copy(round, at);
+      round.writeUInt32LE(i + 1, at + FrameField.sequence);
+      sealFrame(round, at, 0, 0, 0);
+      if (i % 1000 === 0) round[at + FrameField.crc] ^= 1;
+    }
+    const { refused } = store.commit(round);
+    assert.equal(refused.length, count / 1000);
+    store.close();
+    assert.equal(gapsIn(path).length, count / 1000);
   });
 
   it('carries out an invalidation whichever comes first, it or its record', () => {

@@ -8,7 +8,7 @@ import { ranksText } from '#src/flush/channel.js';
 import { parseOptions } from '#src/options.js';
 import { now } from '#src/record/clock.js';
 import type { SpoolReport } from '#src/leftovers.js';
-import { deadAttempts } from '#src/recovery.js';
+import { deadAttempts, lossesOf } from '#src/recovery.js';
 import { parseTime, timeText } from '#src/time.js';
 
 describe('a request', () => {
@@ -194,6 +194,13 @@ describe('ranks in a message', () => {
     assert.equal(ranksText([0, 1, 2, 5, 7, 8]), 'ranks 0-2, 5, 7-8');
     const even = Array.from({ length: 10_000 }, (_, i) => i * 2);
     assert.ok(ranksText(even).length < 80);
+  });
+});
+
+describe('what is lost of a spool', () => {
+  it('is found where half a million frames are, and every other is missing', () => {
+    const sequences = Array.from({ length: 500_000 }, (_, i) => [2 * i + 2, 2 * i + 2] as const);
+    assert.equal(lossesOf({ rank: 0, sequences } as unknown as SpoolReport, 0).length, sequences.length);
   });
 });
 
