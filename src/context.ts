@@ -1,6 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
+import { gitCommit, type GitCommit } from './git.js';
 
 /** What of the environment is worth knowing of a job and can't hold a secret. */
 const ENVIRONMENT =
@@ -15,7 +16,7 @@ export interface RunContext {
   readonly user: string;
   readonly node: string;
   readonly braid: string;
-  readonly git?: { readonly commit: string; readonly branch?: string };
+  readonly git?: GitCommit;
   readonly environment: Record<string, string>;
   /** What of MPI this run uses; absent in a single process. */
   readonly mpi?: object;
@@ -70,38 +71,4 @@ export function packageVersion(): string {
   version ??= (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string })
     .version;
   return version;
-}
-
-/** The commit that the program's directory is at, read from git's files. */
-export function gitCommit(directory: string): RunContext['git'] {
-  try {
-    for (let at = directory; ; at = dirname(at)) {
-      const dot = join(at, '.git');
-      if (existsSync(dot)) return readHead(dot);
-      if (at === dirname(at)) return undefined;
-    }
-  } catch {
-    return undefined;
-  }
-}
-
-function readHead(dot: string): RunContext['git'] {
-  const read = (path: string) => readFileSync(path, 'utf8').trim();
-  // In a work tree or submodule `.git` is a file that says where the directory is.
-  let git = dot;
-  try {
-    git = resolve(dirname(dot), read(dot).replace(/^gitdir: /, ''));
-  } catch {
-    // A directory.
-  }
-  const common = existsSync(join(git, 'commondir')) ? resolve(git, read(join(git, 'commondir'))) : git;
-  const head = read(join(git, 'HEAD'));
-  if (!head.startsWith('ref: ')) return { commit: head };
-  const ref = head.slice(5);
-  const branch = ref.replace(/^refs\/heads\//, '');
-  if (existsSync(join(common, ref))) return { commit: read(join(common, ref)), branch };
-  const packed = read(join(common, 'packed-refs'))
-    .split('\n')
-    .find((line) => line.endsWith(` ${ref}`));
-  return packed ? { commit: packed.slice(0, 40), branch } : undefined;
 }

@@ -229,9 +229,7 @@ export function* leadRecovery(
     if (listed.length > 0) yield* wait(store.call('addGaps', run, attempt, spool.rank!, listed));
   }
   faultPoint('recover.held');
-  const onRefused = (refused: readonly RefusedFrame[]) => {
-    for (const each of refused) lost.push(each);
-  };
+  const onRefused = (refused: readonly RefusedFrame[]) => refused.forEach((each) => lost.push(each));
   const totals = yield* commitRounds(gathering, { ...rounds, salvage: true, onRefused });
   faultPoint('recover.committed');
   yield* endDead(store, dead, state);

@@ -212,9 +212,7 @@ export class Session {
     then: (totals: CommitTotals, headers: readonly Header[]) => Steps<string>,
   ): Steps<string> {
     const recorded = gathering.headers.map((header) => header.recorded);
-    const onRefused = (refused: readonly RefusedFrame[]) => {
-      for (const each of refused) this.#refused.push(each);
-    };
+    const onRefused = (refused: readonly RefusedFrame[]) => refused.forEach((each) => this.#refused.push(each));
     const totals = yield* commitRounds(gathering, { ...this.#rounds, recorded, onRefused });
     if (this.#refused.length > 0) throw lossOf(this.#refused.splice(0));
     return yield* then(totals, gathering.headers);

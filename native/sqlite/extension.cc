@@ -2,8 +2,10 @@
 // works in any SQLite that loads extensions, by the function table that SQLite hands over; it never links a
 // SQLite of its own.
 
+#include <cstring>
 #include <memory>
 #include <new>
+#include <vector>
 
 #include "tables.h"
 
@@ -22,12 +24,31 @@ Session* IdleSession(sqlite3_context* context) {
   return nullptr;
 }
 
-// braid_round_load(blob): the number of its ops. Whatever was loaded before is dropped even if this one is
-// damaged, so that nobody takes the old round for the new one.
-void Load(sqlite3_context* context, int, sqlite3_value** arguments) {
+// Blocks of ids as JavaScript hands them over: three doubles each.
+std::vector<IdBlock> ReadBlocks(sqlite3_value* value) {
+  const size_t count = static_cast<size_t>(sqlite3_value_bytes(value)) / (3 * sizeof(double));
+  std::vector<IdBlock> blocks(count);
+  const auto* bytes = static_cast<const uint8_t*>(sqlite3_value_blob(value));
+  for (IdBlock& block : blocks) {
+    double numbers[3];
+    std::memcpy(numbers, bytes, sizeof numbers);
+    bytes += sizeof numbers;
+    const bool sound = numbers[0] >= 1 && numbers[1] >= 0 && numbers[1] < 0x1p53 && numbers[2] >= 1 &&
+                       numbers[0] < 0x1p53 && numbers[2] < 0x1p53;
+    if (!sound) throw DamagedRound("a block of ids is none");
+    block = {static_cast<int64_t>(numbers[0]), static_cast<int64_t>(numbers[1]),
+             static_cast<int64_t>(numbers[2])};
+  }
+  return blocks;
+}
+
+// braid_round_load(blob), braid_round_load(blob, blocks): the number of its ops. Whatever was loaded before
+// is dropped even if this one is damaged, so that nobody takes the old round for the new one.
+void Load(sqlite3_context* context, int count, sqlite3_value** arguments) {
   Session* session = IdleSession(context);
   if (session == nullptr) return;
-  if (sqlite3_value_type(arguments[0]) != SQLITE_BLOB) {
+  for (int i = 0; i < count; ++i) {
+    if (sqlite3_value_type(arguments[i]) == SQLITE_BLOB) continue;
     return sqlite3_result_error(context, "braid_round_load takes a blob", -1);
   }
   session->round = Round{};
@@ -35,7 +56,12 @@ void Load(sqlite3_context* context, int, sqlite3_value** arguments) {
   const int size = sqlite3_value_bytes(arguments[0]);
   if (bytes == nullptr && size > 0) return sqlite3_result_error_nomem(context);
   try {
-    session->round = DecodeRound(bytes, static_cast<size_t>(size));
+    if (count == 1) {
+      session->round = DecodeRound(bytes, static_cast<size_t>(size));
+    } else {
+      const std::vector<IdBlock> blocks = ReadBlocks(arguments[1]);
+      session->round = DecodeRound(bytes, static_cast<size_t>(size), &blocks);
+    }
     sqlite3_result_int64(context, static_cast<sqlite3_int64>(session->round.ops));
   } catch (const DamagedRound& damage) {
     sqlite3_result_error(context, damage.what(), -1);
@@ -66,6 +92,7 @@ int Register(sqlite3* db) {
     return SQLITE_NOMEM;
   }
   int rc = RegisterFunction(db, "braid_round_load", 1, session, Load);
+  if (rc == SQLITE_OK) rc = RegisterFunction(db, "braid_round_load", 2, session, Load);
   if (rc == SQLITE_OK) rc = RegisterFunction(db, "braid_round_free", 0, session, Free);
   if (rc == SQLITE_OK) rc = RegisterTables(db, session);
   return rc;

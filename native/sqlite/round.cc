@@ -18,6 +18,34 @@ struct Damage {
   const char* what;
 };
 
+// Whether text is UTF-8 as SQLite's other readers want it: no surrogates, nothing longer than it need be.
+bool IsUtf8(const uint8_t* text, size_t bytes) {
+  size_t at = 0;
+  while (at < bytes) {
+    // Most text is ASCII, eight bytes of which are looked at as one.
+    uint64_t eight;
+    while (at + sizeof eight <= bytes) {
+      std::memcpy(&eight, text + at, sizeof eight);
+      if ((eight & 0x8080'8080'8080'8080) != 0) break;
+      at += sizeof eight;
+    }
+    if (at == bytes) return true;
+    const uint8_t lead = text[at++];
+    if (lead < 0x80) continue;
+    const size_t more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
+    if (lead < 0xc2 || lead > 0xf4 || more > bytes - at) return false;
+    const uint8_t second = text[at];
+    const uint8_t least = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+    const uint8_t greatest = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+    if (second < least || second > greatest) return false;
+    for (size_t i = 1; i < more; ++i) {
+      if ((text[at + i] & 0xc0) != 0x80) return false;
+    }
+    at += more;
+  }
+  return true;
+}
+
 // Reads one header or op of bytes that anybody may have written. Offsets are those of the round.
 class CheckingReader {
  public:
@@ -46,7 +74,11 @@ class CheckingReader {
 
   const uint8_t* Uuid() { return Take(16); }
 
-  Text String(uint32_t bytes) { return {reinterpret_cast<const char*>(Take(bytes)), bytes}; }
+  Text String(uint32_t bytes) {
+    const uint8_t* text = Take(bytes);
+    Require(IsUtf8(text, bytes), "a text is not UTF-8");
+    return {reinterpret_cast<const char*>(text), bytes};
+  }
 
   void Zero(uint32_t bytes, const char* what) {
     const uint8_t* field = Take(bytes);
@@ -122,7 +154,8 @@ bool SameVersion(const Version& left, const Version& right) {
 
 class Decoder {
  public:
-  Decoder(const void* bytes, uint32_t size) : size_(size) {
+  Decoder(const void* bytes, uint32_t size, const std::vector<IdBlock>* blocks)
+      : size_(size), blocks_(blocks) {
     round_.bytes.reset(new uint8_t[size]);  // not make_unique, which would zero it first
     if (size > 0) std::memcpy(round_.bytes.get(), bytes, size);
   }
@@ -170,6 +203,11 @@ class Decoder {
     const size_t ops_before = round_.ops;
     const size_t records_before = records_.size();
     frame_ = static_cast<uint32_t>(round_.frames.size());
+    if (blocks_ != nullptr) {
+      if (frame_ == blocks_->size()) throw Damage{begin, "more frames than blocks of ids"};
+      block_ = (*blocks_)[frame_];
+      next_id_ = block_.first;
+    }
     update_ = kNoUpdate;
     last_model_ = 0;
     const uint32_t end = begin + kHeaderBytes + frame.bytes;
@@ -193,6 +231,7 @@ class Decoder {
     switch (static_cast<OpType>(word >> 24)) {
       case OpType::kRecord:
         records_.push_back({Take<RecordOp>(in).id, {begin, frame_}});
+        CheckId(records_.back().id, begin);
         break;
       case OpType::kUri:
         uris_.push_back({Take<UriOp>(in).record, {begin, frame_}});
@@ -251,6 +290,15 @@ class Decoder {
     return op;
   }
 
+  // What names a record may be of anybody; what makes one would take the place of another rank's, or another
+  // run's.
+  void CheckId(int64_t id, uint32_t op) {
+    if (blocks_ == nullptr) return;
+    if (id != next_id_ && (id < block_.first || (id - block_.first) % block_.step != 0)) id = INT64_MAX;
+    if (id > block_.last) throw Damage{op, "a record's id is not one that its rank gives out"};
+    next_id_ = id + block_.step;
+  }
+
   uint32_t OfUpdate(uint32_t op) const {
     if (update_ == kNoUpdate) throw Damage{op, "no update comes before this op in its frame"};
     return update_;
@@ -267,11 +315,14 @@ class Decoder {
 
   Round round_;
   const uint32_t size_;
+  const std::vector<IdBlock>* const blocks_;
   uint32_t frames_begun_ = 0;
 
   // Of the frame that is being decoded.
   uint32_t frame_ = 0;
   uint32_t update_ = kNoUpdate;
+  IdBlock block_{};
+  int64_t next_id_ = 0;  // as a rank gives them out
   int64_t model_ = 0;
   int64_t last_model_ = 0;
   Version last_version_;
@@ -295,9 +346,9 @@ Hex ToHex(const uint8_t* uuid) {
   return hex;
 }
 
-Round DecodeRound(const void* bytes, size_t size) {
+Round DecodeRound(const void* bytes, size_t size, const std::vector<IdBlock>* blocks) {
   if (size > kMaxRoundBytes) throw DamagedRound("a round is longer than 512 MiB");
-  Decoder decoder(bytes, static_cast<uint32_t>(size));
+  Decoder decoder(bytes, static_cast<uint32_t>(size), blocks);
   try {
     return decoder.Decode();
   } catch (const Damage& damage) {

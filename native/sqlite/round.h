@@ -83,8 +83,15 @@ struct Round {
   }
 };
 
-// Copies and checks everything but the CRCs and the text's encoding. Throws DamagedRound, or what a failed
-// allocation throws.
-Round DecodeRound(const void* bytes, size_t size);
+// The ids that a frame's rank gives out: the first, and every step-th after it, through the last.
+struct IdBlock {
+  int64_t first;
+  int64_t last;
+  int64_t step;
+};
+
+// Copies and checks everything but the CRCs. With blocks there is one for each frame, whose records have ids
+// of it. Throws DamagedRound, or what a failed allocation throws.
+Round DecodeRound(const void* bytes, size_t size, const std::vector<IdBlock>* blocks = nullptr);
 
 }  // namespace braid

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { BraidError } from '../errors.js';
 import {
   FRAME_HEADER_BYTES,
@@ -241,6 +242,7 @@ class Cursor {
 
   private utf8(bytes: number): string {
     const at = this.take(bytes);
+    if (!isUtf8(this.buffer.subarray(at, at + bytes))) throw damaged(at, 'a text that is not UTF-8');
     return this.buffer.toString('utf8', at, at + bytes);
   }
 

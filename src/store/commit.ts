@@ -1,12 +1,11 @@
 import SQLite, { type Database, type Statement } from 'better-sqlite3';
 import { BraidError } from '../errors.js';
 import { faultPoint } from '../fault.js';
-import { decodeFrame } from '../frame/decoder.js';
 import { FRAME_HEADER_BYTES } from '../frame/format.js';
 import { frameCrc, readFrameHeader, type FrameHeader } from '../frame/header.js';
 import { applyInvalidations } from './invalidation.js';
 import { gapOf, holesIn, rangesOf } from './ledger.js';
-import { ROUND_TABLES, RoundTables } from './round-tables.js';
+import { ROUND_TABLES, soundOps, type IdBlock, type RoundTables } from './round-tables.js';
 
 /** What was brought into the database. */
 export interface CommitTotals {
@@ -137,7 +136,8 @@ export class Committer {
     this.#numberVersions = db.prepare(NUMBER_VERSIONS);
     this.#updateCount = db.prepare('SELECT ifnull(max(update_id), 0) + 1 FROM updates').pluck();
     this.#ledgerRow = db.prepare(
-      `SELECT attempt_id AS attemptId, frame FROM ledger JOIN attempts USING (attempt_id) JOIN runs USING (run_id)
+      `SELECT attempt_id AS attemptId, frame, id_base AS idBase, id_end AS idEnd, size
+       FROM ledger JOIN attempts USING (attempt_id) JOIN runs USING (run_id)
        WHERE uuid = ? AND attempt = ? AND rank = ?`,
     );
     this.#moveLedger = db.prepare(
@@ -174,7 +174,7 @@ export class Committer {
     } catch (error) {
       if (!isOfContent(error)) throw error;
       // The CRC of a frame that was damaged before it was sealed fits all the same.
-      const looked = frames.map((frame) => withDamage(frame, decodeDamage(round, frame)));
+      const looked = frames.map((frame) => withDamage(frame, this.#decodeDamage(round, frame)));
       if (looked.every(({ damage }, i) => damage === frames[i].damage)) throw error;
       return insert(looked);
     }
@@ -200,7 +200,7 @@ export class Committer {
         total.records += result.records;
         total.ops += result.ops;
         total.bytes += result.bytes;
-        total.refused.push(...result.refused);
+        for (const each of result.refused) total.refused.push(each);
       } catch (error) {
         if (!isOfContent(error)) throw error;
         const damage = (error as Error).message;
@@ -228,6 +228,22 @@ export class Committer {
     }
   }
 
+  /** Why a frame whose CRC fits can't be brought in. */
+  #decodeDamage(round: Buffer, { at, header, damage }: PlacedFrame): string | undefined {
+    if (damage !== undefined) return damage;
+    const row = this.#ledgerRowOf(header);
+    try {
+      for (const op of soundOps(round, at, header, row && blockOf(row, header))) void op;
+      return undefined;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+
+  #ledgerRowOf({ run, attempt, rank }: FrameHeader): LedgerRow | undefined {
+    return this.#ledgerRow.get(run, attempt, rank) as LedgerRow | undefined;
+  }
+
   #insert(round: Buffer, frames: PlacedFrame[], recorded: readonly number[] | undefined): CommitResult {
     const { fresh, refused } = this.#moveLedgers(frames, recorded);
     const ops = fresh.reduce((sum, { header }) => sum + header.ops, 0);
@@ -244,8 +260,8 @@ export class Committer {
   }
 
   /** Returns whether it holds updates. */
-  #insertPiece(piece: Buffer): boolean {
-    const filled = this.#tables.load(piece);
+  #insertPiece({ bytes, blocks }: Piece): boolean {
+    const filled = this.#tables.load(bytes, blocks);
     try {
       const base = this.#updateCount.get() as number;
       for (const { table, statement } of this.#inserts) {
@@ -263,14 +279,14 @@ export class Committer {
   #moveLedgers(
     frames: PlacedFrame[],
     recorded: readonly number[] | undefined,
-  ): { fresh: PlacedFrame[]; refused: RefusedFrame[] } {
-    const fresh: PlacedFrame[] = [];
+  ): { fresh: FreshFrame[]; refused: RefusedFrame[] } {
+    const fresh: FreshFrame[] = [];
     const refused: RefusedFrame[] = [];
     for (let first = 0; first < frames.length;) {
       const { run, attempt, rank } = frames[first].header;
       let end = first + 1;
       while (end < frames.length && sameOwner(frames[first].header, frames[end].header)) end++;
-      const row = this.#ledgerRow.get(run, attempt, rank) as { attemptId: number; frame: number } | undefined;
+      const row = this.#ledgerRowOf(frames[first].header);
       if (!row) {
         throw new BraidError(
           'ERR_BRAID_LEDGER',
@@ -303,7 +319,9 @@ export class Committer {
           bytes: sound.reduce((sum, { header }) => sum + FRAME_HEADER_BYTES + header.bytes, 0),
           recorded: recorded?.[rank] ?? 0,
         });
-        fresh.push(...sound);
+        // Not as arguments, of which a stack holds so many: a round may have as many frames as fit into it.
+        const block = blockOf(row, frames[first].header);
+        for (const frame of sound) fresh.push({ ...frame, block });
       }
       first = end;
     }
@@ -332,24 +350,51 @@ interface PlacedFrame {
   readonly damage?: string;
 }
 
+/** A frame that isn't committed yet, and the ids of its rank. */
+interface FreshFrame extends PlacedFrame {
+  readonly block: IdBlock;
+}
+
+/** Frames, one after another, and the ids of the rank of each. */
+interface Piece {
+  readonly bytes: Buffer;
+  readonly blocks: readonly IdBlock[];
+}
+
+interface LedgerRow {
+  readonly attemptId: number;
+  readonly frame: number;
+  readonly idBase: number;
+  readonly idEnd: number;
+  readonly size: number;
+}
+
+/** The block's end is where the attempt gave back what it hadn't used: beyond it, ids may be those of the next run. */
+function blockOf({ idBase, idEnd, size }: LedgerRow, { rank }: FrameHeader): IdBlock {
+  return { first: idBase + 1 + rank, last: idEnd, step: size };
+}
+
 /** The frames' bytes, in pieces of at most `PIECE_BYTES` (or one frame): in place if they lie together, else copied. */
-function* piecesOf(round: Buffer, frames: readonly PlacedFrame[]): Iterable<Buffer> {
+function* piecesOf(round: Buffer, frames: readonly FreshFrame[]): Iterable<Piece> {
   let piece: Buffer[] = [];
+  let blocks: IdBlock[] = [];
   let bytes = 0;
-  const whole = () => {
+  const whole = (): Piece => {
     const [{ byteOffset }] = piece;
     const last = piece.at(-1)!;
     const together = last.byteOffset + last.length - byteOffset === bytes;
-    return together ? Buffer.from(round.buffer, byteOffset, bytes) : Buffer.concat(piece);
+    return { bytes: together ? Buffer.from(round.buffer, byteOffset, bytes) : Buffer.concat(piece), blocks };
   };
-  for (const { at, header } of frames) {
+  for (const { at, header, block } of frames) {
     const frame = round.subarray(at, at + FRAME_HEADER_BYTES + header.bytes);
     if (bytes > 0 && bytes + frame.length > PIECE_BYTES) {
       yield whole();
       piece = [];
+      blocks = [];
       bytes = 0;
     }
     piece.push(frame);
+    blocks.push(block);
     bytes += frame.length;
   }
   if (piece.length > 0) yield whole();
@@ -377,15 +422,6 @@ function withDamage(frame: PlacedFrame, damage: string | undefined): PlacedFrame
 
 function crcDamage(round: Buffer, { at, header }: PlacedFrame): string | undefined {
   return frameCrc(round, at, header.bytes) === header.crc ? undefined : 'its CRC does not fit its bytes';
-}
-
-function decodeDamage(round: Buffer, { at, header }: PlacedFrame): string | undefined {
-  try {
-    for (const op of decodeFrame(round, at, header.bytes)) void op;
-    return undefined;
-  } catch (error) {
-    return (error as Error).message;
-  }
 }
 
 /** Whether a commit failed for what is in its frames, and not for want of space, or of the lock. */

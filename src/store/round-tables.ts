@@ -7,7 +7,7 @@ import {
   type TagTypeCode,
   type VersionName,
 } from '../frame/format.js';
-import { readFrameHeader } from '../frame/header.js';
+import { readFrameHeader, type FrameHeader } from '../frame/header.js';
 import { timeText } from '../time.js';
 
 /** The tables of a decoded round, as `native/sqlite` declares them, and their columns. */
@@ -29,10 +29,17 @@ export const ROUND_TABLES = {
 } as const; // prettier-ignore
 export type RoundTable = keyof typeof ROUND_TABLES;
 
+/** The ids that a frame's rank gives out: the first, and every step-th after it, through the last. */
+export interface IdBlock {
+  readonly first: number;
+  readonly last: number;
+  readonly step: number;
+}
+
 /** A way to have a round as tables named `braid_round_…` in a connection. */
 export interface RoundTables {
-  /** Decodes a round. Returns the tables that aren't empty. */
-  load(round: Buffer): Set<RoundTable>;
+  /** Decodes a round, with the ids of each of its frames. Returns the tables that aren't empty. */
+  load(round: Buffer, blocks: readonly IdBlock[]): Set<RoundTable>;
   free(): void;
 }
 
@@ -44,7 +51,7 @@ export class ExtensionTables implements RoundTables {
 
   constructor(db: Database, extension: string) {
     db.loadExtension(extension);
-    this.#load = db.prepare('SELECT braid_round_load(?)').pluck();
+    this.#load = db.prepare('SELECT braid_round_load(?, ?)').pluck();
     this.#free = db.prepare('SELECT braid_round_free()');
     const tables = Object.keys(ROUND_TABLES);
     this.#filled = db
@@ -54,8 +61,10 @@ export class ExtensionTables implements RoundTables {
       .pluck();
   }
 
-  load(round: Buffer): Set<RoundTable> {
-    this.#load.get(round);
+  load(round: Buffer, blocks: readonly IdBlock[]): Set<RoundTable> {
+    const numbers = new Float64Array(blocks.length * 3);
+    blocks.forEach(({ first, last, step }, i) => numbers.set([first, last, step], i * 3));
+    this.#load.get(round, Buffer.from(numbers.buffer));
     return new Set(this.#filled.all() as RoundTable[]);
   }
 
@@ -89,8 +98,8 @@ export class StatementTables implements RoundTables {
     );
   }
 
-  load(round: Buffer): Set<RoundTable> {
-    const rows = decodeRound(round);
+  load(round: Buffer, blocks: readonly IdBlock[]): Set<RoundTable> {
+    const rows = decodeRound(round, blocks);
     for (const [table, tableRows] of rows) {
       const insert = this.#inserts.get(table)!;
       for (const [i, row] of tableRows.entries()) insert.run(i, ...row);
@@ -106,24 +115,43 @@ export class StatementTables implements RoundTables {
 /**
  * A round's rows by table, in the order in which both ways give them.
  *
+ * @param blocks of each frame, the ids that its records may have; without them, any.
  * @throws BraidError ERR_BRAID_FRAME_DAMAGED
  */
-export function decodeRound(round: Buffer): Map<RoundTable, Row[]> {
+export function decodeRound(round: Buffer, blocks?: readonly IdBlock[]): Map<RoundTable, Row[]> {
   const decoder = new RoundDecoder();
-  for (let at = 0; at < round.length;) {
+  for (let at = 0, frame = 0; at < round.length; frame++) {
     const header = readFrameHeader(round, at);
     if (!header?.sealed) throw damaged(at, 'no sealed frame');
-    let ops = 0;
-    let records = 0;
-    for (const op of decodeFrame(round, at, header.bytes)) {
-      decoder.add(header, op);
-      ops++;
-      if (op.op === 'record') records++;
-    }
-    if (ops !== header.ops || records !== header.records) throw damaged(at, 'another number of ops or records');
+    for (const op of soundOps(round, at, header, blocks?.[frame])) decoder.add(header, op);
     at += FRAME_HEADER_BYTES + header.bytes;
   }
   return decoder.finish();
+}
+
+/**
+ * The ops of a sealed frame, which are as many as its header says and make records of its rank's ids. What names a record
+ * may be of anybody; what makes one would take the place of another rank's, or another run's.
+ *
+ * @throws BraidError ERR_BRAID_FRAME_DAMAGED
+ */
+export function* soundOps(round: Buffer, at: number, header: FrameHeader, block?: IdBlock): Generator<DecodedOp> {
+  let ops = 0;
+  let records = 0;
+  for (const op of decodeFrame(round, at, header.bytes)) {
+    ops++;
+    if (op.op === 'record') {
+      records++;
+      if (block && !givesOut(block, op.id))
+        throw damaged(at, `a record's id, ${op.id}, that its rank does not give out`);
+    }
+    yield op;
+  }
+  if (ops !== header.ops || records !== header.records) throw damaged(at, 'another number of ops or records');
+}
+
+function givesOut({ first, last, step }: IdBlock, id: number): boolean {
+  return id >= first && id <= last && (id - first) % step === 0;
 }
 
 interface Frame {

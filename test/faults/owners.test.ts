@@ -116,7 +116,7 @@ describe('owners', function () {
     await runJob(path, 'unclosed', 5);
     const [name] = readdirSync(spools);
     const spool = join(spools, name);
-    const making = (owner: string) => `${spool}.${owner}.making`;
+    const making = (owner: string) => `${spool}.${(owner === 'ours' ? 'a' : 'b').repeat(36)}.making`;
     for (const owner of ['theirs', 'ours']) writeFileSync(making(owner), '');
     for (const theirs of [spool, making('theirs')]) chownSync(theirs, NOBODY, NOBODY);
     const before = readFileSync(spool);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import type { DecodedOp } from '#src/frame/decoder.js';
-import { FRAME_HEADER_BYTES } from '#src/frame/format.js';
+import { FRAME_HEADER_BYTES, FrameField } from '#src/frame/format.js';
 import { sealFrame } from '#src/frame/header.js';
 import { verifyTables } from '#src/query/verify.js';
 import { Store } from '#src/store/store.js';
@@ -172,7 +172,8 @@ describe('a commit', function () {
 
   it('lists as a gap what is missing between two frames, unless it is known to be lost', () => {
     const { store, path } = openStore(directory, 'extension', 2);
-    const frame = (sequence: number) => frameOf({ run: RUN, attempt: 1, rank: 0 }, sequence, [[record(sequence)]]);
+    const frame = (sequence: number) =>
+      frameOf({ run: RUN, attempt: 1, rank: 0 }, sequence, [[record(2 * sequence - 1)]]);
     // As a run that lives does, over several rounds.
     for (const round of [[1], [2, 3], [4]]) store.commit(Buffer.concat(round.map(frame)));
     store.commit(Buffer.concat([frame(1), frame(4)]));
@@ -201,18 +202,84 @@ describe('a commit', function () {
       const senseless = frame(0, 2, 3);
       senseless[FRAME_HEADER_BYTES + 11] = 9;
       sealFrame(senseless, 0, senseless.length - FRAME_HEADER_BYTES, 1, 1);
-      const flipped = frame(1, 2, 6);
+      const flipped = frame(1, 1, 6);
       flipped[flipped.length - 3] ^= 1;
-      const round = Buffer.concat([frame(0, 1, 1), senseless, frame(0, 3, 5), frame(1, 1, 1), flipped]);
+      const round = Buffer.concat([frame(0, 1, 1), senseless, frame(0, 3, 5), frame(0, 4, 1), flipped]);
       assert.throws(() => store.commit(round));
       const { refused, records } = store.salvage(round);
       assert.equal(records, 2);
-      assert.deepEqual(refused.map(({ rank, frame }) => [rank, frame]), [[0, 2], [1, 1], [1, 2]]); // prettier-ignore
+      assert.deepEqual(refused.map(({ rank, frame }) => [rank, frame]), [[0, 2], [0, 4], [1, 1]]); // prettier-ignore
       assert.deepEqual(store.salvage(round), { records: 0, ops: 0, bytes: 0, refused: [] });
       store.close();
-      assert.deepEqual(gapsIn(path).map(({ rank, frame }) => [rank, frame]), [[0, 2], [1, 1], [1, 2]]); // prettier-ignore
+      assert.deepEqual(gapsIn(path).map(({ rank, frame }) => [rank, frame]), [[0, 2], [0, 4], [1, 1]]); // prettier-ignore
       assert.deepEqual(verifyTables(path).problems.map(({ check }) => check).filter((check) => check !== 'gaps'), []); // prettier-ignore
     }
+  });
+
+  it('refuses a frame of sense whose records have ids of others, or whose text is none, and takes what names them', () => {
+    for (const commit of ['extension', 'statements'] as const) {
+      const { store, path } = openStore(directory, commit, 2);
+      const owner = { run: RUN, attempt: 1, rank: 1 };
+      const next = store.nextAttempt(RUN).attempt;
+      const ends = [2 ** 53 - 1, 2 ** 33 + 2, 2 ** 33 + 1, 3];
+      const refusing = ends.map((id, i) => frameOf(owner, i + 2, [[record(2 * i + 4)], [record(id)]]));
+      const named = [
+        { op: 'tag', record: ends[0], key: 'k', value: 'v', type: 1 },
+        { op: 'uri', record: ends[1], uri: 'u' },
+        { op: 'derivation', source: ends[0], version: 'none', derived: 3, time: 0 },
+      ] as const;
+      for (const bytes of ['ff', 'c0af', 'eda080', 'f4908080', 'e282', '80']) {
+        const text = Buffer.from(bytes, 'hex');
+        const frame = Buffer.from(frameOf(owner, refusing.length + 2, [[record(2, 'n'.repeat(text.length))]]));
+        text.copy(frame, FRAME_HEADER_BYTES + 24);
+        sealFrame(frame, 0, frame.length - FRAME_HEADER_BYTES, 1, 1);
+        refusing.push(frame);
+      }
+      const good = [
+        frameOf(owner, 1, [[record(2)], [record(6)], [record(4)], named]),
+        frameOf(owner, refusing.length + 2, [[record(2 ** 33, 'aé€😀'.repeat(5))]]),
+      ];
+      const round = Buffer.concat([good[0], ...refusing, good[1]]);
+      const { records, refused } = store.commit(round);
+      assert.equal(records, 4);
+      assert.deepEqual(refused.map(({ frame }) => frame), refusing.map((_, i) => i + 2)); // prettier-ignore
+      for (const { reason } of refused) assert.match(reason, /does not give out|not UTF-8/);
+      // And so there are ids for the next.
+      store.beginRun({ run: RUN, attempt: next, context: {}, ranks: [{ host: 'h', spool: 's' }] });
+      store.close();
+      assert.equal(gapsIn(path).length, refusing.length);
+      assert.equal(dump(path).tags.length, 1);
+    }
+  });
+
+  it('refuses a record whose id its attempt gave back', () => {
+    const { store } = openStore(directory, 'extension', 2);
+    const frame = (sequence: number, id: number) =>
+      frameOf({ run: RUN, attempt: 2, rank: 0 }, sequence, [[record(id)]]);
+    const base = 2 ** 33;
+    store.commit(frame(1, base + 1));
+    store.returnIds(RUN, 2);
+    assert.equal(store.commit(frame(2, base + 3)).refused.length, 1);
+    store.close();
+  });
+
+  it('takes a round of as many frames as fit into it', () => {
+    const count = 300_000;
+    const { store, path } = openStore(directory, 'extension', 2);
+    const frame = (sequence: number) => frameOf({ run: RUN, attempt: 1, rank: 0 }, sequence, []);
+    const round = Buffer.alloc(count * FRAME_HEADER_BYTES);
+    const template = Buffer.from(frame(1));
+    for (let i = 0; i < count; i++) {
+      const at = i * FRAME_HEADER_BYTES;
+      template.copy(round, at);
+      round.writeUInt32LE(i + 1, at + FrameField.sequence);
+      sealFrame(round, at, 0, 0, 0);
+      if (i % 1000 === 0) round[at + FrameField.crc] ^= 1;
+    }
+    const { refused } = store.commit(round);
+    assert.equal(refused.length, count / 1000);
+    store.close();
+    assert.equal(gapsIn(path).length, count / 1000);
   });
 
   it('carries out an invalidation whichever comes first, it or its record', () => {
@@ -254,8 +321,8 @@ function gapsIn(path: string): { rank: number; frame: number; reason: string }[]
   }
 }
 
-function record(id: number): DecodedOp {
-  return { op: 'record', id, kind: 2, time: 0, name: `r${id}` };
+function record(id: number, name = `r${id}`): DecodedOp {
+  return { op: 'record', id, kind: 2, time: 0, name };
 }
 
 /** Requests are told apart by UUIDs, which generated ones may repeat. */

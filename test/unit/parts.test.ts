@@ -1,17 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Progress } from '#src/comm/progress.js';
 import { Request } from '#src/comm/request.js';
-import { gitCommit, withoutSecrets } from '#src/context.js';
+import { withoutSecrets } from '#src/context.js';
 import { drive, wait, type Steps } from '#src/flush/drive.js';
 import { contiguous } from '#src/flush/gathering.js';
 import { ranksText } from '#src/flush/channel.js';
 import { parseOptions } from '#src/options.js';
 import { now } from '#src/record/clock.js';
 import type { SpoolReport } from '#src/leftovers.js';
-import { deadAttempts } from '#src/recovery.js';
+import { deadAttempts, lossesOf } from '#src/recovery.js';
 import { parseTime, timeText } from '#src/time.js';
 
 describe('a request', () => {
@@ -170,32 +167,6 @@ describe('the context', () => {
       ],
     );
   });
-
-  it('reads the commit from git, loose, packed, detached or in a work tree', () => {
-    const root = mkdtempSync(join(tmpdir(), 'braid-git-'));
-    const commit = 'c0ffee'.padEnd(40, '0');
-    const write = (path: string, text: string) => {
-      mkdirSync(join(root, path, '..'), { recursive: true });
-      writeFileSync(join(root, path), text);
-    };
-    try {
-      mkdirSync(join(root, 'deep', 'down'), { recursive: true });
-      assert.equal(gitCommit(join(root, 'deep', 'down')), undefined);
-      write('.git/HEAD', 'ref: refs/heads/main\n');
-      write('.git/packed-refs', `# pack-refs\n${commit} refs/heads/main\n`);
-      assert.deepEqual(gitCommit(join(root, 'deep', 'down')), { commit, branch: 'main' });
-      write('.git/refs/heads/main', `${commit.replace('c0', 'd0')}\n`);
-      assert.equal(gitCommit(root)?.commit, commit.replace('c0', 'd0'));
-      write('.git/HEAD', `${commit}\n`);
-      assert.deepEqual(gitCommit(root), { commit });
-      write('.git/worktrees/w/HEAD', 'ref: refs/heads/main\n');
-      write('.git/worktrees/w/commondir', '../..\n');
-      write('w/.git', `gitdir: ${join(root, '.git/worktrees/w')}\n`);
-      assert.equal(gitCommit(join(root, 'w'))?.branch, 'main');
-    } finally {
-      rmSync(root, { recursive: true });
-    }
-  });
 });
 
 describe('times', () => {
@@ -223,6 +194,13 @@ describe('ranks in a message', () => {
     assert.equal(ranksText([0, 1, 2, 5, 7, 8]), 'ranks 0-2, 5, 7-8');
     const even = Array.from({ length: 10_000 }, (_, i) => i * 2);
     assert.ok(ranksText(even).length < 80);
+  });
+});
+
+describe('what is lost of a spool', () => {
+  it('is found where half a million frames are, and every other is missing', () => {
+    const sequences = Array.from({ length: 500_000 }, (_, i) => [2 * i + 2, 2 * i + 2] as const);
+    assert.equal(lossesOf({ rank: 0, sequences } as unknown as SpoolReport, 0).length, sequences.length);
   });
 });
 
