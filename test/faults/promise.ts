@@ -65,6 +65,7 @@ export async function checkPromise(path: string): Promise<Statuses> {
   const db = new Database(path, { readonly: true });
   try {
     checkRecords(db, told);
+    checkCounts(db, told);
     return checkRuns(db, told);
   } finally {
     db.close();
@@ -110,6 +111,37 @@ function checkRecords(db: Database.Database, told: Acknowledged[][]): void {
       OR NOT EXISTS (SELECT 1 FROM uris u WHERE u.record_id = r.record_id))`,
   );
   assert.equal(torn.get(), 0, 'records of which a part is missing');
+}
+
+/** The ops of one call of faults.rank.ts, at most: a record with a URI, two tags and two sources. */
+const CALL_OPS = 6;
+
+/**
+ * Each rank's count of ops is that of the calls it has told of, and of one more if it died: whoever commits says how many
+ * were recorded, too, so that these two would be equal if both were wrong.
+ */
+function checkCounts(db: Database.Database, told: Acknowledged[][]): void {
+  const committed = db
+    .prepare(
+      'SELECT committed FROM ledger JOIN attempts USING (attempt_id) JOIN runs USING (run_id) WHERE uuid = ? AND rank = ?',
+    )
+    .pluck();
+  for (const lines of told) {
+    const identity = lines.find((each) => 'opened' in each);
+    if (!identity) continue;
+    const ops = lines.reduce((sum, each) => sum + opsOf(each), 0);
+    const count = committed.get(identity.opened, identity.rank) as number;
+    const more = lines.some((each) => 'closed' in each) ? 0 : CALL_OPS;
+    const which = `rank ${identity.rank} of run ${identity.opened}`;
+    assert.ok(count >= ops && count <= ops + more, `${count} ops of ${which} are committed, which told of ${ops}`);
+  }
+}
+
+function opsOf(each: Acknowledged): number {
+  if ('record' in each) return 1 + each.tags + each.uris + each.sources;
+  if ('tagged' in each) return 1;
+  // The version, what it has seen, and its tag.
+  return 'updated' in each ? 3 : 0;
 }
 
 /** The counts of each run are what is in the tables, and none is called what it isn't. */

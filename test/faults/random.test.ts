@@ -31,7 +31,7 @@ describe(`jobs that are killed at any moment (${TRIALS} trials, BRAID_TEST_SEED=
 
 /** Two jobs on one database, of which the second begins with what the first has left, and then perhaps a recovery. */
 async function killTwice(trial: number): Promise<void> {
-  const random = randomOf(SEED + trial);
+  const random = randomOf(SEED, trial);
   const directory = mkdtempSync(join(tmpdir(), 'braid-random-'));
   const path = join(directory, 'run.db');
   try {

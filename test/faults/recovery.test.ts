@@ -3,10 +3,13 @@ import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { BraidDB, verify, type RecoverReport } from 'braid-mpi';
+import { descendants } from '../support/children.js';
 import { mpiexec, vendors } from '../support/mpiexec.js';
+import { assertNothingLost, program, startJob as startRanks } from './jobs.js';
 import { BRAID, braid, query, runJob, startJob } from '../cli/support.js';
 
 const PROGRAM = fileURLToPath(new URL('hosts.rank.js', import.meta.url));
@@ -28,6 +31,24 @@ function stateOf(directory: string): [string, string, number][] {
       const content = stat.isDirectory() ? '' : readFileSync(join(directory, name));
       return [name, createHash('sha256').update(content).digest('hex'), stat.mtimeMs];
     });
+}
+
+/**
+ * Waits until a process has let go of its files: when all its threads have ended, though the launcher that is stopped doesn't
+ * ask how.
+ */
+async function ended(pid: number): Promise<void> {
+  const runs = () => {
+    try {
+      const [state] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1];
+      return state !== 'Z' || readdirSync(`/proc/${pid}/task`).length > 1;
+    } catch {
+      return false;
+    }
+  };
+  for (const end = performance.now() + 20_000; runs(); await pause(10)) {
+    assert.ok(performance.now() < end, `process ${pid} goes on`);
+  }
 }
 
 describe('recovery', function () {
@@ -136,6 +157,36 @@ describe('recovery', function () {
       assert.equal(third.code, 0, third.stderr);
       assert.equal((JSON.parse(third.stdout) as RecoverReport).left.length, 0);
       assert.equal(namesIn(path).length, 30);
+      assert.deepEqual(verify(path).problems, []);
+    });
+
+    it(`leaves a run alone of which one rank lives, and another doesn't, on ${vendor.name}`, async () => {
+      const job = startRanks([vendor.mpiexec, '-n', '2'], program('signals'), { args: [path, 'waiting'] });
+      const pids = (await job.lines(/^ready (\d) (\d+)$/, 2)).sort().map(([, , pid]) => Number(pid));
+      const spools = join(directory, `run.db-spool-${process.geteuid!()}`);
+      const files = readdirSync(spools).sort();
+      assert.equal(files.length, 2);
+      const report = async (...options: string[]) => {
+        const { code, stdout } = await braid(['recover', path, '--json', ...options]);
+        return { code, ...(JSON.parse(stdout) as RecoverReport) };
+      };
+      // Of a rank that dies its launcher would tell the other.
+      const launchers = [job.pid, ...descendants(job.pid)].filter((pid) => !pids.includes(pid));
+      for (const pid of launchers) process.kill(pid, 'SIGSTOP');
+      process.kill(pids[1], 'SIGKILL');
+      await ended(pids[1]);
+      for (const options of [['--dry-run'], [], ['--assume-dead', files[0].split('.')[0]]]) {
+        const { code, attempts, left } = await report(...options);
+        assert.deepEqual([code, attempts], [0, []]);
+        assert.deepEqual(left.map(({ file, reason }) => [basename(file!), reason]).sort(), files.map((file) => [file, 'alive'])); // prettier-ignore
+        assert.deepEqual(readdirSync(spools).sort(), files);
+        assert.deepEqual([statusIn(path), namesIn(path)], [['RUNNING'], []]);
+      }
+      process.kill(pids[0], 'SIGKILL');
+      await ended(pids[0]);
+      assert.equal((await report()).records, 10);
+      assert.deepEqual(statusIn(path), ['INCOMPLETE']);
+      assertNothingLost(path);
       assert.deepEqual(verify(path).problems, []);
     });
 

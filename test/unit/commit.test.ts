@@ -245,7 +245,7 @@ describe('a commit', function () {
       assert.deepEqual(refused.map(({ frame }) => frame), refusing.map((_, i) => i + 2)); // prettier-ignore
       for (const { reason } of refused) assert.match(reason, /does not give out|not UTF-8/);
       // And so there are ids for the next.
-      store.beginRun({ run: RUN, attempt: next, context: {}, ranks: [{ host: 'h', spool: 's' }] });
+      store.beginRun({ run: RUN, attempt: next, context: {}, ranks: [{ host: 'h', spool: 's', anchor: 'a' }] });
       store.close();
       assert.equal(gapsIn(path).length, refusing.length);
       assert.equal(dump(path).tags.length, 1);
@@ -258,7 +258,7 @@ describe('a commit', function () {
       frameOf({ run: RUN, attempt: 2, rank: 0 }, sequence, [[record(id)]]);
     const base = 2 ** 33;
     store.commit(frame(1, base + 1));
-    store.returnIds(RUN, 2);
+    store.settle(RUN, 2, [0, 1]);
     assert.equal(store.commit(frame(2, base + 3)).refused.length, 1);
     store.close();
   });
