@@ -77,8 +77,7 @@ export class BraidDB implements HasRecorder {
     const absolute = failure ? '' : resolve(path);
     const session = new Session(absolute, channel, parsed);
     if (off) {
-      if (failure) throw failure;
-      session.openOff();
+      await session.openOff(failure);
       return new BraidDB(session);
     }
     // The others count on a rank that has begun to open.

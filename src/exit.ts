@@ -24,7 +24,8 @@ export function watchExit(database: ExitAware): void {
     watching = true;
     process.on('exit', (code) => {
       if (ending) return;
-      for (const each of open) each.unclosed(Number(process.exitCode ?? code));
+      // The last first: what others stand on was there before them.
+      for (const each of [...open].reverse()) each.unclosed(Number(process.exitCode ?? code));
     });
   }
   for (const signal of database.signals) {

@@ -1,5 +1,5 @@
 import { commitRounds } from './flush/commit-rounds.js';
-import { Channel, ROOT, verdictText, type Verdict } from './flush/channel.js';
+import { Channel, ROOT, ranksText, verdictText, type Verdict } from './flush/channel.js';
 import { wait, type Steps } from './flush/drive.js';
 import { RoundMemory, type Contribution, type Gathering } from './flush/gathering.js';
 import type { CollectiveKind, Header } from './flush/messages.js';
@@ -42,6 +42,8 @@ interface Hello {
   readonly host: string;
   readonly spool: string;
   readonly anchor: string;
+  /** By BRAID=off it records nothing. */
+  readonly off?: boolean;
 }
 
 /** What the root tells the ranks when the database is open. */
@@ -121,8 +123,22 @@ export class Session {
     store.waitFor(store.call('close'), LAST_WORDS_MS);
   }
 
-  /** Collective. What BRAID=off opens: ids of the same form, handles that can be shared, and nothing recorded. */
-  openOff(): void {
+  /**
+   * Collective. What BRAID=off opens: ids of the same form, handles that can be shared, and nothing recorded.
+   *
+   * @param failure why this rank can't open it; it comes all the same.
+   */
+  async openOff(failure?: BraidError): Promise<void> {
+    const hello: Hello = { path: this.path, host, spool: '', off: true };
+    await this.collective(
+      'open',
+      () => ({ frames: [], recorded: 0, text: JSON.stringify(hello), failure }),
+      function* (gathering): Steps<string> {
+        checkOff((yield* gathering.texts()).map((text) => JSON.parse(text) as Hello));
+        return '';
+      },
+    );
+    this.#database = this.channel.nextDatabase();
     const { rank, size } = this.channel;
     const identity = { run: '0'.repeat(32), attempt: 1, rank, size };
     this.recorder = new Recorder(identity, { base: 0, count: Number.MAX_SAFE_INTEGER }, undefined, this.#describe);
@@ -246,6 +262,7 @@ export class Session {
 
   *#leadOpen(gathering: Gathering): Steps<string> {
     const hellos = (yield* gathering.texts()).map((text) => JSON.parse(text) as Hello);
+    checkOff(hellos);
     checkPaths(hellos);
     this.store = new StoreClient();
     const { path, options } = this;
@@ -413,6 +430,18 @@ export class Session {
       // The error that is on its way says more.
     }
   }
+}
+
+/** A rank that records nothing takes part in no flush, so that others would wait for it. */
+function checkOff(hellos: readonly Hello[]): void {
+  const ranks = hellos.map((_, rank) => rank);
+  const off = ranks.filter((rank) => hellos[rank].off);
+  if (off.length === 0 || off.length === ranks.length) return;
+  throw new BraidError(
+    'ERR_BRAID_COLLECTIVE_MISMATCH',
+    `BRAID=off is set on ${ranksText(off)}, and not on ${ranksText(ranks.filter((rank) => !hellos[rank].off))}: ` +
+      'set it for all ranks, or for none',
+  );
 }
 
 /** Said once: the frames are listed, and no flush will bring them. */

@@ -135,6 +135,31 @@ export class Channel {
     this.#comm.isendEach(header, MESSAGE_BYTES, Int32Array.of(ROOT), HEADER_TAG);
   }
 
+  /**
+   * The end of a rank that has nothing open: the others may open something yet, which then is an error and not a wait. It
+   * has to be driven without the event loop, and is done at once except on the root, which waits until each of the others
+   * ends or calls something. A job that ends well leaves no message behind by that.
+   */
+  end(): Request {
+    if (this.#left.has(this.rank)) return Request.completed();
+    if (this.rank === ROOT && !this.#current) return drive(this.#dismiss());
+    this.leave(0);
+    return Request.completed();
+  }
+
+  *#dismiss(): Steps<void> {
+    this.#left.add(ROOT);
+    const present = this.#present();
+    const ends = Array.from(present, (rank) => drive(this.#answer(rank)));
+    for (const end of ends) yield* wait(end);
+  }
+
+  *#answer(rank: number): Steps<void> {
+    const header = Buffer.alloc(MESSAGE_BYTES);
+    yield* wait(this.#comm.irecvEach(header, MESSAGE_BYTES, Int32Array.of(rank), HEADER_TAG));
+    if (readHeader(header, 0).kind !== 'left') yield* wait(this.#order(Int32Array.of(rank), () => ({ order: 'left' })));
+  }
+
   #finish(kind: CollectiveKind, waitMs: number): void {
     const pause = new Int32Array(new SharedArrayBuffer(4));
     const end = performance.now() + waitMs;
@@ -319,7 +344,7 @@ export class Channel {
   #rootLeft(kind: CollectiveKind): BraidError {
     return new BraidError(
       'ERR_BRAID_RANK_LEFT',
-      `rank ${ROOT}, which owns the database, ended without close() while rank ${this.rank} called ${callOf(kind)}: ` +
+      `rank ${ROOT}, which owns the database, ${endedBefore(kind)} while rank ${this.rank} called ${callOf(kind)}: ` +
         'what is recorded stays in the spool until the next open, or braid recover',
     );
   }
@@ -357,7 +382,7 @@ export class Channel {
     if (this.#left.size > 0) {
       return new BraidError(
         'ERR_BRAID_RANK_LEFT',
-        `${ranksText([...this.#left])} ended without close(), while rank ${ROOT} called ${called(wanted)}: ` +
+        `${ranksText([...this.#left])} ${endedBefore(wanted.kind)}, while rank ${ROOT} called ${called(wanted)}: ` +
           'every rank must make the same collective calls. What is recorded stays in the spools until the next open, or braid recover',
       );
     }
@@ -379,6 +404,11 @@ export class Channel {
 function callOf(kind: CollectiveKind): string {
   if (kind === 'begin') return 'the rest of open()';
   return kind === 'recover' ? 'recovery' : `${kind}()`;
+}
+
+/** Of a rank that has left: at an open it may have closed all that it had. */
+function endedBefore(kind: CollectiveKind): string {
+  return kind === 'open' ? 'ended' : 'ended without close()';
 }
 
 /** What a rank brings. One that can't say what takes its place all the same, with the reason why. */

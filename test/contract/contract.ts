@@ -613,6 +613,27 @@ export const CONTRACT: ContractCase[] = [
     },
   },
   {
+    title: 'is told on every rank where BRAID=off is set on some only, be one of them the root or not',
+    atLeast: 2,
+    async run(rank) {
+      for (const odd of [0, 1]) {
+        for (const oddIsOff of [true, false]) {
+          if ((rank.rank === odd) === oddIsOff) process.env.BRAID = 'off';
+          const opening = open(rank);
+          delete process.env.BRAID;
+          await assert.rejects(opening, (error: BraidError) => {
+            assert.equal(error.code, 'ERR_BRAID_COLLECTIVE_MISMATCH', error.message);
+            const [off, on] = error.message.match(/ranks? [\d, -]*\d/g)!;
+            assert.equal(oddIsOff ? off : on, `rank ${odd}`, error.message);
+            return true;
+          });
+        }
+      }
+      assert.deepEqual(readdirSync(rank.directory), []);
+      await (await open(rank)).close();
+    },
+  },
+  {
     title: 'makes a new attempt of a run that is resumed',
     async run(rank) {
       const first = await open(rank, { name: 'night shift' });

@@ -141,6 +141,23 @@ describe('the recorder', function () {
     }
   }
 
+  for (const vendor of vendors) {
+    for (const before of ['closed', 'failed']) {
+      for (const leaver of [0, 1]) {
+        it(`tells those who open again that rank ${leaver} has ended after all had ${before}, on ${vendor.name}`, async () => {
+          const run = await mpiexec(vendor, 3, program('reopened'), { args: [path, before, String(leaver)] });
+          assert.deepEqual([run.code, run.timedOut, run.stderr], [0, false, ''], told(run));
+          for (const rank of [0, 1, 2].filter((rank) => rank !== leaver)) {
+            for (const attempt of ['one', 'two']) {
+              const says = `^rank ${rank} ${attempt}: ${LEFT} rank ${leaver}(, which owns the database,)? ended[, ]`;
+              assert.match(run.stdout, new RegExp(says, 'm'), told(run));
+            }
+          }
+        });
+      }
+    }
+  }
+
   const [openmpi] = vendors.filter(({ name }) => name === 'openmpi');
   const [mpich] = vendors.filter(({ name }) => name === 'mpich');
   if (openmpi) {
