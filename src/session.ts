@@ -129,7 +129,7 @@ export class Session {
    * @param failure why this rank can't open it; it comes all the same.
    */
   async openOff(failure?: BraidError): Promise<void> {
-    const hello: Hello = { path: this.path, host, spool: '', off: true };
+    const hello: Hello = { path: this.path, host, spool: '', off: true, anchor: '' };
     await this.collective(
       'open',
       () => ({ frames: [], recorded: 0, text: JSON.stringify(hello), failure }),
