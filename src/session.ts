@@ -100,20 +100,19 @@ export class Session {
 
   /** The process ends by a signal while this is being opened: the run that has begun, if one has, is KILLED. */
   killedWhileOpening(number: number): void {
-    const { spool, store } = this;
-    spool?.mark('signal', number);
+    const { store } = this;
+    this.spool?.mark('signal', number);
     if (!store) return;
-    if (!this.#begun) {
-      spool?.remove();
-      return;
+    store.hurry();
+    if (this.#begun) {
+      const { run, attempt } = this.#begun;
+      const ended = store.call('endAttempt', run, attempt, 'KILLED');
+      store.waitFor(ended, LAST_WORDS_MS);
+      if (!ended.done || ended.error) return;
     }
-    const { run, attempt } = this.#begun;
-    const ended = store.call('endAttempt', run, attempt, 'KILLED');
-    store.waitFor(ended, LAST_WORDS_MS);
-    if (!ended.done || ended.error) return;
-    // Nothing is recorded yet.
-    spool?.remove();
     store.waitFor(store.call('close'), LAST_WORDS_MS);
+    // Nothing is recorded yet. It may have been made while we waited.
+    this.spool?.remove();
   }
 
   /** Collective. What BRAID=off opens: ids of the same form, handles that can be shared, and nothing recorded. */
@@ -209,6 +208,8 @@ export class Session {
     const recorded = gathering.headers.map((header) => header.recorded);
     const onRefused = (refused: readonly RefusedFrame[]) => this.#refused.push(...refused);
     const totals = yield* commitRounds(gathering, { ...this.#rounds, recorded, onRefused });
+    // With BRAID=off there is none.
+    if (totals.ops === 0) this.store?.checkThere();
     if (this.#refused.length > 0) throw lossOf(this.#refused.splice(0));
     return yield* then(totals, gathering.headers);
   }
