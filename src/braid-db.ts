@@ -317,6 +317,7 @@ export class BraidDB implements HasRecorder {
     const { spool, store, channel, recorder } = this.#session;
     recorder.closed = true;
     spool!.mark('signal', number);
+    store?.hurry();
     const { run, attempt } = recorder.identity;
     try {
       if (channel.size === 1 && this.#ending) {

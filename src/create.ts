@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, lstatSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { BraidError } from './errors.js';
 import { parseOptions } from './options.js';
@@ -26,7 +26,7 @@ export interface CreateReport {
 export async function create(path: string, { backup = false }: { backup?: boolean } = {}): Promise<CreateReport> {
   const absolute = resolve(path);
   const { busyMs } = parseOptions();
-  const moved = existsSync(absolute) && backup ? await moveAway(absolute) : undefined;
+  const moved = isThere(absolute) && backup ? await moveAway(absolute) : undefined;
   try {
     // Exclusively, so that of two that create the same one fails.
     closeSync(openSync(absolute, 'wx'));
@@ -43,12 +43,17 @@ export async function create(path: string, { backup = false }: { backup?: boolea
   }
 }
 
+/** Of a link the link counts, wherever it leads: it is moved, and what belongs to the file stays beside that. */
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
 async function moveAway(path: string): Promise<string> {
-  if (statSync(path).isDirectory()) throw isDirectory(path);
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw isDirectory(path);
   if (isOurs(path)) await settle(path);
   for (let number = 1; ; number++) {
     const backup = `${path}.${String(number).padStart(3, '0')}.bak`;
-    if (existsSync(backup)) continue;
+    if (isThere(backup)) continue;
     try {
       // SQLite finds them by the file's name, and would miss what they hold.
       for (const part of ['-journal', '-wal']) if (existsSync(path + part)) renameSync(path + part, backup + part);
@@ -93,7 +98,7 @@ function isDirectory(path: string): BraidError {
 function explainCreation(error: NodeJS.ErrnoException, path: string): BraidError {
   switch (error.code) {
     case 'EEXIST':
-      if (statSync(path).isDirectory()) return isDirectory(path);
+      if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return isDirectory(path);
       return new BraidError('ERR_BRAID_DB_EXISTS', `${path} exists: -B (backup: true) moves it away first`);
     case 'ENOENT':
     case 'ENOTDIR':

@@ -106,21 +106,20 @@ export class Session {
 
   /** The process ends by a signal while this is being opened: the run that has begun, if one has, is KILLED. */
   killedWhileOpening(number: number): void {
-    const { spool, store } = this;
-    spool?.mark('signal', number);
+    const { store } = this;
+    this.spool?.mark('signal', number);
     if (!store) return;
-    if (!this.#begun) {
-      spool?.remove();
-      return;
+    store.hurry();
+    if (this.#begun) {
+      const { run, attempt } = this.#begun;
+      const ended = store.call('endAttempt', run, attempt, 'KILLED');
+      store.waitFor(ended, LAST_WORDS_MS);
+      if (!ended.done || ended.error) return;
+      store.waitFor(store.call('settle', run, attempt, [...Array(this.channel.size).keys()]), LAST_WORDS_MS);
     }
-    const { run, attempt } = this.#begun;
-    const ended = store.call('endAttempt', run, attempt, 'KILLED');
-    store.waitFor(ended, LAST_WORDS_MS);
-    if (!ended.done || ended.error) return;
-    // Nothing is recorded yet.
-    store.waitFor(store.call('settle', run, attempt, [...Array(this.channel.size).keys()]), LAST_WORDS_MS);
-    spool?.remove();
     store.waitFor(store.call('close'), LAST_WORDS_MS);
+    // Nothing is recorded yet. It may have been made while we waited.
+    this.spool?.remove();
   }
 
   /**
@@ -230,6 +229,8 @@ export class Session {
     const recorded = gathering.headers.map((header) => header.recorded);
     const onRefused = (refused: readonly RefusedFrame[]) => refused.forEach((each) => this.#refused.push(each));
     const totals = yield* commitRounds(gathering, { ...this.#rounds, recorded, onRefused });
+    // With BRAID=off there is none.
+    if (totals.ops === 0) this.store?.checkThere();
     if (this.#refused.length > 0) throw lossOf(this.#refused.splice(0));
     return yield* then(totals, gathering.headers);
   }

@@ -3,6 +3,7 @@ import { inspect } from './recover.js';
 import { parseTime } from './time.js';
 import { findRun } from './query/find.js';
 import { BraidReader, type RunRow } from './query/reader.js';
+import { realPath } from './store/real-path.js';
 
 /** What recording took on the ranks, sampled. */
 export interface CaptureStats {
@@ -82,7 +83,10 @@ export function databaseStats(path: string): DatabaseStats {
     return {
       path: reader.path,
       madeBy: ours ? 'braid-mpi' : 'braid-db',
-      fileBytes: [path, `${path}-wal`].reduce((sum, file) => sum + (existsSync(file) ? statSync(file).size : 0), 0),
+      fileBytes: [path, `${realPath(path)}-wal`].reduce(
+        (sum, file) => sum + (existsSync(file) ? statSync(file).size : 0),
+        0,
+      ),
       journalMode: reader.query<{ journal_mode: string }>('PRAGMA journal_mode')[0].journal_mode,
       tables: Object.fromEntries(
         [...TABLES, ...(ours ? OUR_TABLES : [])].map((table) => [

@@ -14,6 +14,9 @@ SQLITE_EXTENSION_INIT1
 namespace braid {
 namespace {
 
+// SQLite's own limit.
+constexpr int kMaxPageBytes = 65536;
+
 using SessionPointer = std::shared_ptr<Session>;
 
 // The session, unless a statement that is still running reads its round.
@@ -75,6 +78,36 @@ void Free(sqlite3_context* context, int, sqlite3_value**) {
   if (Session* session = IdleSession(context)) session->round = Round{};
 }
 
+// braid_file_bytes(offset, count): that many bytes of the database's file as it is, whatever SQLite has in
+// its cache and its log; NULL if it is shorter. By SQLite's own handle: who opens the file himself and closes
+// it takes away the locks that this process has on it.
+void FileBytes(sqlite3_context* context, int, sqlite3_value** arguments) {
+  const sqlite3_int64 offset = sqlite3_value_int64(arguments[0]);
+  const int count = sqlite3_value_int(arguments[1]);
+  if (offset < 0 || count <= 0 || count > kMaxPageBytes) {
+    return sqlite3_result_error(context, "braid_file_bytes takes an offset and a count of at most a page",
+                                -1);
+  }
+  sqlite3_file* file = nullptr;
+  sqlite3* db = sqlite3_context_db_handle(context);
+  int rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+  // One in memory has no file.
+  if (rc != SQLITE_OK || file == nullptr || file->pMethods == nullptr) return sqlite3_result_null(context);
+  void* bytes = sqlite3_malloc(count);
+  if (bytes == nullptr) return sqlite3_result_error_nomem(context);
+  rc = file->pMethods->xRead(file, bytes, count, offset);
+  if (rc == SQLITE_OK) return sqlite3_result_blob(context, bytes, count, sqlite3_free);
+  sqlite3_free(bytes);
+  if (rc != SQLITE_IOERR_SHORT_READ) sqlite3_result_error_code(context, rc);
+}
+
+// braid_keep_log(): from now on the log is not brought into the file when this connection closes.
+void KeepLog(sqlite3_context* context, int, sqlite3_value**) {
+  sqlite3* db = sqlite3_context_db_handle(context);
+  const int rc = sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  if (rc != SQLITE_OK) sqlite3_result_error_code(context, rc);
+}
+
 int RegisterFunction(sqlite3* db, const char* name, int arity, const SessionPointer& session,
                      void (*function)(sqlite3_context*, int, sqlite3_value**)) {
   auto* held = new (std::nothrow) SessionPointer(session);
@@ -94,6 +127,8 @@ int Register(sqlite3* db) {
   int rc = RegisterFunction(db, "braid_round_load", 1, session, Load);
   if (rc == SQLITE_OK) rc = RegisterFunction(db, "braid_round_load", 2, session, Load);
   if (rc == SQLITE_OK) rc = RegisterFunction(db, "braid_round_free", 0, session, Free);
+  if (rc == SQLITE_OK) rc = RegisterFunction(db, "braid_file_bytes", 2, session, FileBytes);
+  if (rc == SQLITE_OK) rc = RegisterFunction(db, "braid_keep_log", 0, session, KeepLog);
   if (rc == SQLITE_OK) rc = RegisterTables(db, session);
   return rc;
 }

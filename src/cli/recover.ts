@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import type { Command } from 'commander';
 import { bytesText } from '../bytes-text.js';
 import type { LeftAlone, RecoverProgress, RecoverReport, RecoveredAttempt } from '../recover.js';
@@ -48,8 +49,7 @@ export function addRecover(program: Command): void {
         process.stderr.write(
           'braid: interrupted. Nothing is lost: what is not yet in the database is still in the spools; run the same again\n',
         );
-        // Now by the signal itself, for an exit would wait for the thread that may wait for the database. Shells say 130.
-        process.kill(process.pid, 'SIGINT');
+        process.exit(128 + constants.signals.SIGINT);
       };
       process.once('SIGINT', interrupted);
       let report: RecoverReport;

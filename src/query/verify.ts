@@ -296,7 +296,8 @@ class Verification {
        WHERE record_id > @base AND record_id <= @end AND kind <> 0 GROUP BY 1`,
     );
     const ledger = this.db.prepare(
-      `SELECT *, EXISTS (SELECT 1 FROM ledger_gaps g WHERE g.attempt_id = l.attempt_id AND g.rank = l.rank AND g.frame = l.frame) AS refused
+      `SELECT *, EXISTS (SELECT 1 FROM ledger_gaps g WHERE g.attempt_id = l.attempt_id AND g.rank = l.rank AND g.frame = l.frame) AS refused,
+         EXISTS (SELECT 1 FROM ledger_gaps g WHERE g.attempt_id = l.attempt_id AND g.rank = l.rank) AS lossy
        FROM ledger l WHERE attempt_id = ? ORDER BY rank`,
     );
     const versioned = this.db
@@ -325,7 +326,7 @@ class Verification {
   }
 
   #rank(
-    { rank, recorded, committed, records, frame, refused }: LedgerRow,
+    { rank, host, recorded, committed, records, frame, refused, lossy }: LedgerRow,
     who: string,
     status: string,
     held: number,
@@ -346,9 +347,12 @@ class Verification {
     if (committed > 0 ? frame === 0 : frame > 0 && !refused)
       this.#problem('ledger', `${of}: ${committed} ops are committed, through frame ${frame}`);
     if (committed < recorded && status !== 'RUNNING') {
+      const advice = lossy
+        ? 'the rest is lost, as its gaps say, and comes by no recovery: what is needed of it must be recorded again'
+        : `what its spool still has comes by braid recover on ${host}`;
       this.#problem(
         'ledger',
-        `${of}: ${recorded} ops were recorded, ${committed} are committed, and the run is ${status}: try braid recover`,
+        `${of}: ${recorded} ops were recorded, ${committed} are committed, and the run is ${status}: ${advice}`,
         recorded - committed,
       );
     }
@@ -417,12 +421,15 @@ interface Attempt {
 
 interface LedgerRow {
   readonly rank: number;
+  readonly host: string;
   readonly recorded: number;
   readonly committed: number;
   readonly records: number;
   readonly frame: number;
   /** Whether its newest frame is a gap. */
   readonly refused: number;
+  /** Whether it has gaps. */
+  readonly lossy: number;
 }
 
 /** The tables that this version makes, by making them. */

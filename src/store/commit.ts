@@ -6,6 +6,7 @@ import { frameCrc, readFrameHeader, type FrameHeader } from '../frame/header.js'
 import { applyInvalidations } from './invalidation.js';
 import { gapOf, holesIn, rangesOf } from './ledger.js';
 import { ROUND_TABLES, soundOps, type IdBlock, type RoundTables } from './round-tables.js';
+import type { Transactions } from './transactions.js';
 
 /** What was brought into the database. */
 export interface CommitTotals {
@@ -121,6 +122,7 @@ const NUMBER_VERSIONS = `
 export class Committer {
   readonly #db: Database;
   readonly #tables: RoundTables;
+  readonly #transactions: Transactions;
   readonly #inserts: { table: keyof typeof ROUND_TABLES; statement: Statement }[];
   readonly #numberVersions: Statement;
   readonly #updateCount: Statement;
@@ -129,9 +131,10 @@ export class Committer {
   readonly #gaps: Statement;
   readonly #addGap: Statement;
 
-  constructor(db: Database, tables: RoundTables) {
+  constructor(db: Database, tables: RoundTables, transactions: Transactions) {
     this.#db = db;
     this.#tables = tables;
+    this.#transactions = transactions;
     this.#inserts = INSERTS.map(([table, sql]) => ({ table, statement: db.prepare(sql) }));
     this.#numberVersions = db.prepare(NUMBER_VERSIONS);
     this.#updateCount = db.prepare('SELECT ifnull(max(update_id), 0) + 1 FROM updates').pluck();
@@ -161,14 +164,9 @@ export class Committer {
    * @param recorded ops that each rank has recorded so far, where the round is of one attempt.
    * @throws BraidError ERR_BRAID_FRAME_DAMAGED, if where frames begin and end can't be told; ERR_BRAID_LEDGER
    */
-  commit(round: Buffer, recorded?: readonly number[], inside?: () => void): CommitResult {
+  commit(round: Buffer, recorded?: readonly number[]): CommitResult {
     const frames = placeFrames(round).map((frame) => withDamage(frame, crcDamage(round, frame)));
-    const insert = (frames: PlacedFrame[]) =>
-      this.#transaction(() => {
-        const result = this.#insert(round, frames, recorded);
-        inside?.();
-        return result;
-      });
+    const insert = (frames: PlacedFrame[]) => this.#transaction(() => this.#insert(round, frames, recorded));
     try {
       return insert(frames);
     } catch (error) {
@@ -186,9 +184,9 @@ export class Committer {
    *
    * @throws what has other causes: a full disk, a locked file
    */
-  salvage(round: Buffer, inside?: () => void): CommitResult {
+  salvage(round: Buffer): CommitResult {
     try {
-      return this.commit(round, undefined, inside);
+      return this.commit(round);
     } catch (error) {
       if (!isOfContent(error)) throw error;
     }
@@ -196,7 +194,7 @@ export class Committer {
     for (const frame of placeFrames(round)) {
       const { at, header } = frame;
       try {
-        const result = this.commit(round.subarray(at, at + FRAME_HEADER_BYTES + header.bytes), undefined, inside);
+        const result = this.commit(round.subarray(at, at + FRAME_HEADER_BYTES + header.bytes));
         total.records += result.records;
         total.ops += result.ops;
         total.bytes += result.bytes;
@@ -212,20 +210,15 @@ export class Committer {
     return total;
   }
 
-  #transaction<T>(run: () => T): T {
-    this.#db.exec('BEGIN IMMEDIATE');
-    try {
+  #transaction<T>(write: () => T): T {
+    const result = this.#transactions.run(() => {
       faultPoint('commit.begun');
-      const result = run();
+      const written = write();
       faultPoint('commit.inserted');
-      this.#db.exec('COMMIT');
-      faultPoint('commit.committed');
-      return result;
-    } catch (error) {
-      // SQLite may have rolled back by itself, as it does when the disk is full.
-      if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
-      throw error;
-    }
+      return written;
+    });
+    faultPoint('commit.committed');
+    return result;
   }
 
   /** Why a frame whose CRC fits can't be brought in. */

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import Database from 'better-sqlite3';
+import { realPath } from './real-path.js';
 import { explainWriteError } from './sqlite-error.js';
 
 /**
@@ -10,7 +11,8 @@ import { explainWriteError } from './sqlite-error.js';
  * @throws BraidError ERR_BRAID_DB_…
  */
 export function settle(path: string, busyMs: number): void {
-  if (!existsSync(`${path}-journal`) && !existsSync(`${path}-wal`)) return;
+  const file = realPath(path);
+  if (!existsSync(`${file}-journal`) && !existsSync(`${file}-wal`)) return;
   let db: Database.Database | undefined;
   try {
     db = new Database(path, { timeout: busyMs, fileMustExist: true });

@@ -1,6 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Database from 'better-sqlite3';
+import { realPath } from './real-path.js';
 import { BraidError, type BraidErrorCode } from '../errors.js';
 
 type Explanation = readonly [prefix: string, code: BraidErrorCode, advice: string];
@@ -55,7 +56,7 @@ export function explainSqliteError(error: unknown, path: string): BraidError {
 /** The same for who writes to it, and so may find out whether it is for want of room that SQLite could make no file. */
 export function explainWriteError(error: unknown, path: string): BraidError {
   const { code } = error as { code?: string };
-  if (isNoRoom(error) || (/^SQLITE_(CANTOPEN|IOERR)/.test(code ?? '') && isFull(dirname(path)))) {
+  if (isNoRoom(error) || (/^SQLITE_(CANTOPEN|IOERR)/.test(code ?? '') && isFull(dirname(realPath(path))))) {
     return new BraidError(FULL[1], `${path}: ${FULL[2]} (${code})`, { cause: error });
   }
   return explainSqliteError(error, path);

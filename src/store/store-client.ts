@@ -5,16 +5,25 @@ import { Request, type Pollable } from '../comm/request.js';
 import { BraidError, type BraidErrorCode } from '../errors.js';
 import { plannedFault } from '../fault.js';
 import { injectedStatfs } from '../spool/file-system.js';
+import { checkInodes } from './database-files.js';
 import type { OpenedStore, Store, StoreOptions } from './store.js';
-import { REPLIES, TID, type StoreCall, type StoreReply, type ThreadData } from './thread.js';
+import { ENDING, REPLIES, SIGNAL_WORDS, TID, type StoreCall, type StoreReply, type ThreadData } from './thread.js';
 
 /** How often a caller that waits without its event loop looks whether the thread still lives. */
 const LOOK_MS = 100;
+/** How long the end of the process waits for what the thread is doing. */
+const END_WAIT_MS = 5_000;
+
+/** All that may have a thread. */
+const clients = new Set<StoreClient>();
+let watching = false;
 
 interface Thread {
   readonly worker: Worker;
   readonly port: MessagePort;
   readonly signal: Int32Array;
+  /** Calls that it was sent. */
+  sent: number;
 }
 
 /**
@@ -25,19 +34,25 @@ interface Thread {
  * which opens the same database again. A commit that nobody heard of is no harm: what is sent again counts once.
  */
 export class StoreClient implements Pollable {
+  /** Why the database isn't there any more, if that is what was found last. */
+  gone: BraidError | undefined;
   readonly #calls = new Map<number, Request<unknown>>();
   #thread: Thread | undefined;
-  #opened: ThreadData['reopen'];
+  #opened: (ThreadData['reopen'] & Pick<OpenedStore, 'inodes'>) | undefined;
   #lastId = 0;
+  #ending = false;
 
   constructor() {
     progress.watch(this);
+    if (!watching) process.on('exit', () => clients.forEach((client) => client.#end()));
+    watching = true;
+    clients.add(this);
   }
 
   open(options: StoreOptions): Request<OpenedStore> {
     const request = this.#call<OpenedStore>('open', [options]);
     request.onDone(() => {
-      if (!request.error) this.#opened = { options, uuid: request.value.uuid };
+      if (!request.error) this.#opened = { options, uuid: request.value.uuid, inodes: request.value.inodes };
     });
     return request;
   }
@@ -48,6 +63,21 @@ export class StoreClient implements Pollable {
     ...args: Store[M] extends (...args: infer A) => unknown ? A : never
   ): Request<Store[M] extends (...args: never[]) => infer R ? R : never> {
     return this.#call(method, args);
+  }
+
+  /**
+   * Sees that the files are still there, without asking the thread: where there is nothing to write it wouldn't look.
+   *
+   * @throws BraidError ERR_BRAID_DB_REPLACED
+   */
+  checkThere(): void {
+    checkInodes(this.#opened!.inodes);
+  }
+
+  /** The process is to end: from now on another's lock is waited for a moment only. What finds it locked then fails. */
+  hurry(): void {
+    this.#ending = true;
+    if (this.#thread) Atomics.store(this.#thread.signal, ENDING, 1);
   }
 
   /** Takes replies that have come, without the event loop. */
@@ -80,6 +110,7 @@ export class StoreClient implements Pollable {
   /** Ends the thread. The database must have been closed before. */
   async terminate(): Promise<void> {
     progress.remove(this);
+    clients.delete(this);
     const thread = this.#thread;
     this.#thread = undefined;
     thread?.port.close();
@@ -88,7 +119,8 @@ export class StoreClient implements Pollable {
 
   #start(): Thread {
     const { port1: port, port2 } = new MessageChannel();
-    const signal = new Int32Array(new SharedArrayBuffer(8));
+    const signal = new Int32Array(new SharedArrayBuffer(4 * SIGNAL_WORDS));
+    if (this.#ending) Atomics.store(signal, ENDING, 1);
     const worker = new Worker(new URL('./worker.js', import.meta.url), {
       workerData: {
         port: port2,
@@ -102,7 +134,7 @@ export class StoreClient implements Pollable {
       execArgv: [],
       env: {},
     });
-    const thread = { worker, port, signal };
+    const thread = { worker, port, signal, sent: 0 };
     worker.unref();
     worker.on('error', (error) => this.#ended(thread, error.message, error));
     worker.on('exit', (code) => this.#ended(thread, `exit code ${code}`));
@@ -115,10 +147,11 @@ export class StoreClient implements Pollable {
     const id = ++this.#lastId;
     const request = new Request<unknown>();
     this.#calls.set(id, request);
-    const { worker, port } = (this.#thread ??= this.#start());
+    const thread = (this.#thread ??= this.#start());
     // The worker and not its port: that of a dead thread is closed, and the process could end before it hears of it.
-    worker.ref();
-    port.postMessage({ id, method, args } satisfies StoreCall);
+    thread.worker.ref();
+    thread.port.postMessage({ id, method, args } satisfies StoreCall);
+    thread.sent++;
     return request as Request<T>;
   }
 
@@ -126,12 +159,31 @@ export class StoreClient implements Pollable {
     const request = this.#calls.get(reply.id)!;
     this.#calls.delete(reply.id);
     if (this.#calls.size === 0) this.#thread?.worker.unref();
+    this.gone = undefined;
     if ('value' in reply) {
       request.resolve(reply.value);
     } else {
       const error = new BraidError(reply.code as BraidErrorCode, reply.message);
       if (reply.stack) error.stack = reply.stack;
+      if (error.code === 'ERR_BRAID_DB_REPLACED') this.gone = error;
       request.reject(error);
+    }
+  }
+
+  /**
+   * The process ends: it can't where the thread sits in SQLite, which may wait there for a lock. What the thread answers now
+   * goes to nobody.
+   */
+  #end(): void {
+    const thread = this.#thread;
+    if (!thread) return;
+    this.hurry();
+    const end = performance.now() + END_WAIT_MS;
+    for (;;) {
+      const seen = Atomics.load(thread.signal, REPLIES);
+      const leftMs = end - performance.now();
+      if (seen >= thread.sent || leftMs <= 0 || !isThere(thread)) return;
+      Atomics.wait(thread.signal, REPLIES, seen, Math.min(leftMs, LOOK_MS));
     }
   }
 

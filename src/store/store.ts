@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
@@ -7,11 +7,15 @@ import { BraidError } from '../errors.js';
 import { MAX_ID } from '../frame/format.js';
 import { fileSystemOf } from '../spool/file-system.js';
 import { Committer, type CommitResult } from './commit.js';
+import { DatabaseFiles, type Inodes } from './database-files.js';
 import { attemptState, openAttempts, type AttemptState, type OpenAttempt, type Place } from './ledger.js';
+import { LockWait, isBusy } from './lock-wait.js';
+import { realPath } from './real-path.js';
 import { ExtensionTables, StatementTables } from './round-tables.js';
 import { checkSchema, ensureSchema } from './schema.js';
 import { leaveWal } from './settle.js';
 import { explainWriteError } from './sqlite-error.js';
+import { Transactions } from './transactions.js';
 import { timeText } from '../time.js';
 
 export type RunStatus = 'RUNNING' | 'COMPLETED' | 'FAILED' | 'KILLED' | 'INCOMPLETE';
@@ -34,6 +38,7 @@ export interface OpenedStore {
   /** How rounds are decoded, and why not by the extension if not. */
   readonly commit: 'extension' | 'statements';
   readonly commitReason?: string;
+  readonly inodes: Inodes;
 }
 
 export interface RunInit {
@@ -72,48 +77,38 @@ export class Store {
   readonly opened: OpenedStore;
   readonly #db: Database.Database;
   readonly #path: string;
-  /** The database, its write-ahead log and the index of that, with their inodes. */
-  readonly #files: ReadonlyMap<string, number>;
-  /** How long the file was when it was last looked at. */
-  #bytes: number;
+  readonly #wait: LockWait;
+  readonly #files: DatabaseFiles;
+  readonly #transactions: Transactions;
   readonly #committer: Committer;
 
   /**
    * Opens the database, and makes it if there is none.
    *
+   * @param ending whether the process is to end, and another's lock is not worth waiting for.
    * @throws BraidError ERR_BRAID_DB_IS_DIRECTORY, ERR_BRAID_DB_UNWRITABLE, ERR_BRAID_DB_NOT_SQLITE, ERR_BRAID_DB_FOREIGN, ERR_BRAID_DB_NEWER, ERR_BRAID_DB_BUSY, ERR_BRAID_DB_FULL
    */
-  constructor({ path, busyMs, commit = 'extension', existing = false }: StoreOptions) {
+  constructor(options: StoreOptions, ending?: () => boolean) {
+    const { path, busyMs } = options;
     this.#path = path;
-    checkPath(path);
-    let db: Database.Database | undefined;
+    this.#wait = new LockWait(busyMs, ending);
+    const file = realPath(path);
+    checkPath(path, file);
     try {
-      db = new Database(path, { timeout: busyMs, fileMustExist: existing });
-      db.pragma('foreign_keys = OFF');
-      const { wal } = fileSystemOf(path);
-      db.exec('BEGIN IMMEDIATE');
-      const uuid = existing ? checkSchema(db) : ensureSchema(db);
-      db.exec('COMMIT');
-      db.pragma(`journal_mode = ${wal ? 'WAL' : 'DELETE'}`);
-      db.pragma('synchronous = FULL');
-      db.pragma('temp_store = MEMORY');
-      db.pragma('cache_size = -65536');
-      const { tables, reason } = roundTables(db, commit);
-      this.#committer = new Committer(db, tables);
+      const { db, uuid, wal, tables, reason } = this.#wait.for(() => openForWriting(file, options, this.#wait));
       this.#db = db;
-      this.opened = {
-        uuid,
-        wal: db.pragma('journal_mode', { simple: true }) === 'wal',
-        commit: tables instanceof ExtensionTables ? 'extension' : 'statements',
-        commitReason: reason,
-      };
-      // The log is made by the first that reads.
-      db.pragma('schema_version');
-      const files = this.opened.wal ? [path, `${path}-wal`, `${path}-shm`] : [path];
-      this.#files = new Map(files.map((file) => [file, statSync(file).ino]));
-      this.#bytes = statSync(path).size;
+      try {
+        const extended = tables instanceof ExtensionTables;
+        this.#files = new DatabaseFiles(db, { path, file, uuid, wal, extended });
+        this.#transactions = new Transactions(db, this.#wait, this.#files);
+        this.#committer = new Committer(db, tables, this.#transactions);
+        const commit = extended ? 'extension' : 'statements';
+        this.opened = { uuid, wal, commit, commitReason: reason, inodes: this.#files.inodes };
+      } catch (error) {
+        db.close();
+        throw error;
+      }
     } catch (error) {
-      db?.close();
       throw explainWriteError(error, path);
     }
   }
@@ -121,10 +116,9 @@ export class Store {
   /** The name of a new run's first attempt, or of the next one of the run to resume. Nothing is written yet. */
   nextAttempt(resume?: string): { run: string; attempt: number } {
     if (resume === undefined) return { run: randomUUID().replaceAll('-', ''), attempt: 1 };
-    const last = this.#db
-      .prepare('SELECT max(attempt) FROM attempts JOIN runs USING (run_id) WHERE uuid = ?')
-      .pluck()
-      .get(resume) as number | null;
+    const last = this.#read(() =>
+      this.#db.prepare('SELECT max(attempt) FROM attempts JOIN runs USING (run_id) WHERE uuid = ?').pluck().get(resume),
+    ) as number | null;
     if (last === null) {
       throw new BraidError(
         'ERR_BRAID_NO_SUCH_RUN',
@@ -176,13 +170,13 @@ export class Store {
   /** Commits a round; see `Committer.commit`. */
   commit(round: Uint8Array, recorded?: readonly number[]): CommitResult {
     const bytes = Buffer.from(round.buffer, round.byteOffset, round.byteLength);
-    return this.#explained(() => this.#committer.commit(bytes, recorded, () => this.#checkFiles()));
+    return this.#explained(() => this.#committer.commit(bytes, recorded));
   }
 
   /** Commits what dead ranks have left; see `Committer.salvage`. */
   salvage(round: Uint8Array): CommitResult {
     const bytes = Buffer.from(round.buffer, round.byteOffset, round.byteLength);
-    return this.#explained(() => this.#committer.salvage(bytes, () => this.#checkFiles()));
+    return this.#explained(() => this.#committer.salvage(bytes));
   }
 
   /**
@@ -250,70 +244,39 @@ export class Store {
 
   /** What the database says of an attempt; undefined if it knows none such. */
   attemptState(run: string, attempt: number): AttemptState | undefined {
-    return attemptState(this.#db, run, attempt);
+    return this.#read(() => attemptState(this.#db, run, attempt));
   }
 
   /** See {@link openAttempts}. */
   openAttempts(): OpenAttempt[] {
-    return openAttempts(this.#db);
+    return this.#read(() => openAttempts(this.#db));
   }
 
   /** Closes the database; as one file, if nobody else has it open. */
   close(): void {
     if (!this.#db.open) return;
-    leaveWal(this.#db);
+    if (this.#files.harm()) this.#files.letGo();
+    else leaveWal(this.#db);
     this.#db.close();
   }
 
   #write<T>(write: () => T): T {
-    const checked = () => {
-      const result = write();
-      this.#checkFiles();
-      return result;
-    };
-    return this.#explained(() => this.#db.transaction(checked).immediate());
+    return this.#explained(() => this.#transactions.run(write));
   }
 
-  #explained<T>(write: () => T): T {
+  #read<T>(read: () => T): T {
+    return this.#explained(() => this.#wait.for(read));
+  }
+
+  #explained<T>(call: () => T): T {
     try {
-      return write();
+      return call();
     } catch (cause) {
-      const error = explainWriteError(cause, this.#path);
-      if (error.code === 'ERR_BRAID_DB_REPLACED') this.#saveLog();
-      throw error;
+      // Whatever SQLite says of files that aren't ours any more, this is why. Those that are locked are somebody's.
+      const harm = isBusy(cause) ? undefined : this.#files.harm();
+      if (harm?.code === 'ERR_BRAID_DB_REPLACED') this.#files.letGo();
+      throw harm ?? explainWriteError(cause, this.#path);
     }
-  }
-
-  /** What is committed to a log that has no name any more is brought into the database while we still have it. */
-  #saveLog(): void {
-    try {
-      this.#db.pragma('wal_checkpoint(PASSIVE)');
-    } catch {
-      // What can be saved is.
-    }
-  }
-
-  /** A file that was deleted or replaced would take commits and show them to nobody; of one that was cut, a part is lost. */
-  #checkFiles(): void {
-    for (const [file, inode] of this.#files) {
-      const stat = statSync(file, { throwIfNoEntry: false });
-      if (stat?.ino === inode) continue;
-      throw new BraidError(
-        'ERR_BRAID_DB_REPLACED',
-        `${file} was ${stat ? 'replaced' : 'deleted'} while it was open: put it back; what is not committed stays in the spools`,
-      );
-    }
-    const { size } = statSync(this.#path);
-    const pages = this.#db.pragma('page_count', { simple: true }) as number;
-    const pageBytes = this.#db.pragma('page_size', { simple: true }) as number;
-    // Somebody's VACUUM makes the file as short as its pages are few.
-    if (size < this.#bytes && size < pages * pageBytes) {
-      throw new BraidError(
-        'ERR_BRAID_DB_CORRUPT',
-        `${this.#path} was cut to ${size} bytes while it was open: put a copy back; what is not committed stays in the spools`,
-      );
-    }
-    this.#bytes = size;
   }
 
   #checkSole({ fileSystem, over }: NonNullable<RunInit['sole']>): void {
@@ -389,6 +352,28 @@ export class Store {
   }
 }
 
+/** A connection that can commit rounds, to a database that is ours, or is made so. */
+function openForWriting(file: string, { commit = 'extension', existing = false }: StoreOptions, wait: LockWait) {
+  const db = new Database(file, { timeout: wait.sliceMs, fileMustExist: existing });
+  try {
+    db.pragma('foreign_keys = OFF');
+    db.exec('BEGIN IMMEDIATE');
+    const uuid = existing ? checkSchema(db) : ensureSchema(db);
+    db.exec('COMMIT');
+    db.pragma(`journal_mode = ${fileSystemOf(file).wal ? 'WAL' : 'DELETE'}`);
+    db.pragma('synchronous = FULL');
+    db.pragma('temp_store = MEMORY');
+    db.pragma('cache_size = -65536');
+    const wal = db.pragma('journal_mode', { simple: true }) === 'wal';
+    // The log is made by the first that reads.
+    db.pragma('schema_version');
+    return { db, uuid, wal, ...roundTables(db, commit) };
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
 function roundTables(db: Database.Database, commit: 'extension' | 'statements') {
   if (commit === 'statements') return { tables: new StatementTables(db) };
   try {
@@ -399,14 +384,18 @@ function roundTables(db: Database.Database, commit: 'extension' | 'statements') 
 }
 
 /** Says what SQLite would only call "unable to open". */
-function checkPath(path: string): void {
-  if (!existsSync(path)) {
-    if (!existsSync(dirname(path))) {
-      throw new BraidError('ERR_BRAID_DB_UNWRITABLE', `${path}: its directory does not exist`);
+function checkPath(path: string, file: string): void {
+  if (lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink()) {
+    throw new BraidError('ERR_BRAID_DB_UNWRITABLE', `${path} is a link, and leads in a circle`);
+  }
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (!stat) {
+    if (!existsSync(dirname(file))) {
+      const directory = file === path ? 'its directory' : `${file}, to which it leads: the directory of that`;
+      throw new BraidError('ERR_BRAID_DB_UNWRITABLE', `${path}: ${directory} does not exist`);
     }
     return;
   }
-  const stat = statSync(path);
   if (stat.isDirectory())
     throw new BraidError('ERR_BRAID_DB_IS_DIRECTORY', `${path} is a directory: name a file in it`);
   if (!stat.isFile()) throw new BraidError('ERR_BRAID_DB_NOT_SQLITE', `${path} is not a regular file`);

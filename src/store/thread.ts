@@ -14,7 +14,7 @@ export type StoreReply = { readonly id: number } & (
 /** What it is started with. */
 export interface ThreadData {
   readonly port: MessagePort;
-  /** Memory that both threads see: the words are {@link REPLIES} and {@link TID}. */
+  /** Memory that both threads see: the words are {@link REPLIES}, {@link TID} and {@link ENDING}. */
   readonly signal: Int32Array;
   /** Where it is to die, in a test. */
   readonly BRAID_FAULTS?: string;
@@ -28,3 +28,7 @@ export interface ThreadData {
 export const REPLIES = 0;
 /** The kernel's number of the thread, once it runs. */
 export const TID = 1;
+/** Set when the process is to end: who waits for another's lock gives up. */
+export const ENDING = 2;
+/** Words of it. */
+export const SIGNAL_WORDS = 3;

@@ -3,14 +3,15 @@ import { basename } from 'node:path';
 import { workerData } from 'node:worker_threads';
 import { BraidError } from '../errors.js';
 import { Store, type StoreOptions } from './store.js';
-import { REPLIES, TID, type StoreCall, type StoreReply, type ThreadData } from './thread.js';
+import { ENDING, REPLIES, TID, type StoreCall, type StoreReply, type ThreadData } from './thread.js';
 
 const { port, signal, reopen } = workerData as ThreadData;
 let store: Store | undefined;
+const ending = () => Atomics.load(signal, ENDING) === 1;
 
 function answer({ method, args }: StoreCall): unknown {
   if (method === 'open') {
-    store = new Store(args[0] as StoreOptions);
+    store = new Store(args[0] as StoreOptions, ending);
     return store.opened;
   }
   if (reopen) store ??= reopened(reopen);
@@ -21,7 +22,7 @@ function answer({ method, args }: StoreCall): unknown {
 /** Opens what a thread before this one had open. What that one hadn't committed is rolled back, and comes again. */
 function reopened({ options, uuid }: NonNullable<ThreadData['reopen']>): Store {
   if (existsSync(options.path)) {
-    const again = new Store({ ...options, existing: true });
+    const again = new Store({ ...options, existing: true }, ending);
     if (again.opened.uuid === uuid) return again;
     again.close();
   }

@@ -5,6 +5,8 @@ import {
   closeSync,
   copyFileSync,
   existsSync,
+  lstatSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
   readFileSync,
@@ -12,15 +14,16 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import process from 'node:process';
 import Database from 'better-sqlite3';
-import { BraidDB, BraidFact, BraidReader, recover, verify } from 'braid-mpi';
+import { BraidDB, BraidFact, BraidReader, create, databaseStats, recover, verify } from 'braid-mpi';
 import { braid } from '../cli/support.js';
 import { vendors } from '../support/mpiexec.js';
 import { program, startJob } from './jobs.js';
@@ -62,6 +65,8 @@ describe('busy and damaged databases', function () {
   this.timeout(60_000);
   let directory: string;
   let path: string;
+  /** Of the last job. */
+  let stderr: string;
   beforeEach(function () {
     directory = mkdtempSync(join(tmpdir(), 'braid-databases-'));
     path = join(directory, 'run.db');
@@ -75,9 +80,9 @@ describe('busy and damaged databases', function () {
   };
 
   /** A job of two ranks; what is done before each of its flushes, by name. */
-  const job = async (steps: Record<string, () => unknown>): Promise<Told[]> => {
+  const job = async (steps: Record<string, () => unknown>, env: Record<string, string> = {}): Promise<Told[]> => {
     const args = [path, ...Object.keys(steps)];
-    const running = startJob(vendor ? [vendor.mpiexec, '-n', '2'] : [], PROGRAM, { args });
+    const running = startJob(vendor ? [vendor.mpiexec, '-n', '2'] : [], PROGRAM, { args, env });
     try {
       for (const [step, harm] of Object.entries(steps)) {
         await running.lines(new RegExp(`^${step}$`), 1);
@@ -88,6 +93,7 @@ describe('busy and damaged databases', function () {
     } finally {
       await running.kill();
     }
+    stderr = running.stderr;
     const told = running.stdout
       .split('\n')
       .filter((line) => line.startsWith('{'))
@@ -287,14 +293,87 @@ describe('busy and damaged databases', function () {
       await check(told, 'INCOMPLETE');
     });
 
+    const checkpoint = () => {
+      const db = new Database(path);
+      db.pragma('wal_checkpoint(PASSIVE)');
+      db.close();
+    };
+    const otherDatabase = async () => {
+      const other = await BraidDB.open(join(directory, 'other.db'), { mpi: 'off' });
+      new BraidFact(other, { name: 'other' });
+      await other.close();
+      return readFileSync(other.path);
+    };
+    const garbage = () => Buffer.alloc(1_000_000, 'no database ');
+    let early: Buffer;
+    const olderCopy = () => early;
+    for (const [journal, env] of [
+      ['a write-ahead log', () => ({})],
+      ['a rollback journal', () => ({ BRAID_TEST_STATFS: `0x2fc12fc1:${directory}` })],
+    ] as const) {
+      for (const [what, bytes] of [
+        ['another database', otherDatabase],
+        ['something that is no database', garbage],
+        ['a copy of itself of another time', olderCopy],
+      ] as const) {
+        it(`overwritten in place with ${what}, with ${journal}: an error on every rank; nothing is written to that`, async () => {
+          let put: Buffer;
+          const told = await job(
+            {
+              early() {
+                checkpoint();
+                early = readFileSync(path);
+              },
+              checkpointed: checkpoint,
+              async overwritten() {
+                copy(path, copies());
+                put = await bytes();
+                const { ino } = statSync(path);
+                writeFileSync(path, put);
+                assert.equal(statSync(path).ino, ino);
+              },
+            },
+            env(),
+          );
+          const replaced = 'ERR_BRAID_DB_REPLACED';
+          assert.deepEqual(codes(told), [undefined, undefined, replaced, replaced]);
+          assert.ok(told[0].ends[2].message!.includes(`was overwritten with ${what} while it was open`));
+          assert.deepEqual(readFileSync(path), put!);
+          remove();
+          copy(copies(), path);
+          await check(told, 'INCOMPLETE');
+        });
+      }
+    }
+
+    it('overwritten in place with a copy of itself that was closed: it is told, and that it can come into no other', async () => {
+      await (await BraidDB.open(path, { mpi: 'off' })).close();
+      const closed = readFileSync(path);
+      const told = await job({ closed: () => writeFileSync(path, closed) });
+      assert.deepEqual(codes(told), ['ERR_BRAID_DB_REPLACED', 'ERR_BRAID_DB_REPLACED']);
+      assert.match(stderr, /was replaced under it\. .* can come into a copy of that file only\n/);
+      assert.doesNotMatch(stderr, /Nothing is lost/);
+    });
+
+    it('deleted, and a flush that has nothing to commit, a call of onRoot and a close: each is an error', async () => {
+      const db = await BraidDB.open(path, { mpi: 'off' });
+      new BraidFact(db, { name: 'a fact' });
+      await db.flush();
+      copy(path, copies());
+      remove();
+      const gone = { code: 'ERR_BRAID_DB_REPLACED' };
+      await assert.rejects(db.flush(), gone);
+      await assert.rejects(db.onRoot(() => 1), gone); // prettier-ignore
+      await assert.rejects(db.close(), gone);
+      assert.equal(existsSync(path), false);
+      copy(copies(), path);
+      await assert.rejects(db.close(), gone);
+    });
+
     it('cut short: an error on every rank; when a copy is put back, recovery brings in the rest', async () => {
       const told = await job({
-        cut() {
-          // Others may have brought the log into the file.
-          const other = new Database(path);
-          other.pragma('wal_checkpoint(PASSIVE)');
-          other.close();
-        },
+        // Others may have brought the log into the file.
+        cut: checkpoint,
         later() {
           copy(path, copies());
           truncateSync(path, Math.floor(statSync(path).size / 8192) * 4096);
@@ -315,6 +394,76 @@ describe('busy and damaged databases', function () {
         await check(told, 'INCOMPLETE');
       });
     }
+  });
+
+  describe('to which a link leads', () => {
+    const target = () => join(directory, 'elsewhere', 'target.db');
+    const LINKS = {
+      'an absolute one': () => symlinkSync(target(), path),
+      'a relative one': () => symlinkSync(join('elsewhere', 'target.db'), path),
+      'one by another': () => {
+        symlinkSync('other.db', path);
+        symlinkSync(join('elsewhere', 'target.db'), join(directory, 'other.db'));
+      },
+    };
+    beforeEach(() => mkdirSync(dirname(target())));
+    const record = async (name: string) => {
+      const db = await BraidDB.open(path, { mpi: 'off' });
+      new BraidFact(db, { name });
+      await db.flush();
+      assert.ok(existsSync(`${target()}-wal`));
+      const names = [...db.reader.records()].map((each) => each.name);
+      await db.close();
+      return names;
+    };
+
+    for (const [which, link] of Object.entries(LINKS)) {
+      for (const there of [true, false]) {
+        it(`${which}, ${there ? 'that is there' : 'that is not there yet'}: they are recorded into, recovered, read and verified`, async () => {
+          if (there) await (await BraidDB.open(target(), { mpi: 'off' })).close();
+          link();
+          assert.deepEqual(await record('one'), ['one']);
+          assert.deepEqual(await record('two'), ['one', 'two']);
+          const told = await job({ left() {} });
+          const recovered = await recover(path);
+          assert.ok(recovered.attempts.length === 1 && recovered.left.length === 0);
+          assert.deepEqual(names(), [...promisedBy(told), 'one', 'two'].sort());
+          assert.deepEqual(verify(path).problems, []);
+          assert.equal(databaseStats(path).fileBytes, statSync(target()).size);
+          assert.deepEqual(readdirSync(dirname(target())), ['target.db']);
+          assert.ok(lstatSync(path).isSymbolicLink());
+        });
+      }
+    }
+
+    it('that leads somewhere else under a live run: an error, before anything is written', async () => {
+      LINKS['a relative one']();
+      const db = await BraidDB.open(path, { mpi: 'off' });
+      const other = await BraidDB.open(join(directory, 'other.db'), { mpi: 'off' });
+      await other.close();
+      rmSync(path);
+      symlinkSync('other.db', path);
+      new BraidFact(db, { name: 'a fact' });
+      await assert.rejects(db.flush(), { code: 'ERR_BRAID_DB_REPLACED' });
+      rmSync(path);
+      LINKS['a relative one']();
+      await db.close();
+      assert.deepEqual(names(), ['a fact']);
+    });
+
+    it('that leads nowhere, or in a circle: an error that says so; braid create -B moves the link away', async () => {
+      symlinkSync(join(directory, 'nowhere', 'run.db'), path);
+      await assert.rejects(BraidDB.open(path, { mpi: 'off' }), {
+        code: 'ERR_BRAID_DB_UNWRITABLE',
+        message: /nowhere\/run\.db, to which it leads: the directory of that does not exist$/,
+      });
+      await assert.rejects(create(path), { code: 'ERR_BRAID_DB_EXISTS' });
+      const { backup } = await create(path, { backup: true });
+      assert.ok(lstatSync(backup!).isSymbolicLink() && lstatSync(path).isFile());
+      rmSync(path);
+      symlinkSync('run.db', path);
+      await assert.rejects(BraidDB.open(path, { mpi: 'off' }), { code: 'ERR_BRAID_DB_UNWRITABLE' });
+    });
   });
 
   it('with a damaged page: an error, and the spools stay until it is sound again', async () => {

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BraidData, BraidDB, BraidReader } from 'braid-mpi';
-import { Store } from '#src/store/store.js';
 import { mpiexec, runAlone, vendors } from '../support/mpiexec.js';
 import { program, startJob, type Job } from './jobs.js';
 
@@ -126,14 +125,31 @@ describe('a run that is resumed', function () {
   });
 
   it('is resumed by one of two that keep their spools in different places', async () => {
-    const first = await BraidDB.open(path, { mpi: 'off' });
-    await first.close();
-    const stores = [1, 2].map(() => new Store({ path, busyMs: 5_000 }));
-    const ranks = [{ host: 'HOST', spool: directory, anchor: 'a' }];
-    const [one, two] = stores.map((store) => store.nextAttempt(first.runId));
-    stores[0].beginRun({ ...one, context: {}, ranks });
-    assert.throws(() => stores[1].beginRun({ ...two, context: {}, ranks }), { code: 'ERR_BRAID_RUN_ALIVE' });
-    for (const store of stores) store.close();
+    const { job, run } = await start(1, 'after a flush');
+    await job.killRanks();
+    const both = ['second', 'third'].map((name) => {
+      const env = {
+        BRAID_RESUME: run,
+        BRAID_SPOOL_DIR: join(directory, name),
+        NODE_OPTIONS: `--import=${program('named')}`,
+      };
+      const each = startJob([], program('resume'), { args: [path, name, 'stay'], env });
+      jobs.push(each);
+      return each;
+    });
+    // Neither has found the other's spool, nor its attempt.
+    await Promise.all(both.map((each) => each.lines(/^named$/m, 1)));
+    writeFileSync(`${path}.begin`, '');
+    const answers = await Promise.all(
+      both.map(async (each) => (await each.lines(/^(run \w{32} rank 0|ERR_.*)$/m, 1))[0][1]),
+    );
+    const refused = answers.filter((answer) => answer.startsWith('ERR_BRAID_RUN_ALIVE another process has begun '));
+    assert.equal(refused.length, 1, answers.join('\n'));
+    for (const each of both) await each.killRanks();
+    rmSync(`${path}.begin`);
+    const next = { args: [path, 'fourth', 'close'], env: { BRAID_RESUME: run } };
+    assert.equal((await runAlone(program('resume'), next)).code, 0);
+    check('COMPLETED', 3);
   });
 
   it('goes on where a rank of the first attempt was on a host that cannot be asked, and leaves that alone', async () => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { BraidDB } from 'braid-mpi';
 import { vendors } from '../support/mpiexec.js';
 import { assertNothingLost, program, startJob, statuses, type Job } from './jobs.js';
@@ -60,6 +61,101 @@ describe('a signal', function () {
       assertNothingLost(path);
     });
   }
+
+  it('is not lost where it comes as the last database is closed', async () => {
+    job = startJob([], program('signals'), { args: [path, 'being closed'] });
+    assert.deepEqual(await job.ended, { code: null, signal: 'SIGTERM' }, job.stderr);
+  });
+
+  for (const word of ['on', 'once', 'prependListener', 'prependOnceListener']) {
+    for (const when of ['before', 'after']) {
+      it(`is the program's own where it handles it by ${word} ${when} open`, async () => {
+        const { job } = await start([], 1, `handling it by ${word} ${when}`);
+        process.kill(job.pid, 'SIGUSR1');
+        assert.deepEqual(await job.ended, { code: 7, signal: null }, job.stderr);
+        assert.deepEqual(statuses(path), ['COMPLETED']);
+        assertNothingLost(path);
+      });
+    }
+  }
+
+  describe('while somebody else has the lock of the database', () => {
+    let other: Database.Database;
+    const lock = () => {
+      other = new Database(path);
+      other.exec('BEGIN IMMEDIATE');
+    };
+    afterEach(() => other.close());
+    /** The lock was not waited for, of which `busyMs` would be a minute. */
+    const endsSoon = async (job: Job) => {
+      const from = performance.now();
+      const end = await job.ended;
+      assert.ok(performance.now() - from < 4_000, `${performance.now() - from} ms`);
+      assert.doesNotMatch(job.stderr, /FATAL/);
+      return end;
+    };
+    const checkRecovered = async (before: string[]) => {
+      other.close();
+      await (await BraidDB.open(path, { mpi: 'off' })).close();
+      assert.deepEqual(statuses(path), [...before, 'COMPLETED']);
+      if (existsSync(`${path}.acknowledged`)) assertNothingLost(path, ['run.db.word']);
+    };
+
+    it('ends one process that opens it', async () => {
+      await (await BraidDB.open(path, { mpi: 'off' })).close();
+      lock();
+      const { job } = await start([], 1, 'opening');
+      process.kill(job.pid, 'SIGTERM');
+      assert.deepEqual(await endsSoon(job), { code: 143, signal: null }, job.stderr);
+      await checkRecovered(['COMPLETED']);
+    });
+
+    it('ends one process that flushes, and leaves what it has recorded in its spool', async () => {
+      const { job } = await start([], 1, 'flushing at a word');
+      lock();
+      writeFileSync(`${path}.word`, '');
+      await job.lines(/^flushing 0$/, 1);
+      process.kill(job.pid, 'SIGTERM');
+      assert.deepEqual(await endsSoon(job), { code: 143, signal: null }, job.stderr);
+      assert.match(job.stderr, /ended by SIGTERM before close\(\)\. Nothing is lost/);
+      await checkRecovered(['KILLED']);
+    });
+
+    it('lets one process that flushes end its run where the other is done in a moment', async () => {
+      const { job } = await start([], 1, 'flushing at a word');
+      lock();
+      writeFileSync(`${path}.word`, '');
+      await job.lines(/^flushing 0$/, 1);
+      process.kill(job.pid, 'SIGTERM');
+      other.close();
+      assert.deepEqual(await endsSoon(job), { code: 143, signal: null }, job.stderr);
+      assert.deepEqual([job.stderr, statuses(path)], ['', ['KILLED']]);
+      assertNothingLost(path, ['run.db.word']);
+    });
+
+    it('and an exit, too, ends one process that flushes', async () => {
+      const { job } = await start([], 1, 'exiting at a word');
+      lock();
+      writeFileSync(`${path}.word`, '');
+      assert.deepEqual(await endsSoon(job), { code: 3, signal: null }, job.stderr);
+      await checkRecovered(['FAILED']);
+    });
+
+    for (const vendor of vendors) {
+      it(`ends a job that flushes, on ${vendor.name}`, async () => {
+        const { job } = await start([vendor.mpiexec, '-n', '2'], 2, 'flushing at a word');
+        lock();
+        writeFileSync(`${path}.word`, '');
+        await job.lines(/^flushing \d$/m, 2);
+        process.kill(job.pid, 'SIGTERM');
+        await endsSoon(job);
+        // Of MPICH, the first rank that ends ends the others before they can say anything.
+        if (vendor.name === 'openmpi')
+          assert.match(job.stderr, /rank 0 ended by SIGTERM before close\(\)\. Nothing is lost/);
+        await checkRecovered(['KILLED']);
+      });
+    }
+  });
 
   for (const vendor of vendors) {
     const ranks = vendor.name === 'mpich' ? 2 : 3;

@@ -1,5 +1,5 @@
-// libFuzzer's target: any bytes as a round, and then every column of every table of it. See scripts/fuzz. With
-// BRAID_FUZZ_REFUSED in the environment every input must be refused.
+// libFuzzer's target: any bytes as a round, and then every column of every table of it. See scripts/fuzz.
+// With BRAID_FUZZ_REFUSED in the environment every input must be refused.
 
 #include <sqlite3.h>
 

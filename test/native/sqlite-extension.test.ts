@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 
@@ -611,5 +613,51 @@ describe('SQLite extension', () => {
         for (const flip of [0x01, 0x04, 0x10, 0x80, 0xff]) survives(patch(sample, at, sample[at] ^ flip, 1));
       }
     }).timeout(60_000);
+  });
+
+  describe('the file of a database', () => {
+    let directory: string;
+    let file: string;
+    let onDisk: Database.Database;
+    const bytesAt = (offset: number, count: number) =>
+      onDisk.prepare('SELECT braid_file_bytes(?, ?)').pluck().get(offset, count) as Buffer | null;
+    beforeEach(() => {
+      directory = mkdtempSync(path.join(tmpdir(), 'braid-extension-'));
+      file = path.join(directory, 'a.db');
+      onDisk = new Database(file);
+      onDisk.loadExtension(extension);
+      onDisk.exec('CREATE TABLE a (b)');
+      onDisk.pragma('journal_mode = WAL');
+    });
+    afterEach(() => {
+      onDisk.close();
+      rmSync(directory, { recursive: true });
+    });
+
+    it('is read as it is, and not as it will be by its log', () => {
+      const before = readFileSync(file);
+      onDisk.exec(`CREATE TABLE c (d); INSERT INTO a VALUES ('in the log')`);
+      assert.deepEqual(bytesAt(0, 100), before.subarray(0, 100));
+      assert.deepEqual(bytesAt(4096, 4096), before.subarray(4096, 8192));
+      assert.equal(bytesAt(before.length - 50, 100), null);
+      onDisk.pragma('wal_checkpoint(PASSIVE)');
+      assert.deepEqual(bytesAt(0, 100), readFileSync(file).subarray(0, 100));
+    });
+
+    it('is not there for one in memory, and is read by no other amounts than a page holds', () => {
+      assert.equal(db.prepare('SELECT braid_file_bytes(0, 100)').pluck().get(), null);
+      for (const [offset, count] of [[-1, 1], [0, 0], [0, -1], [0, 65537]]) {
+        assert.throws(() => bytesAt(offset, count), { message: /takes an offset and a count/ });
+      } // prettier-ignore
+    });
+
+    it('gets nothing of its log where that is told to be kept', () => {
+      onDisk.prepare('SELECT braid_keep_log()').get();
+      onDisk.exec(`INSERT INTO a VALUES ('in the log')`);
+      const before = readFileSync(file);
+      onDisk.close();
+      assert.deepEqual(readFileSync(file), before);
+      assert.ok(existsSync(`${file}-wal`));
+    });
   });
 });

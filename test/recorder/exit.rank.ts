@@ -40,7 +40,7 @@ const WAYS: Record<string, () => void> = {
   SIGTERM: () => {
     process.kill(process.pid, 'SIGTERM');
     // The signal comes with the event loop's next turn, which must still take place; a bound, not a wait.
-    if (stage !== 'close') setTimeout(() => undefined, 30_000);
+    setTimeout(() => undefined, 30_000);
   },
   SIGKILL: () => process.kill(process.pid, 'SIGKILL'),
 };
