@@ -106,7 +106,7 @@ describe('a channel of ranks', () => {
 
   /** What is written to stderr until `ended`. */
   async function saidUntil(ended: Promise<unknown>): Promise<string> {
-    const { write } = process.stderr;
+    const write = process.stderr.write.bind(process.stderr);
     let said = '';
     process.stderr.write = (text) => ((said += String(text)), true);
     try {
