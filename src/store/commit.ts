@@ -5,6 +5,7 @@ import { FRAME_HEADER_BYTES } from '../frame/format.js';
 import { frameCrc, readFrameHeader, type FrameHeader } from '../frame/header.js';
 import { applyInvalidations } from './invalidation.js';
 import { gapOf, holesIn, rangesOf } from './ledger.js';
+import { VersionNumbering } from './numbering.js';
 import { ROUND_TABLES, soundOps, type IdBlock, type RoundTables } from './round-tables.js';
 import type { Transactions } from './transactions.js';
 
@@ -104,17 +105,6 @@ const INSERTS: [roundTable: keyof typeof ROUND_TABLES, sql: string][] = [
   ],
 ];
 
-/** Numbers the versions that this round's updates have made, in the order of their times within the round. */
-const NUMBER_VERSIONS = `
-  UPDATE versions SET number = made.number, time = made.time FROM (
-    SELECT v.version_id, u.time,
-      (SELECT ifnull(max(number), 0) FROM versions m WHERE m.model_id = v.model_id AND m.number IS NOT NULL)
-        + row_number() OVER (PARTITION BY v.model_id ORDER BY u.time, v.version_id) AS number
-    FROM (SELECT version_id, min(time) AS time FROM updates WHERE update_id >= @base GROUP BY version_id) u
-    JOIN versions v USING (version_id)
-    WHERE v.number IS NULL
-  ) made WHERE versions.version_id = made.version_id`;
-
 /**
  * Commits rounds of frames, each once: the one function that flush and recovery share. Holds the prepared statements of
  * one connection.
@@ -124,7 +114,7 @@ export class Committer {
   readonly #tables: RoundTables;
   readonly #transactions: Transactions;
   readonly #inserts: { table: keyof typeof ROUND_TABLES; statement: Statement }[];
-  readonly #numberVersions: Statement;
+  readonly #numbering: VersionNumbering;
   readonly #updateCount: Statement;
   readonly #ledgerRow: Statement;
   readonly #moveLedger: Statement;
@@ -136,7 +126,7 @@ export class Committer {
     this.#tables = tables;
     this.#transactions = transactions;
     this.#inserts = INSERTS.map(([table, sql]) => ({ table, statement: db.prepare(sql) }));
-    this.#numberVersions = db.prepare(NUMBER_VERSIONS);
+    this.#numbering = new VersionNumbering(db);
     this.#updateCount = db.prepare('SELECT ifnull(max(update_id), 0) + 1 FROM updates').pluck();
     this.#ledgerRow = db.prepare(
       `SELECT attempt_id AS attemptId, frame, id_base AS idBase, id_end AS idEnd, size
@@ -247,7 +237,7 @@ export class Committer {
     let updates = false;
     for (const piece of piecesOf(round, fresh)) updates = this.#insertPiece(piece) || updates;
     // Of the round as a whole: the order of versions is that of their times in it.
-    if (updates) this.#numberVersions.run({ base: first });
+    if (updates) this.#numbering.run(first);
     applyInvalidations(this.#db);
     return { records, ops, bytes, refused };
   }
@@ -332,7 +322,7 @@ export class Committer {
 }
 
 /** What is decoded at once, of which SQLite and the extension take a copy each. */
-const PIECE_BYTES = 16 * 2 ** 20;
+const PIECE_BYTES = 4 * 2 ** 20;
 
 const UPDATE_TABLES = new Set<keyof typeof ROUND_TABLES>(['updates', 'exposures', 'version_uris', 'version_tags']);
 

@@ -1,13 +1,41 @@
 /**
- * Fills spools, and says what a call then takes of memory: node memory.rank.js DB MIB ROUND_MIB STEP. STEP is `leave`
- * (without close), `close`, or `open`, which brings in what was left, and closes. A record is about a kibibyte.
+ * Fills spools, and says what a call then takes of memory: node memory.rank.js DB MIB ROUND_MIB STEP KIND. STEP is `leave`
+ * (without close), `close`, or `open`, which brings in what was left, and closes. KIND is `records` of about a kibibyte,
+ * `small` ones, or `updates` of one model by each rank.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { BraidData, BraidDB } from 'braid-mpi';
+import { BraidData, BraidDB, BraidFact, BraidModel } from 'braid-mpi';
 import { MPI } from 'braid-mpi/mpi';
 
-const [path, mib, roundMib, step] = process.argv.slice(2);
+const [path, mib, roundMib, step, kind] = process.argv.slice(2);
 const { rank, size } = MPI.COMM_WORLD;
+
+interface Kind {
+  /** Of the ops of one call. */
+  readonly bytes: number;
+  readonly record: (i: number) => unknown;
+}
+
+const KINDS: Record<string, (db: BraidDB) => Kind> = {
+  records: (db) => ({
+    bytes: 1024,
+    record: (i) =>
+      new BraidData(db, { name: `record-${i}`, uris: [`file:///scratch/${rank}/${i}/`.padEnd(880, 'x')], tags: { i } }),
+  }),
+  small: (db) => {
+    const source = new BraidFact(db, { name: 'source' });
+    return {
+      bytes: 140,
+      record: (i) =>
+        new BraidData(db, { name: 'd', uris: [`file:///${i}`], tags: { a: i, b: 'x' }, derivedFrom: source }),
+    };
+  },
+  updates: (db) => {
+    const source = new BraidFact(db, { name: 'source' });
+    const model = new BraidModel(db, { name: 'model' });
+    return { bytes: 52, record: () => model.update(source) };
+  },
+};
 
 const status = (field: string) =>
   Number(new RegExp(`^${field}:\\s*(\\d+) kB`, 'm').exec(readFileSync('/proc/self/status', 'utf8'))![1]) / 1024;
@@ -26,10 +54,8 @@ const opened = await growth(async () => {
   db = await BraidDB.open(path, options);
 });
 if (step !== 'open') {
-  const records = (Number(mib) * 1024) / size;
-  for (let i = 0; i < records; i++) {
-    new BraidData(db, { name: `record-${i}`, uris: [`file:///scratch/${rank}/${i}/`.padEnd(880, 'x')], tags: { i } });
-  }
+  const { bytes, record } = KINDS[kind](db);
+  for (let i = 0; i < (Number(mib) * 2 ** 20) / size / bytes; i++) record(i);
 }
 MPI.COMM_WORLD.barrier();
 if (step === 'leave') process.kill(process.pid, 'SIGKILL');

@@ -263,6 +263,45 @@ describe('a commit', function () {
     store.close();
   });
 
+  it('numbers versions in the order of their times within a round, whoever made them, after those before', () => {
+    const { store, path } = openStore(directory, 'extension', 3);
+    const update = fc.record({ model: fc.integer({ min: 1, max: 3 }), step: fc.option(fc.nat(9)), time: fc.nat(20) });
+    const sampled = fc.sample(fc.tuple(fc.nat(1), fc.nat(2), update), { numRuns: 400, seed: 7 });
+    const counts = [0, 0, 0];
+    const rounds = [0, 1].map((round) =>
+      Buffer.concat(
+        counts.map((_, rank) => {
+          const mine = sampled.filter(([inRound, ofRank]) => inRound === round && ofRank === rank);
+          const ops = mine.map(([, , { model, step, time }]): DecodedOp[] => {
+            const made = step === null ? { rank, ordinal: counts[rank]++ } : { step: step + 10 * round };
+            // Around the turn of a century, before 1970 and after.
+            const micros = time < 10 ? -2_208_988_800_000_000 - 5 + time : 1_767_225_600_000_000 - 15 + time;
+            return [{ op: 'update', model, made, time: micros, seen: undefined }];
+          });
+          return frameOf({ run: RUN, attempt: 1, rank }, round + 1, ops);
+        }),
+      ),
+    );
+    const ends = rounds.map((round) => {
+      store.commit(round);
+      const db = new Database(path, { readonly: true });
+      const last = db.prepare('SELECT max(update_id) FROM updates').pluck().get() as number;
+      db.close();
+      return last;
+    });
+    store.close();
+    const db = new Database(path, { readonly: true });
+    const [numbered, expected] = [
+      'SELECT version_id, model_id, number, time FROM versions ORDER BY version_id',
+      `SELECT version_id, model_id, row_number() OVER (PARTITION BY model_id ORDER BY round, time, update_id) AS number, time
+       FROM (SELECT version_id, model_id, min(update_id > ${ends[0]}) AS round, min(u.time) AS time, update_id
+         FROM updates u JOIN versions USING (version_id) GROUP BY version_id) ORDER BY version_id`,
+    ].map((sql) => db.prepare(sql).all());
+    db.close();
+    assert.ok(expected.length > 100);
+    assert.deepEqual(numbered, expected);
+  });
+
   it('takes a round of as many frames as fit into it', () => {
     const count = 300_000;
     const { store, path } = openStore(directory, 'extension', 2);
