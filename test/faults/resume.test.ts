@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, rmdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BraidData, BraidDB, BraidReader } from 'braid-mpi';
@@ -149,6 +149,8 @@ describe('a run that is resumed', function () {
     rmSync(`${path}.begin`);
     const next = { args: [path, 'fourth', 'close'], env: { BRAID_RESUME: run } };
     assert.equal((await runAlone(program('resume'), next)).code, 0);
+    // Directories that were named stay; nothing is left in them.
+    for (const name of ['second', 'third']) rmdirSync(join(directory, name));
     check('COMPLETED', 3);
   });
 
