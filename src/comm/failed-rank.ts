@@ -1,5 +1,6 @@
 import { readSync, writeSync } from 'node:fs';
 import process from 'node:process';
+import { inspect } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
 import { launchedRank, pmiSocket } from './launcher.js';
 import { isMpiInitialized, launchOfThisProcess } from './mpi-runtime.js';
@@ -16,12 +17,14 @@ let alone = false;
 export function watchForFailure(): void {
   if (watching || !isMainThread) return;
   watching = true;
+  let thrown: { error: unknown } | undefined;
+  process.on('uncaughtExceptionMonitor', (error) => (thrown = { error }));
   process.on('exit', (exitCode) => {
     // A parent sees 8 bits of it.
     const code = Number(process.exitCode ?? exitCode) & 0xff;
     if (code === 0 || alone || isMpiInitialized()) return;
     try {
-      endJob(code);
+      endJob(code, thrown);
     } catch {
       // No launcher, or one that doesn't answer any more.
     }
@@ -37,12 +40,14 @@ export function isNoRank(): void {
  * Where the launcher speaks PMI-1, by its words, for which no library is needed. Others end the job by themselves, but for
  * Slurm with `--mpi=pmix` that was told not to.
  */
-function endJob(code: number): void {
+function endJob(code: number, thrown: { error: unknown } | undefined): void {
   const launch = launchOfThisProcess();
   const fd = pmiSocket(process.env);
   if (!launch || fd === undefined) return;
   const who = `rank ${launchedRank(process.env) ?? '?'} of ${launch.size ?? '?'}`;
   writeSync(2, `braid-mpi: ${who} exits with code ${code} before it has started MPI: ending the whole job\n`);
+  // Node says it after this, and by then the launcher has killed us.
+  if (thrown) writeSync(2, `${inspect(thrown.error)}\n`);
   writeSync(fd, 'cmd=init pmi_version=1 pmi_subversion=1\n');
   // Slurm drops what comes before it has answered that.
   readSync(fd, Buffer.alloc(256));
