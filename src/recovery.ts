@@ -195,11 +195,11 @@ function* endDead(store: StoreClient, dead: DeadAttempt, state: AttemptState): S
   const { run, attempt, status, spools, gone } = dead;
   const final = finalStatus(state.status, status);
   if (final !== state.status) yield* wait(store.call('endAttempt', run, attempt, final));
-  for (const { rank, host } of dead.assumed ? dead.unseen : []) {
+  const unseen = dead.assumed ? dead.unseen : [];
+  for (const { rank, host } of unseen) {
     const reason = `its spool on ${host} was not read: the run was said to be dead`;
     yield* wait(store.call('addGaps', run, attempt, rank, [{ frame: 0, reason }]));
   }
-  const unseen = dead.assumed ? dead.unseen : [];
   const ranks = [...gone, ...[...spools, ...unseen].map(({ rank }) => rank!)];
   yield* wait(store.call('settle', run, attempt, ranks));
 }
