@@ -224,13 +224,11 @@ export class Leftovers {
       };
     }
     const assumedDead = spool.owner && assumeDead === before.run;
+    // Host names that are containers of one kernel could all take it: it is for the one that wrote it, where that looks.
+    const brought = before.host !== host && asked.includes(before.host!);
     // A lock of another machine may not be seen here; one of another name that runs on the same kernel is this one.
-    if (
-      spool.owner &&
-      before.host !== host &&
-      spool.owner.boot !== bootId() &&
-      (!assumedDead || asked.includes(before.host!))
-    ) {
+    const elsewhere = before.host !== host && spool.owner?.boot !== bootId();
+    if (spool.owner && (brought || (elsewhere && !assumedDead))) {
       return { ...before, alone: 'other-host', why: `it was written on ${before.host}, where its rank may still live` };
     }
     if (somebody) return ofAnother(before, somebody);

@@ -21,6 +21,7 @@ import {
   finalStatus,
   leadRecovery,
   lossesOf,
+  oncePerFile,
   recoverable,
   scansOf,
   type Scans,
@@ -445,17 +446,6 @@ function checkHellos(hellos: readonly Hello[]): void {
   const nowhere = first.missing.find((directory) => hellos.every(({ missing }) => missing.includes(directory)));
   if (nowhere === undefined) return;
   throw new BraidError('ERR_BRAID_OPTION_INVALID', `spoolDirs: ${nowhere} does not exist`);
-}
-
-/** In a directory that several hosts see, only the one that a spool was written on can say what it is. */
-function oncePerFile(reports: readonly SpoolReport[]): SpoolReport[] {
-  const known = new Set(reports.filter(({ alone }) => alone !== 'other-host').map(({ file }) => file));
-  const seen = new Set<string>();
-  return reports.filter(({ file, alone }) => {
-    if (alone === 'other-host' && (known.has(file) || seen.has(file))) return false;
-    seen.add(file);
-    return true;
-  });
 }
 
 function explained(error: Error): string {

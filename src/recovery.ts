@@ -62,6 +62,17 @@ export function checkPaths(hellos: readonly { readonly path: string }[]): void {
   throw new BraidError('ERR_BRAID_PATH_MISMATCH', `the ranks have opened different databases: ${who}`);
 }
 
+/** In a directory that several hosts see, only the one that a spool was written on can say what it is. */
+export function oncePerFile(reports: readonly SpoolReport[]): SpoolReport[] {
+  const known = new Set(reports.filter(({ alone }) => alone !== 'other-host').map(({ file }) => file));
+  const seen = new Set<string>();
+  return reports.filter(({ file, alone }) => {
+    if (alone === 'other-host' && (known.has(file) || seen.has(file))) return false;
+    seen.add(file);
+    return true;
+  });
+}
+
 /** What is known beside the spools that were found. */
 export interface Surroundings {
   /** Those whose directories were looked into. */

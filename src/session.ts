@@ -16,6 +16,7 @@ import {
   deadAttempts,
   knownAttempts,
   leadRecovery,
+  oncePerFile,
   recoverable,
   scansOf,
   type DeadAttempt,
@@ -310,6 +311,7 @@ export class Session {
           places,
           path: this.path,
           database,
+          asked: Object.keys(scans),
           except: `${run}.${attempt}.`,
         });
       }
@@ -339,7 +341,7 @@ export class Session {
     this.#checkResumable(reports, own);
     const found = deadAttempts(reports, { hosts, open: this.#open, except: own });
     const dead = yield* knownAttempts(this.store!, found);
-    for (const { file, why } of reports.filter(({ alone }) => alone && !SILENT.has(alone))) {
+    for (const { file, why } of oncePerFile(reports).filter(({ alone }) => alone && !SILENT.has(alone))) {
       process.stderr.write(`braid-mpi: ${file} is left for the next open, or braid recover: ${why}\n`);
     }
     return dead.length === 0 ? '' : JSON.stringify(dead);

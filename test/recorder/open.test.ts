@@ -286,11 +286,14 @@ describe('opening a database', function () {
       assert.match(run.stderr, /rank 1 ends the job: it exits while its flush\(\) is under way/);
     });
 
-    it(`brings in what hosts have left in a directory that both see, on ${vendor.name}`, async () => {
-      for (const odd of ['0', '1']) {
-        // Host names by rank: one host has the root and rank 2, the other rank 1; or the root is alone on its own.
-        path = join(directory, `${odd}.db`);
-        const args = [path, join(directory, 'spools'), odd];
+    // Host names by rank: one host has the root and rank 2, the other rank 1; or the root is alone on its own.
+    for (const [what, odd] of [
+      ['nodes', '0'],
+      ['nodes', '1'],
+      ['containers', '1'],
+    ]) {
+      it(`brings in what ${what} have left in a directory that both see, rank ${odd} on its own, on ${vendor.name}`, async () => {
+        const args = [path, join(directory, 'spools'), odd, what];
         const killed = await mpiexec(vendor, 3, program('hosts'), { args: [...args, 'die'] });
         assert.equal(killed.timedOut, false, killed.stderr);
         const run = await mpiexec(vendor, 3, program('hosts'), { args: [...args, 'close'] });
@@ -300,8 +303,8 @@ describe('opening a database', function () {
         const names = [...reader.records()].map(({ name }) => name);
         assert.deepEqual(names.sort(), ['close-0', 'close-1', 'close-2', 'die-0', 'die-1', 'die-2']);
         reader.close();
-      }
-    });
+      });
+    }
 
     it(`lets a child process of a rank record alone, on ${vendor.name}`, async () => {
       const run = await mpiexec(vendor, 2, program('child'), { args: [directory] });
