@@ -1,8 +1,9 @@
 /**
- * Every call of the root against every other of the last rank, one after another; what each rank is told: node
- * collectives.rank.js DIRECTORY. After each, the ranks go on together.
+ * Every call of the root against every other of the last rank, one after another: node collectives.rank.js DIRECTORY. What
+ * rank R is told goes to DIRECTORY/told.R: a launcher may tear lines that ranks print at once. The ranks go on together.
  */
 import assert from 'node:assert/strict';
+import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BraidData, BraidDB, BraidFact } from 'braid-mpi';
 
@@ -32,7 +33,7 @@ async function failure(promise: Promise<unknown>): Promise<string> {
   return `${error.code} ${error.message}`;
 }
 
-const say = (title: string, what: string) => console.log(`${title}\t${db.rank}\t${what}`);
+const say = (title: string, what: string) => appendFileSync(at(`told.${db.rank}`), `${title}\t${what}\n`);
 
 for (const root of names) {
   for (const other of names) {
