@@ -1,9 +1,8 @@
-import process from 'node:process';
 import Mocha from 'mocha';
 
 /**
  * Mocha's own report, then what was skipped (a missing MPI says so in the title), and a plain last line that programs
- * can read. Linting, which `scripts/test` has done before, counts as one test in it.
+ * can read.
  */
 export default class SummaryReporter extends Mocha.reporters.Spec {
   readonly #skipped: string[] = [];
@@ -16,11 +15,7 @@ export default class SummaryReporter extends Mocha.reporters.Spec {
   override epilogue(): void {
     super.epilogue();
     const { passes, failures, pending } = this.stats;
-    const lint = process.env.BRAID_TEST_LINT;
     if (this.#skipped.length > 0) Mocha.reporters.Base.consoleLog(`Skipped:\n  ${this.#skipped.join('\n  ')}\n`);
-    if (lint === 'failed') Mocha.reporters.Base.consoleLog('Lint failed: see above.\n');
-    const passed = passes + Number(lint === 'passed');
-    const failed = failures + Number(lint === 'failed');
-    Mocha.reporters.Base.consoleLog(`${passed} passed, ${failed} failed, ${pending} skipped`);
+    Mocha.reporters.Base.consoleLog(`${passes} passed, ${failures} failed, ${pending} skipped`);
   }
 }
