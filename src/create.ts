@@ -5,7 +5,8 @@ import { parseOptions } from './options.js';
 import { databaseKind } from './store/schema.js';
 import { Store } from './store/store.js';
 import { explainWriteError } from './store/sqlite-error.js';
-import { inspect, recover } from './recover.js';
+import { inspect } from './inspection.js';
+import { recover } from './recover.js';
 import { openReadOnly } from './query/open.js';
 
 export interface CreateReport {

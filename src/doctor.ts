@@ -20,7 +20,7 @@ import { addonPath, loadAddon } from './load-addon.js';
 import { WORLD } from './native.js';
 import { parseOptions } from './options.js';
 import { openReadOnly } from './query/open.js';
-import { inspect } from './recover.js';
+import { inspect } from './inspection.js';
 import { spoolDirectory } from './spool/directories.js';
 import { fileSystemOf } from './spool/file-system.js';
 import { checkSchema, databaseKind } from './store/schema.js';

@@ -27,14 +27,8 @@ export { BraidModel, type UpdateInit } from './record/model.js';
 export { BraidRecord, type RecordInit, type Source } from './record/record.js';
 export type { Tag, Tags, TagTypeName } from './record/tags.js';
 export { BraidVersion } from './record/version.js';
-export {
-  recover,
-  type LeftAlone,
-  type RecoverOptions,
-  type RecoverProgress,
-  type RecoverReport,
-  type RecoveredAttempt,
-} from './recover.js';
+export { recover, type RecoverOptions, type RecoverProgress } from './recover.js';
+export type { LeftAlone, RecoverReport, RecoveredAttempt } from './recovery-report.js';
 export {
   databaseStats,
   runDetails,

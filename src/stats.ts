@@ -1,5 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
-import { inspect } from './recover.js';
+import { inspect } from './inspection.js';
 import { parseTime } from './time.js';
 import { findRun } from './query/find.js';
 import { BraidReader, type RunRow } from './query/reader.js';

@@ -1,5 +1,5 @@
 import { verifyTables, type VerifyReport } from './query/verify.js';
-import { remainsOf } from './recover.js';
+import { remainsOf } from './inspection.js';
 
 /**
  * Checks a database: its tables, as `verifyTables` does, and that nothing of its runs waits in spools, as far as can be told from this host.

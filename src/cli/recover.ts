@@ -1,7 +1,8 @@
 import { constants } from 'node:os';
 import type { Command } from 'commander';
 import { bytesText } from '../bytes-text.js';
-import type { LeftAlone, RecoverProgress, RecoverReport, RecoveredAttempt } from '../recover.js';
+import type { RecoverProgress } from '../recover.js';
+import type { LeftAlone, RecoverReport, RecoveredAttempt } from '../recovery-report.js';
 import { plural, printable, writeJson, writeLines } from './output.js';
 import { ProgressLine } from './progress.js';
 import { jsonOption } from './usage.js';

@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { BraidDB, recover, verify, type RecoverReport } from '#src/index.js';
-import { inspect } from '#src/recover.js';
+import { inspect } from '#src/inspection.js';
 import { BRAID, braid, makeDirectory, query, runJob, sql, startJob, type Job } from './support.js';
 
 const spoolsOf = (path: string) => `${path}-spool-${process.geteuid!()}`;
