@@ -12,10 +12,10 @@ const ROUND_MIB = 64;
 const MOST_MIB = 300;
 
 /**
- * Two rounds, and what SQLite holds, are in memory however many rounds there are: eight tell what sixteen would. The long
- * run takes the sizes of the promise.
+ * Two rounds, and what SQLite holds, are in memory however many rounds there are: six, which are more than the limit, tell
+ * what sixteen would. The long run takes the sizes of the promise.
  */
-const MIB = LONG ? 1024 : 512;
+const MIB = LONG ? 1024 : 384;
 /** More than an int counts, in the spools of three ranks. */
 const LARGE_MIB = 2400;
 /**
