@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, rmdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BraidData, BraidDB, BraidReader } from 'braid-mpi';
-import { mpiexec, runAlone, vendors } from '../support/mpiexec.js';
+import { mpiexec, run, runAlone, vendors } from '../support/mpiexec.js';
 import { program, startJob, type Job } from './jobs.js';
 
 describe('a run that is resumed', function () {
@@ -102,6 +103,19 @@ describe('a run that is resumed', function () {
       check('COMPLETED', 2);
     });
   }
+
+  const unshare = ['--pid', '--fork', '--mount-proc'];
+  const hides = spawnSync('unshare', [...unshare, 'true']).status === 0;
+  it(`is refused where the process that holds it is not to be seen${hides ? '' : ', skipped: no pid namespaces for this user'}`, async function () {
+    if (!hides) this.skip();
+    const { run: uuid } = await start(1, 'wait');
+    const args = [...unshare, process.execPath, program('resume'), path, 'second', 'close'];
+    const refused = await run('unshare', args, { env: { BRAID_MPI: 'off', BRAID_RESUME: uuid } });
+    const line =
+      `ERR_BRAID_RUN_ALIVE run ${uuid} can't be resumed: its attempt 1 lives, or is being recovered or examined, ` +
+      'on HOST. Wait until it has ended, or end it\n';
+    assert.deepEqual([refused.code, refused.stdout, refused.stderr], [0, line, '']);
+  });
 
   it('is resumed by one of two that come at the same moment; the other is told, and opens when that has ended', async () => {
     const { job, run } = await start(1, 'after a flush');
