@@ -116,7 +116,7 @@ export class Session {
       const ended = store.call('endAttempt', run, attempt, 'KILLED');
       store.waitFor(ended, LAST_WORDS_MS);
       if (!ended.done || ended.error) return;
-      store.waitFor(store.call('settle', run, attempt, [...Array(this.channel.size).keys()]), LAST_WORDS_MS);
+      store.waitFor(store.call('settle', run, attempt, 'all'), LAST_WORDS_MS);
     }
     store.waitFor(store.call('close'), LAST_WORDS_MS);
     // Nothing is recorded yet. It may have been made while we waited.
@@ -426,7 +426,7 @@ export class Session {
       if (code === 'ERR_BRAID_RUN_ALIVE') await this.store?.call('dropAttempt', run, attempt);
       else {
         await this.store?.call('endAttempt', run, attempt, 'FAILED');
-        await this.store?.call('settle', run, attempt, [...Array(this.channel.size).keys()]);
+        await this.store?.call('settle', run, attempt, 'all');
       }
       await this.store?.call('close');
     } catch {

@@ -225,7 +225,7 @@ export class Store {
    * Notes that nothing more can come of these ranks. When that is so of all, and nothing of the attempt is lost, the ids that
    * it hasn't used can be given to others.
    */
-  settle(run: string, attempt: number, ranks: readonly number[]): void {
+  settle(run: string, attempt: number, ranks: readonly number[] | 'all'): void {
     this.#write(() => this.#settle(this.#attempt(run, attempt), ranks));
   }
 

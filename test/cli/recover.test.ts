@@ -285,8 +285,7 @@ describe('recover', function () {
     const path = newPath();
     const job = startJob(path, 'waiting', 40);
     await job.line('waiting');
-    job.child.kill('SIGKILL');
-    await job.ended;
+    await job.kill();
     const [spool] = readdirSync(spoolsOf(path)).map((name) => join(spoolsOf(path), name));
     edit(spool, (bytes) => bytes.fill(0, idOf(bytes, 'record-39'), idOf(bytes, 'record-39') + 8));
     // The recovery that finds the loss is killed, and the next one has to know of it.
@@ -403,8 +402,7 @@ describe('recover', function () {
         }),
       );
       for (const job of jobs) {
-        job.child.kill('SIGKILL');
-        await job.ended;
+        await job.kill();
       }
       const [first, second] = spoolDirs.map((directory) => join(directory, readdirSync(directory)[0]));
       // In the first an id that is taken, which only the database can know; in the second an op that makes no sense.
@@ -447,8 +445,7 @@ describe('recover', function () {
         job.child.stdin!.write('record\n');
         await job.line('recorded');
       }
-      job.child.kill('SIGKILL');
-      await job.ended;
+      await job.kill();
       for (const suffix of ['-wal', '-shm']) rmSync(path + suffix, { force: true });
       copyFileSync(`${path}-copy`, path);
       const before = namesIn(path).length;
@@ -486,8 +483,7 @@ describe('recover', function () {
     const path = newPath();
     const job = startJob(path, 'waiting', 5);
     await job.line('waiting');
-    job.child.kill('SIGKILL');
-    await job.ended;
+    await job.kill();
     rmSync(spoolsOf(path), { recursive: true });
     assert.deepEqual((await report(path)).attempts.map(({ status }) => status), ['INCOMPLETE']); // prettier-ignore
   });
@@ -527,8 +523,7 @@ describe('recover', function () {
         job.child.stdin!.write('go\n');
         await job.line('waiting');
         assert.equal(readdirSync(spools).length, 1);
-        job.child.kill('SIGKILL');
-        await job.ended;
+        await job.kill();
         assert.equal((await report(path)).records, 20);
         assert.equal(namesIn(path).length, 21);
       });
@@ -541,8 +536,7 @@ describe('recover', function () {
       await runJob(path, 'many', 1);
       const job = startJob(path, 'waiting', 20, { NODE_OPTIONS: pausesAt(point) });
       await job.line('paused');
-      job.child.kill('SIGKILL');
-      await job.ended;
+      await job.kill();
       assert.equal(readdirSync(spoolsOf(path)).length, 1);
       assert.deepEqual([(await report(path, '--dry-run')).code, readdirSync(spoolsOf(path)).length], [0, 1]);
       assert.deepEqual([(await report(path)).code, existsSync(spoolsOf(path))], [0, false]);
@@ -557,8 +551,7 @@ describe('recover', function () {
     const killed = async () => {
       const resumed = startJob(path, 'many', 1, { BRAID_RESUME: run, NODE_OPTIONS: pausesAt('context') });
       await resumed.line('paused');
-      resumed.child.kill('SIGKILL');
-      await resumed.ended;
+      await resumed.kill();
       assert.deepEqual(readdirSync(spoolsOf(path)), [`${run}.2.0.spool`]);
     };
     await killed();

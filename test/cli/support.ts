@@ -56,6 +56,8 @@ export interface Job {
   readonly ended: Promise<Ended>;
   /** The rest of the first line that begins with `word`, of those not yet asked for. */
   line(word: string): Promise<string>;
+  /** By SIGKILL; it has ended when this resolves. */
+  kill(): Promise<Ended>;
 }
 
 /** Starts a recording job; see job.ts. */
@@ -77,6 +79,10 @@ export function startJob(path: string, mode: string, count = 0, jobEnv: Record<s
         if (done) throw new Error(`the job ended before it said '${word}': ${(await whole).stderr}`);
         if (value.startsWith(`${word} `) || value === word) return value.slice(word.length + 1);
       }
+    },
+    kill() {
+      child.kill('SIGKILL');
+      return whole;
     },
   };
 }

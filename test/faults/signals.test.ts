@@ -101,6 +101,16 @@ describe('a signal', function () {
       if (existsSync(`${path}.acknowledged`)) assertNothingLost(path, ['run.db.word']);
     };
 
+    /** A job that gets SIGTERM when all its ranks flush, and wait for the lock. */
+    const endWhileFlushing = async (launcher: string[], ranks: number) => {
+      const { job } = await start(launcher, ranks, 'flushing at a word');
+      lock();
+      writeFileSync(`${path}.word`, '');
+      await job.lines(new RegExp(`^flushing [0-${ranks - 1}]$`, 'm'), ranks);
+      process.kill(job.pid, 'SIGTERM');
+      return job;
+    };
+
     it('ends one process that opens it', async () => {
       await (await BraidDB.open(path, { mpi: 'off' })).close();
       lock();
@@ -111,22 +121,14 @@ describe('a signal', function () {
     });
 
     it('ends one process that flushes, and leaves what it has recorded in its spool', async () => {
-      const { job } = await start([], 1, 'flushing at a word');
-      lock();
-      writeFileSync(`${path}.word`, '');
-      await job.lines(/^flushing 0$/, 1);
-      process.kill(job.pid, 'SIGTERM');
+      const job = await endWhileFlushing([], 1);
       assert.deepEqual(await endsSoon(job), { code: 143, signal: null }, job.stderr);
       assert.match(job.stderr, /ended by SIGTERM before close\(\)\. Nothing is lost/);
       await checkRecovered(['KILLED']);
     });
 
     it('lets one process that flushes end its run where the other is done in a moment', async () => {
-      const { job } = await start([], 1, 'flushing at a word');
-      lock();
-      writeFileSync(`${path}.word`, '');
-      await job.lines(/^flushing 0$/, 1);
-      process.kill(job.pid, 'SIGTERM');
+      const job = await endWhileFlushing([], 1);
       other.close();
       assert.deepEqual(await endsSoon(job), { code: 143, signal: null }, job.stderr);
       assert.deepEqual([job.stderr, statuses(path)], ['', ['KILLED']]);
@@ -143,11 +145,7 @@ describe('a signal', function () {
 
     for (const vendor of vendors) {
       it(`ends a job that flushes, on ${vendor.name}`, async () => {
-        const { job } = await start([vendor.mpiexec, '-n', '2'], 2, 'flushing at a word');
-        lock();
-        writeFileSync(`${path}.word`, '');
-        await job.lines(/^flushing \d$/m, 2);
-        process.kill(job.pid, 'SIGTERM');
+        const job = await endWhileFlushing([vendor.mpiexec, '-n', '2'], 2);
         await endsSoon(job);
         // Of MPICH, the first rank that ends ends the others before they can say anything.
         if (vendor.name === 'openmpi')
