@@ -1,9 +1,9 @@
 /**
  * A job to whose database, or spools, something happens between its flushes: node databases.rank.js DB STEP…. Before each
- * STEP the root says its name and waits until the file DB.STEP is there; then all ranks flush. Each rank tells in one line
- * what it was promised, and how each flush and the close ended.
+ * STEP the root says its name and waits until the file DB.STEP is there; then all ranks flush. What it was promised, and how
+ * each flush and the close ended, rank R tells in DB.told.R: a launcher may tear what several ranks print at once.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { BraidDB, BraidData, type BraidError } from 'braid-mpi';
@@ -48,7 +48,7 @@ for (const step of steps) {
   await end(step, () => db.flush());
 }
 if (!steps.includes('left')) await end('close', () => db.close());
-console.log(JSON.stringify({ rank, promised, ends }));
+writeFileSync(`${path}.told.${rank}`, JSON.stringify({ rank, promised, ends }));
 if (steps.includes('left')) {
   barrier();
   process.kill(process.pid, 'SIGKILL');
