@@ -95,8 +95,7 @@ describe('file systems that are not here, by what statfs says', function () {
     assert.deepEqual([readFileSync(path), readdirSync(there), readdirSync(here, { recursive: true })], before);
 
     // One that is dead, as this host can see, is in nobody's way.
-    first.child.kill('SIGKILL');
-    await first.ended;
+    await first.kill();
     assert.equal((await startJob(path, 'many', 10, env).ended).code, 0);
     assert.deepEqual(statuses(path), ['INCOMPLETE', 'COMPLETED']);
     assert.equal(query<{ n: number }>(path, 'SELECT count(*) AS n FROM records')[0].n, 20);
@@ -131,8 +130,7 @@ describe('file systems that are not here, by what statfs says', function () {
     const first = startJob(path, 'waiting', 10, there);
     const run = await first.line('run');
     await first.line('waiting');
-    first.child.kill('SIGKILL');
-    await first.ended;
+    await first.kill();
     const second = await startJob(path, 'many', 10, { ...env, BRAID_RESUME: run }).ended;
     assert.equal(second.code, 0, second.stderr);
     assert.deepEqual(statuses(path), ['COMPLETED']);
@@ -146,8 +144,7 @@ describe('file systems that are not here, by what statfs says', function () {
     const other = startJob(path, 'waiting', 10, { ...env, NODE_OPTIONS: `--import=${ELSEWHERE}` });
     const run = await other.line('run');
     await other.line('waiting');
-    other.child.kill('SIGKILL');
-    await other.ended;
+    await other.kill();
     const second = await startJob(path, 'many', 10, env).ended;
     assert.match(second.stderr, new RegExp(`on node-b does: .*--assume-dead ${run}\\n[^]*ERR_BRAID_DB_SHARED`));
     const recovered = await braid(['recover', path, '--assume-dead', run], { env });

@@ -65,8 +65,7 @@ describe('recovery', function () {
   const leave = async (count: number) => {
     const job = startJob(path, 'waiting', count);
     await job.line('waiting');
-    job.child.kill('SIGKILL');
-    await job.ended;
+    await job.kill();
   };
   const expected = (count: number) => Array.from({ length: count }, (_, i) => `record-${i}`).sort();
 
@@ -230,8 +229,7 @@ describe('recovery', function () {
     assert.equal(more, 20 * (kills + 2));
     assert.deepEqual(namesIn(path).filter((name) => !name.endsWith('.')), expected(count)); // prettier-ignore
     assert.deepEqual(statusIn(path), ['RUNNING', 'INCOMPLETE']);
-    live.child.kill('SIGKILL');
-    await live.ended;
+    await live.kill();
     assert.equal((await braid(['recover', path])).code, 0);
     assert.deepEqual(statusIn(path), ['INCOMPLETE', 'INCOMPLETE']);
     assert.deepEqual(verify(path).problems, []);
@@ -269,8 +267,7 @@ describe('recovery', function () {
     for (let ms = 20; ms <= 200; ms += 15) {
       const job = startJob(path, 'waiting', 3);
       await new Promise((done) => setTimeout(done, ms));
-      job.child.kill('SIGKILL');
-      await job.ended;
+      await job.kill();
     }
     assert.equal((await braid(['recover', path])).code, 0);
     assert.ok(statusIn(path).every((status) => status !== 'RUNNING'), String(statusIn(path))); // prettier-ignore
