@@ -19,6 +19,7 @@ import {
   type OrderFor,
 } from './messages.js';
 import type { Patience } from '../options.js';
+import { NO_COSTS } from '../run-report.js';
 import { watchWait } from './patience.js';
 
 /** Where the root has something of its own to do before its first order, it tells the others that all have come. */
@@ -196,7 +197,7 @@ export class Channel {
       frames: frames.length,
       bytes: frames.reduce((sum, { size }) => sum + size, 0),
       recorded: contribution.recorded,
-      captureMs: contribution.captureMs ?? 0,
+      costs: contribution.costs ?? NO_COSTS,
     });
   }
 

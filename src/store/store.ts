@@ -10,6 +10,7 @@ import { Committer, type CommitResult } from './commit.js';
 import { DatabaseFiles, type Inodes } from './database-files.js';
 import { attemptState, openAttempts, type AttemptState, type OpenAttempt, type Place } from './ledger.js';
 import { LockWait, isBusy } from './lock-wait.js';
+import type { RunReport } from '../run-report.js';
 import { realPath } from './real-path.js';
 import { ExtensionTables, StatementTables } from './round-tables.js';
 import { checkSchema, ensureSchema } from './schema.js';
@@ -57,6 +58,11 @@ export interface BegunRun {
   readonly attempt: number;
   readonly base: number;
   readonly count: number;
+}
+
+/** With what it took, all in all. */
+export interface TimedCommit extends CommitResult {
+  readonly ms: number;
 }
 
 interface AttemptRow {
@@ -168,29 +174,29 @@ export class Store {
   }
 
   /** Commits a round; see `Committer.commit`. */
-  commit(round: Uint8Array, recorded?: readonly number[]): CommitResult {
+  commit(round: Uint8Array, recorded?: readonly number[]): TimedCommit {
     const bytes = Buffer.from(round.buffer, round.byteOffset, round.byteLength);
-    return this.#explained(() => this.#committer.commit(bytes, recorded));
+    return timed(() => this.#explained(() => this.#committer.commit(bytes, recorded)));
   }
 
   /** Commits what dead ranks have left; see `Committer.salvage`. */
-  salvage(round: Uint8Array): CommitResult {
+  salvage(round: Uint8Array): TimedCommit {
     const bytes = Buffer.from(round.buffer, round.byteOffset, round.byteLength);
-    return this.#explained(() => this.#committer.salvage(bytes));
+    return timed(() => this.#explained(() => this.#committer.salvage(bytes)));
   }
 
   /**
    * Ends an attempt, and with it its run if it is the last one; gives back the ids that it hasn't used. One that has lost
    * something is INCOMPLETE, though it was closed.
    */
-  endAttempt(run: string, attempt: number, end: RunStatus, recorded?: readonly number[], report?: object): void {
+  endAttempt(run: string, attempt: number, end: RunStatus, recorded?: readonly number[], report?: RunReport): void {
     this.#write(() => {
       const db = this.#db;
       const ended = timeText(Date.now() * 1000);
       const row = this.#attempt(run, attempt);
       const lost = db.prepare('SELECT 1 FROM ledger_gaps WHERE attempt_id = ?').get(row.attempt_id);
       const status = end === 'COMPLETED' && lost ? 'INCOMPLETE' : end;
-      db.prepare('UPDATE attempts SET status = ?, ended = ?, report = ? WHERE attempt_id = ?').run(
+      db.prepare('UPDATE attempts SET status = ?, ended = ?, report = ifnull(?, report) WHERE attempt_id = ?').run(
         status,
         ended,
         report ? JSON.stringify(report) : null,
@@ -350,6 +356,12 @@ export class Store {
     if (returned.changes > 0)
       this.#db.prepare('UPDATE attempts SET id_end = ? WHERE attempt_id = ?').run(used, attempt_id);
   }
+}
+
+function timed(commit: () => CommitResult): TimedCommit {
+  const started = performance.now();
+  const result = commit();
+  return { ...result, ms: performance.now() - started };
 }
 
 /** A connection that can commit rounds, to a database that is ours, or is made so. */
