@@ -11,7 +11,6 @@ export class CostMeter {
   readonly #blocked = new WaitClock();
   #verdictMs = 0;
   #gatherMs = 0;
-  #commitMs = 0;
   /** On the root: what each rank said when it came to the last flush, and when all had. */
   #headers: readonly Header[] = [];
   #allCame = 0;
@@ -48,10 +47,6 @@ export class CostMeter {
     this.#gatherMs += ms;
   }
 
-  committed(ms: number): void {
-    this.#commitMs += ms;
-  }
-
   /** On the root, of a run that was killed: what the last flush told. */
   lastReport(peakRoundBytes: number): RunReport | undefined {
     return this.#headers.length > 0 ? this.#report(peakRoundBytes, 0) : undefined;
@@ -66,7 +61,7 @@ export class CostMeter {
   }
 
   #report(peakRoundBytes: number, closingMs: number): RunReport {
-    const root = { gatherMs: this.#gatherMs, commitMs: this.#commitMs, peakRoundBytes };
+    const root = { gatherMs: this.#gatherMs, peakRoundBytes };
     return reportOf(
       this.#headers.map(({ costs }) => costs),
       root,

@@ -12,7 +12,7 @@ export interface RankCosts {
   readonly peakSpoolBytes: number;
 }
 
-const COSTS = ['captureMs', 'sealMs', 'verdictMs', 'blockedMs', 'peakSpoolBytes'] as const;
+export const COSTS = ['captureMs', 'sealMs', 'verdictMs', 'blockedMs', 'peakSpoolBytes'] as const;
 
 export const NO_COSTS: RankCosts = { captureMs: 0, sealMs: 0, verdictMs: 0, blockedMs: 0, peakSpoolBytes: 0 };
 
@@ -20,8 +20,6 @@ export const NO_COSTS: RankCosts = { captureMs: 0, sealMs: 0, verdictMs: 0, bloc
 export interface RootCosts {
   /** From the order for a round until it was there, which waits for each rank to join. */
   readonly gatherMs: number;
-  /** In the thread that writes: transactions, with what they waited for another's lock. */
-  readonly commitMs: number;
   /** Memory for rounds, at most. */
   readonly peakRoundBytes: number;
 }
@@ -31,7 +29,10 @@ export interface RootCosts {
  * and takes some 40 bytes a rank, so that which rank is slow can be told, and not only how slow one is. Reports of older
  * versions have less.
  */
-export type RunReport = Partial<{ readonly [C in keyof RankCosts]: readonly number[] } & RootCosts>;
+export type RunReport = Partial<{ readonly [C in keyof RankCosts]: readonly number[] } & RootCosts> & {
+  /** In the thread that writes, which adds it: transactions, with what they waited for another's lock. */
+  readonly commitMs?: number;
+};
 
 /**
  * @param ranks by rank, as each came to the last flush.
@@ -45,7 +46,7 @@ export function reportOf(ranks: readonly RankCosts[], root: RootCosts, closingMs
   });
   const all = ranks.map(waited);
   const arrays = Object.fromEntries(COSTS.map((cost) => [cost, all.map((costs) => rounded(costs[cost]))]));
-  return { ...arrays, ...root, gatherMs: rounded(root.gatherMs), commitMs: rounded(root.commitMs) };
+  return { ...arrays, ...root, gatherMs: rounded(root.gatherMs) };
 }
 
 /** To a microsecond, which is less than the clock knows, and a third of the digits. */

@@ -237,8 +237,7 @@ export class Session {
     this.costs.allCame(headers);
     const recorded = headers.map((header) => header.recorded);
     const onRefused = (refused: readonly RefusedFrame[]) => refused.forEach((each) => this.#refused.push(each));
-    const onRound = (_: number, commitMs: number) => this.costs.committed(commitMs);
-    const totals = yield* commitRounds(gathering, { ...this.#rounds, recorded, onRefused, onRound });
+    const totals = yield* commitRounds(gathering, { ...this.#rounds, recorded, onRefused });
     this.costs.gathered(gathering.gatherMs);
     // With BRAID=off there is none.
     if (totals.ops === 0) this.store?.checkThere();

@@ -13,8 +13,8 @@ export interface CommitRounds {
   readonly onRefused: (refused: readonly RefusedFrame[]) => void;
   /** Of frames that can't be sent again: also to leave out those that are sound and that the database refuses. */
   readonly salvage?: boolean;
-  /** Told of each round that is in the database, and how long the thread that writes took for it. */
-  readonly onRound?: (bytes: number, commitMs: number) => void;
+  /** Told of each round that is in the database. */
+  readonly onRound?: (bytes: number) => void;
 }
 
 /** Gathers all ranks' frames and commits them, round by round: the one way into the database, of flush and of recovery. */
@@ -32,7 +32,7 @@ export function* commitRounds(
       totals.records += request.value.records;
       totals.ops += request.value.ops;
       totals.bytes += request.value.bytes;
-      onRound?.(round.bytes, request.value.ms);
+      onRound?.(round.bytes);
     });
     return request;
   });

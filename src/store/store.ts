@@ -60,11 +60,6 @@ export interface BegunRun {
   readonly count: number;
 }
 
-/** With what it took, all in all. */
-export interface TimedCommit extends CommitResult {
-  readonly ms: number;
-}
-
 interface AttemptRow {
   readonly attempt_id: number;
   readonly run_id: number;
@@ -87,6 +82,8 @@ export class Store {
   readonly #files: DatabaseFiles;
   readonly #transactions: Transactions;
   readonly #committer: Committer;
+  /** What `commit` took, all in all. */
+  #commitMs = 0;
 
   /**
    * Opens the database, and makes it if there is none.
@@ -174,15 +171,20 @@ export class Store {
   }
 
   /** Commits a round; see `Committer.commit`. */
-  commit(round: Uint8Array, recorded?: readonly number[]): TimedCommit {
+  commit(round: Uint8Array, recorded?: readonly number[]): CommitResult {
     const bytes = Buffer.from(round.buffer, round.byteOffset, round.byteLength);
-    return timed(() => this.#explained(() => this.#committer.commit(bytes, recorded)));
+    const started = performance.now();
+    try {
+      return this.#explained(() => this.#committer.commit(bytes, recorded));
+    } finally {
+      this.#commitMs += performance.now() - started;
+    }
   }
 
   /** Commits what dead ranks have left; see `Committer.salvage`. */
-  salvage(round: Uint8Array): TimedCommit {
+  salvage(round: Uint8Array): CommitResult {
     const bytes = Buffer.from(round.buffer, round.byteOffset, round.byteLength);
-    return timed(() => this.#explained(() => this.#committer.salvage(bytes)));
+    return this.#explained(() => this.#committer.salvage(bytes));
   }
 
   /**
@@ -199,7 +201,7 @@ export class Store {
       db.prepare('UPDATE attempts SET status = ?, ended = ?, report = ifnull(?, report) WHERE attempt_id = ?').run(
         status,
         ended,
-        report ? JSON.stringify(report) : null,
+        report ? JSON.stringify({ ...report, commitMs: this.#commitMs } satisfies RunReport) : null,
         row.attempt_id,
       );
       db.prepare(
@@ -356,12 +358,6 @@ export class Store {
     if (returned.changes > 0)
       this.#db.prepare('UPDATE attempts SET id_end = ? WHERE attempt_id = ?').run(used, attempt_id);
   }
-}
-
-function timed(commit: () => CommitResult): TimedCommit {
-  const started = performance.now();
-  const result = commit();
-  return { ...result, ms: performance.now() - started };
 }
 
 /** A connection that can commit rounds, to a database that is ours, or is made so. */
