@@ -189,6 +189,7 @@ export class Session {
       () => {
         const pending = spool?.pending(through) ?? [];
         frames = pending;
+        this.store?.look();
         come = performance.now();
         return { frames: pending, recorded: spool?.recorded ?? 0, costs: this.costs.of(recorder, spool), text };
       },
