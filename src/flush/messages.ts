@@ -35,7 +35,7 @@ export interface Header {
 }
 
 export function writeHeader(header: Header): Buffer {
-  const message = Buffer.alloc(MESSAGE_BYTES);
+  const message = Buffer.allocUnsafe(MESSAGE_BYTES);
   message.writeUInt32LE(HEADER_MAGIC, 0);
   message.writeUInt32LE(KINDS.indexOf(header.kind), 4);
   message.writeUInt32LE(header.ordinal, 8);
@@ -43,6 +43,7 @@ export function writeHeader(header: Header): Buffer {
   message.writeUInt32LE(header.failed ? 1 : 0, 16);
   message.writeUInt32LE(header.textBytes, 20);
   message.writeUInt32LE(header.frames, 24);
+  message.writeUInt32LE(0, 28);
   message.writeDoubleLE(header.bytes, 32);
   message.writeDoubleLE(header.recorded, 40);
   const { costs } = header;
