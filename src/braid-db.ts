@@ -18,6 +18,7 @@ import { RECORDER, type HasRecorder, type Recorder } from './record/recorder.js'
 import { RecordReference } from './record/reference.js';
 import { BraidVersion } from './record/version.js';
 import { LAST_WORDS_MS, Session } from './session.js';
+import { AskedPromise } from './waiting.js';
 
 /** What one flush brought into the database, from all ranks together. */
 export interface FlushResult {
@@ -131,9 +132,22 @@ export class BraidDB implements HasRecorder {
    * @returns what it committed, of all ranks together.
    * @throws BraidError ERR_BRAID_REENTERED on the rank that is in a recording call; ERR_BRAID_CLOSED, ERR_BRAID_DB_…, ERR_BRAID_COLLECTIVE_MISMATCH, ERR_BRAID_RANK_LEFT; the same on every rank. Nothing is lost: the next flush commits what this one didn't
    */
-  async flush(): Promise<FlushResult> {
-    this.#assertOpen();
-    return this.#flush();
+  flush(): Promise<FlushResult> {
+    let verdict: Request<Verdict> | undefined;
+    const result = new AskedPromise<FlushResult>((resolve, reject) => {
+      this.#assertOpen();
+      // With BRAID=off.
+      if (!this.#session.spool) return resolve(nothingFlushed());
+      const request = this.#session.startFlush('flush', flushed(performance.now()));
+      verdict = request;
+      request.onDone(() => {
+        const { text, error } = request.value;
+        if (error) reject(error);
+        else resolve(text === '' ? nothingFlushed() : (JSON.parse(text) as FlushResult));
+      });
+    });
+    result.onAsked = () => verdict && this.#session.costs.blocks(verdict);
+    return result;
   }
 
   /**
@@ -202,10 +216,11 @@ export class BraidDB implements HasRecorder {
         this.#answering = false;
       }
     };
-    const verdict = await this.#session.startFlush('onRoot', function* () {
+    const verdict = this.#session.startFlush('onRoot', function* () {
       return answer();
     });
-    const text = verdictText(verdict);
+    this.#session.costs.blocks(verdict);
+    const text = verdictText(await verdict);
     return (text === '' ? undefined : JSON.parse(text)) as T;
   }
 
@@ -251,18 +266,12 @@ export class BraidDB implements HasRecorder {
     return (this.#reader ??= BraidReader.open(this.path, alone ? { before: () => this.#flushNow() } : {}));
   }
 
-  async #flush(): Promise<FlushResult> {
-    const started = performance.now();
-    if (!this.#session.spool) return { records: 0, ops: 0, bytes: 0, ms: 0 };
-    const text = verdictText(await this.#session.startFlush('flush', flushed(started)));
-    return text === '' ? { records: 0, ops: 0, bytes: 0, ms: 0 } : (JSON.parse(text) as FlushResult);
-  }
-
   /** Commits what is pending without returning to the event loop. Only of a process that is alone. */
   #flushNow(limitMs?: number): void {
     const { spool, store } = this.#session;
     if (!spool?.dirty || this.#answering) return;
     const verdict = this.#session.startFlush('flush', flushed(performance.now()));
+    this.#session.costs.blocks(verdict);
     store!.waitFor(verdict, limitMs);
     if (verdict.done) verdictText(verdict.value);
   }
@@ -327,7 +336,7 @@ export class BraidDB implements HasRecorder {
       }
       if (channel.size === 1) this.#flushNow(LAST_WORDS_MS);
       if (store) {
-        const ended = store.call('endAttempt', run, attempt, 'KILLED');
+        const ended = store.call('endAttempt', run, attempt, 'KILLED', undefined, this.#session.lastReport());
         store.waitFor(ended, LAST_WORDS_MS);
         if (channel.size === 1 && ended.done && !ended.error && !spool!.dirty) {
           store.waitFor(store.call('settle', run, attempt, [0]), LAST_WORDS_MS);
@@ -362,6 +371,10 @@ type Shared = { kind: keyof typeof CLASSES; id: number; name?: string; time?: nu
 function shareable(value: BraidRecord | BraidVersion): Shared {
   if (value instanceof BraidVersion) return { key: value.key };
   return { kind: value.kind, id: value.id, ...value.known() };
+}
+
+function nothingFlushed(): FlushResult {
+  return { records: 0, ops: 0, bytes: 0, ms: 0 };
 }
 
 /** What the root tells all ranks of a flush. */

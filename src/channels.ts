@@ -3,7 +3,7 @@ import { LocalCommunicator } from './comm/local-communicator.js';
 import { progress } from './comm/progress.js';
 import { watchExit } from './exit.js';
 import { Channel } from './flush/channel.js';
-import { watchWait } from './flush/patience.js';
+import { WaitWatch } from './flush/patience.js';
 import type { Patience } from './options.js';
 
 const channels = new WeakMap<RecorderCommunicator, Promise<Channel>>();
@@ -32,7 +32,8 @@ async function openChannel(
   // One rank needs no messages, and must be able to commit without its event loop.
   if (comm.size === 1) return new Channel(new LocalCommunicator(), description);
   // Until there is a channel nobody can tell which ranks are missing.
-  const stopWatch = watchWait(comm, patience, {
+  const watch = new WaitWatch(comm);
+  watch.begin(patience, {
     stalled: () => `in open() for other ranks: all ${comm.size} must call BraidDB.open()`,
     ended: () => `not all of the ${comm.size} ranks came to open()`,
   });
@@ -41,7 +42,7 @@ async function openChannel(
     if (description) endWithProcess(channel);
     return channel;
   } finally {
-    stopWatch();
+    watch.end();
   }
 }
 

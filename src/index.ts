@@ -32,11 +32,12 @@ export type { LeftAlone, RecoverReport, RecoveredAttempt } from './recovery-repo
 export {
   databaseStats,
   runDetails,
-  type CaptureStats,
   type DatabaseStats,
   type RankStats,
+  type RecordingCost,
   type RunDetails,
   type RunStats,
 } from './stats.js';
+export type { Spread } from './run-report.js';
 
 watchForFailure();

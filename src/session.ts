@@ -5,6 +5,7 @@ import { RoundMemory, type Contribution, type Gathering } from './flush/gatherin
 import type { CollectiveKind, Header } from './flush/messages.js';
 import { Request } from './comm/request.js';
 import { captureContext } from './context.js';
+import { CostMeter } from './cost-meter.js';
 import { BraidError } from './errors.js';
 import { faultPoint } from './fault.js';
 import { bootId, host } from './host.js';
@@ -23,6 +24,7 @@ import {
   type Recovered,
   type Scans,
 } from './recovery.js';
+import type { RunReport } from './run-report.js';
 import { anchorOf, leftoverDirectories, spoolDirectory } from './spool/directories.js';
 import { fileSystemOf } from './spool/file-system.js';
 import { Spool } from './spool/spool.js';
@@ -69,6 +71,7 @@ export class Session {
   spool: Spool | undefined;
   /** On the root only. */
   store: StoreClient | undefined;
+  readonly costs = new CostMeter();
 
   /** Its number on the channel, when all ranks have opened it; what failed on one must not count on any. */
   #database = 0;
@@ -180,16 +183,20 @@ export class Session {
     // What is recorded between this call and the collective's turn is for the next one.
     const through = spool?.seal() ?? 0;
     let frames: readonly { sequence: number }[] = [];
+    let come = 0;
     const verdict = this.start(
       kind,
       () => {
         const pending = spool?.pending(through) ?? [];
         frames = pending;
-        return { frames: pending, recorded: spool?.recorded ?? 0, captureMs: recorder.captureMs, text };
+        this.store?.look();
+        come = performance.now();
+        return { frames: pending, recorded: spool?.recorded ?? 0, costs: this.costs.of(recorder, spool), text };
       },
       (gathering) => this.#leadFlush(gathering, then),
     );
     verdict.onDone(() => {
+      if (come > 0) this.costs.told(come);
       // Also when it failed: what was committed before need not be sent again.
       const { committed } = verdict.value;
       if (committed === 0) return;
@@ -214,7 +221,7 @@ export class Session {
     const { run, attempt } = recorder.identity;
     faultPoint('close.committed');
     const recorded = headers.map((header) => header.recorded);
-    const report = { captureMs: headers.map(({ captureMs }) => captureMs), peakRoundBytes: this.#memory.peakBytes };
+    const report = this.costs.finalReport(this.#memory.peakBytes);
     yield* wait(store!.call('endAttempt', run, attempt, 'COMPLETED', recorded, report));
     faultPoint('close.completed');
     before();
@@ -227,13 +234,21 @@ export class Session {
     gathering: Gathering,
     then: (totals: CommitTotals, headers: readonly Header[]) => Steps<string>,
   ): Steps<string> {
-    const recorded = gathering.headers.map((header) => header.recorded);
+    const { headers } = gathering;
+    this.costs.allCame(headers);
+    const recorded = headers.map((header) => header.recorded);
     const onRefused = (refused: readonly RefusedFrame[]) => refused.forEach((each) => this.#refused.push(each));
     const totals = yield* commitRounds(gathering, { ...this.#rounds, recorded, onRefused });
+    this.costs.gathered(gathering.gatherMs);
     // With BRAID=off there is none.
     if (totals.ops === 0) this.store?.checkThere();
     if (this.#refused.length > 0) throw lossOf(this.#refused.splice(0));
-    return yield* then(totals, gathering.headers);
+    return yield* then(totals, headers);
+  }
+
+  /** On the root: what recording has cost as of the last flush, if there was one. */
+  lastReport(): RunReport | undefined {
+    return this.costs.lastReport(this.#memory.peakBytes);
   }
 
   get #rounds() {

@@ -3,15 +3,32 @@ import { inspect } from './inspection.js';
 import { parseTime } from './time.js';
 import { findRun } from './query/find.js';
 import { BraidReader, type RunRow } from './query/reader.js';
+import { COSTS, shareOf, spreadOf, type RunReport, type Spread } from './run-report.js';
 import { realPath } from './store/real-path.js';
 
-/** What recording took on the ranks, sampled. */
-export interface CaptureStats {
-  minMs: number;
-  medianMs: number;
-  maxMs: number;
-  /** The slowest rank's, as a part of the wall time: 0.01 is one per cent. */
-  share: number;
+/**
+ * What recording has cost in one attempt. Each is there where the attempt's report has it: all in one that was closed, by
+ * this version; up to the last flush in one that was killed.
+ */
+export interface RecordingCost {
+  /** Of all ranks, what each recorded, and the bytes of it that are committed. */
+  ops: Spread;
+  bytes: Spread;
+  /** Recording calls, as sampled. */
+  captureMs?: Spread;
+  /** Sealing frames. */
+  sealMs?: Spread;
+  /** From coming to a flush, an onRoot or a close, until its verdict: computing may have gone on meanwhile. */
+  verdictMs?: Spread;
+  /** What of its program's time a rank waited for these. */
+  blockedMs?: Spread;
+  peakSpoolBytes?: Spread;
+  /** On the root: gathering rounds, committing them in their own thread, and memory for them. */
+  gatherMs?: number;
+  commitMs?: number;
+  peakRoundBytes?: number;
+  /** Capture, sealing and waiting of the rank with most of them, as a part of the wall time: 0.01 is one per cent. */
+  share?: number;
 }
 
 export interface RankStats {
@@ -23,15 +40,21 @@ export interface RankStats {
   recorded: number;
   committed: number;
   records: number;
+  /** Of what is committed. */
+  bytes: number;
   captureMs?: number;
+  sealMs?: number;
+  verdictMs?: number;
+  blockedMs?: number;
+  peakSpoolBytes?: number;
 }
 
 export interface RunStats extends RunRow {
   /** Wall time of its attempts together; of one that goes on, until now. Known of those that were closed. */
   seconds?: number;
   recordsPerSecond?: number;
-  /** Of its last attempt, where that was closed. */
-  capture?: CaptureStats;
+  /** Of its last attempt, where that was closed, or was killed after a flush. */
+  cost?: RecordingCost;
   /**
    * Of a run that is RUNNING in the database: whether anybody of it lives. `elsewhere`: its root ran on another host. Of one
    * that ended otherwise than by `close()`: `dead` while something of it waits in spools here.
@@ -59,6 +82,7 @@ export interface DatabaseStats {
 }
 
 interface AttemptRow {
+  attempt_id: number;
   attempt: number;
   status: string;
   started: string;
@@ -116,16 +140,16 @@ export function runDetails(path: string, run: string): RunDetails {
       reader.runs().filter((row) => row.id === id),
     );
     const attempts = attemptsOf(reader, id);
-    const captures = new Map(attempts.map(({ attempt, report }) => [attempt, captureOf(report)]));
-    const ranks = reader.query<Omit<RankStats, 'captureMs'>>(
-      `SELECT attempt, rank, host, spool, recorded, committed, records FROM ledger JOIN attempts USING (attempt_id)
+    const reports = new Map(attempts.map(({ attempt, report }) => [attempt, parsed(report)]));
+    const ranks = reader.query<RankStats>(
+      `SELECT attempt, rank, host, spool, recorded, committed, records, bytes FROM ledger JOIN attempts USING (attempt_id)
        JOIN runs USING (run_id) WHERE uuid = ? ORDER BY attempt, rank`,
       id,
     );
     return {
       ...stats,
       context: JSON.parse(attempts.at(-1)!.context) as Record<string, unknown>,
-      ranks: ranks.map((row) => ({ ...row, captureMs: captures.get(row.attempt)?.[row.rank] })),
+      ranks: ranks.map((row) => ({ ...row, ...costsOf(reports.get(row.attempt)!, row.rank) })),
     };
   } finally {
     reader.close();
@@ -145,12 +169,12 @@ function runStats(reader: BraidReader, runs: readonly RunRow[]): RunStats[] {
       return lives.liveness === 'alive' ? secondsBetween(started, new Date()) : undefined;
     });
     const seconds = walls.includes(undefined) ? undefined : walls.reduce((sum, wall) => sum! + wall!, 0);
-    const capture = captureOf(attempts.at(-1)?.report ?? null);
+    const last = attempts.at(-1);
     return {
       ...run,
       seconds,
       recordsPerSecond: seconds ? run.records / seconds : undefined,
-      capture: capture && capture.length > 0 ? summary(capture, walls.at(-1)) : undefined,
+      cost: last && costOf(reader, last, walls.at(-1)),
       ...lives,
     };
   });
@@ -165,7 +189,7 @@ function waiting(
 
 function attemptsOf(reader: BraidReader, run: string): AttemptRow[] {
   return reader.query<AttemptRow>(
-    `SELECT attempt, a.status, a.started, a.ended, report, context FROM attempts a JOIN runs USING (run_id)
+    `SELECT attempt_id, attempt, a.status, a.started, a.ended, report, context FROM attempts a JOIN runs USING (run_id)
      WHERE uuid = ? ORDER BY attempt`,
     run,
   );
@@ -190,19 +214,29 @@ function liveness(path: string): Map<string, Pick<RunStats, 'liveness' | 'waitin
   }
 }
 
-function captureOf(report: string | null): number[] | undefined {
-  return report === null ? undefined : (JSON.parse(report) as { captureMs?: number[] }).captureMs;
+function parsed(report: string | null): RunReport {
+  return report === null ? {} : (JSON.parse(report) as RunReport);
 }
 
-function summary(captureMs: readonly number[], seconds: number | undefined): CaptureStats {
-  const sorted = [...captureMs].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const maxMs = sorted.at(-1)!;
+/** What a report says of one rank. */
+function costsOf(report: RunReport, rank: number): Pick<RankStats, (typeof COSTS)[number]> {
+  return Object.fromEntries(COSTS.map((cost) => [cost, report[cost]?.[rank]]));
+}
+
+function costOf(reader: BraidReader, attempt: AttemptRow, seconds: number | undefined): RecordingCost | undefined {
+  if (attempt.report === null) return undefined;
+  const report = parsed(attempt.report);
+  const ranks = reader.query<{ recorded: number; bytes: number }>(
+    'SELECT recorded, bytes FROM ledger WHERE attempt_id = ?',
+    attempt.attempt_id,
+  );
+  const { gatherMs, commitMs, peakRoundBytes } = report;
   return {
-    minMs: sorted[0],
-    medianMs: sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2,
-    maxMs,
-    share: seconds ? maxMs / 1000 / seconds : 0,
+    ops: spreadOf(ranks.map(({ recorded }) => recorded))!,
+    bytes: spreadOf(ranks.map(({ bytes }) => bytes))!,
+    ...Object.fromEntries(COSTS.map((cost) => [cost, spreadOf(report[cost])])),
+    ...{ gatherMs, commitMs, peakRoundBytes },
+    share: shareOf(report, seconds),
   };
 }
 

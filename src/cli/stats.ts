@@ -1,16 +1,35 @@
 import type { Command } from 'commander';
 import { bytesText } from '../bytes-text.js';
-import type { CaptureStats, DatabaseStats, RunDetails, RunStats } from '../stats.js';
+import type { Spread } from '../run-report.js';
+import type { DatabaseStats, RecordingCost, RunDetails, RunStats } from '../stats.js';
 import { countText, dateText, durationText, printable, tableLines, writeJson, writeLines } from './output.js';
 import { jsonOption } from './usage.js';
+
+/** What each rank has taken, under which title, and how it is written. */
+const RANK_COSTS = [
+  ['captureMs', 'CAPTURE', millisecondsText],
+  ['sealMs', 'SEAL', millisecondsText],
+  ['verdictMs', 'VERDICT', millisecondsText],
+  ['blockedMs', 'BLOCKED', millisecondsText],
+  ['peakSpoolBytes', 'PEAK SPOOL', bytesText],
+] as const;
+
+/** What the root has taken beside that. */
+const ROOT_COSTS = [
+  ['gatherMs', 'GATHER', millisecondsText],
+  ['commitMs', 'COMMIT', millisecondsText],
+  ['peakRoundBytes', 'PEAK ROUNDS', bytesText],
+] as const;
 
 export function addStats(program: Command): void {
   program
     .command('stats')
     .summary('show runs, what they recorded and what it cost')
     .description(
-      'Shows the runs of a database and the sizes of its tables; with --run, one run by its ranks. CAPTURE is what all ' +
-        'recording calls of a rank took (the least, the median and the most of all ranks), SHARE the most of it in the wall time. ' +
+      'Shows the runs of a database and the sizes of its tables; with --run, one run by its ranks, and what recording cost ' +
+        'them: capture is all recording calls of a rank, as sampled; seal is sealing frames; verdict is from coming to a flush ' +
+        'until its verdict; blocked is what the program waited of that; gather and commit are on the root, beside the ' +
+        'program. SHARE is capture, seal and blocked of the rank with most of them in the wall time. ' +
         'Exit code 1: a run is RUNNING in the database and no rank of it is alive.',
     )
     .argument('<db>', 'database')
@@ -34,7 +53,7 @@ async function databaseLines({ path, madeBy, fileBytes, journalMode, tables, run
   lines.push(Object.entries(tables).map(([table, rows]) => `${table} ${countText(rows)}`).join('  ')); // prettier-ignore
   if (runs.length === 0) return [...lines, 'no runs'];
   const digits = distinctDigits(runs.map(({ id }) => id));
-  const titles = ['RUN', 'NAME', 'STATUS', 'STARTED', 'RANKS', 'RECORDS', 'OPS', 'COMMITTED', 'BYTES', 'WALL', 'RECORDS/S', 'CAPTURE', 'SHARE']; // prettier-ignore
+  const titles = ['RUN', 'NAME', 'STATUS', 'STARTED', 'RANKS', 'RECORDS', 'OPS', 'COMMITTED', 'BYTES', 'WALL', 'RECORDS/S', 'SHARE']; // prettier-ignore
   const rows = runs.map((run) => [
     run.id.slice(0, digits),
     run.name ?? '-',
@@ -47,14 +66,24 @@ async function databaseLines({ path, madeBy, fileBytes, journalMode, tables, run
     bytesText(run.bytes),
     run.seconds === undefined ? '-' : durationText(run.seconds),
     run.recordsPerSecond === undefined ? '-' : Math.round(run.recordsPerSecond),
-    run.capture ? captureText(run.capture) : '-',
-    run.capture ? shareText(run.capture.share) : '-',
+    shareText(run.cost?.share),
   ]);
-  return [...lines, '', ...(await tableLines(titles, rows)), ...warnings(path, runs)];
+  lines.push('', ...(await tableLines(titles, rows)));
+  if (runs.some(({ cost }) => cost)) {
+    const titles = ['RUN', ...[...RANK_COSTS, ...ROOT_COSTS].map(([, title]) => title)];
+    const rows = runs.map(({ id, cost }) => [
+      id.slice(0, digits),
+      ...RANK_COSTS.map(([name, , text]) => spreadText(cost?.[name], text)),
+      ...ROOT_COSTS.map(([name, , text]) => orDash(cost?.[name], text)),
+    ]);
+    lines.push('', 'what recording cost: least / median / most of the ranks; gather, commit and rounds of the root');
+    lines.push(...(await tableLines(titles, rows)));
+  }
+  return [...lines, ...warnings(path, runs)];
 }
 
 async function runLines(path: string, run: RunDetails): Promise<string[]> {
-  const { context, ranks } = run;
+  const { context, ranks, cost } = run;
   const facts: [string, string | undefined][] = [
     ['run', run.id],
     ['name', run.name],
@@ -71,9 +100,10 @@ async function runLines(path: string, run: RunDetails): Promise<string[]> {
       `${countText(run.recorded)} recorded, ${countText(run.committed)} committed, ${bytesText(run.bytes)} of ops`,
     ],
     [
-      'capture',
-      run.capture &&
-        `${captureText(run.capture)} (least / median / most), ${shareText(run.capture.share)} of the wall time`,
+      'share',
+      cost?.share === undefined
+        ? undefined
+        : `${shareText(cost.share)} of the wall time went into recording, on the rank that it took most of`,
     ],
     ['command', Array.isArray(context.argv) ? context.argv.join(' ') : undefined],
     ['directory', text(context.cwd)],
@@ -83,7 +113,8 @@ async function runLines(path: string, run: RunDetails): Promise<string[]> {
   ];
   const lines = facts.flatMap(([name, value]) => (value ? [`${name.padEnd(10)} ${printable(value)}`] : []));
   const several = run.attempts > 1;
-  const titles = [...(several ? ['ATTEMPT'] : []), 'RANK', 'HOST', 'RECORDS', 'OPS', 'COMMITTED', 'CAPTURE', 'SPOOL'];
+  const costTitles = RANK_COSTS.map(([, title]) => title);
+  const titles = [...(several ? ['ATTEMPT'] : []), 'RANK', 'HOST', 'RECORDS', 'OPS', 'COMMITTED', 'BYTES', ...costTitles, 'SPOOL']; // prettier-ignore
   const rows = ranks.map((rank) => [
     ...(several ? [rank.attempt] : []),
     rank.rank,
@@ -91,10 +122,30 @@ async function runLines(path: string, run: RunDetails): Promise<string[]> {
     rank.records,
     rank.recorded,
     rank.committed,
-    rank.captureMs === undefined ? '-' : millisecondsText(rank.captureMs),
+    bytesText(rank.bytes),
+    ...RANK_COSTS.map(([name, , text]) => orDash(rank[name], text)),
     rank.spool,
   ]);
+  if (cost) lines.push('', ...(await costLines(cost)));
   return [...lines, '', ...(await tableLines(titles, rows)), ...warnings(path, [run])];
+}
+
+/** A line for each thing that recording takes. */
+function costLines(cost: RecordingCost): Promise<string[]> {
+  const ofRanks = (title: string, spread: Spread | undefined, text: (value: number) => string) => [
+    title.toLowerCase(),
+    ...(['min', 'median', 'max'] as const).map((each) => orDash(spread?.[each], text)),
+    '',
+  ];
+  return tableLines(
+    ['COST', 'MIN', 'MEDIAN', 'MAX', 'ROOT'],
+    [
+      ofRanks('OPS', cost.ops, countText),
+      ofRanks('BYTES', cost.bytes, bytesText),
+      ...RANK_COSTS.map(([name, title, text]) => ofRanks(title, cost[name], text)),
+      ...ROOT_COSTS.map(([name, title, text]) => [title.toLowerCase(), '', '', '', orDash(cost[name], text)]),
+    ],
+  );
 }
 
 function warnings(path: string, runs: readonly RunStats[]): string[] {
@@ -115,17 +166,22 @@ function distinctDigits(ids: readonly string[]): number {
   return 32;
 }
 
-function captureText({ minMs, medianMs, maxMs }: CaptureStats): string {
-  if (minMs === maxMs) return millisecondsText(maxMs);
-  return [minMs, medianMs, maxMs].map(millisecondsText).join(' / ');
+function spreadText(spread: Spread | undefined, text: (value: number) => string): string {
+  if (!spread) return '-';
+  const { min, median, max } = spread;
+  return min === max ? text(max) : [min, median, max].map(text).join(' / ');
+}
+
+function orDash(value: number | undefined, text: (value: number) => string): string {
+  return value === undefined ? '-' : text(value);
 }
 
 function millisecondsText(ms: number): string {
   return ms < 10 ? `${ms.toFixed(2)} ms` : durationText(ms / 1000);
 }
 
-function shareText(share: number): string {
-  return `${(share * 100).toFixed(2)} %`;
+function shareText(share: number | undefined): string {
+  return share === undefined ? '-' : `${(share * 100).toFixed(2)} %`;
 }
 
 function text(value: unknown): string | undefined {

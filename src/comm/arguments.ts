@@ -167,7 +167,10 @@ export function checkEach(buffer: Uint8Array, bytesEach: number, peers: Int32Arr
   checkBytes(buffer, 'buffer');
   checkInteger(bytesEach, 'bytesEach', 0, INT_MAX);
   checkInt32Array(peers, name);
-  for (const [i, rank] of peers.entries()) checkRank(rank, `${name}[${i}]`, size);
+  for (let i = 0; i < peers.length; i++) {
+    // The name is put together only where it is needed: this is on the way of every message.
+    if (peers[i] < 0 || peers[i] >= size) checkRank(peers[i], `${name}[${i}]`, size);
+  }
   if (bytesEach * peers.length > buffer.length) {
     throw new MpiRangeError(`buffer has ${buffer.length} bytes; ${peers.length} messages of ${bytesEach} don't fit`);
   }

@@ -97,17 +97,17 @@ export class MpiRequests implements Pollable {
 class PendingMessages extends Request implements EachRequest {
   readonly #requests: MpiRequests;
   readonly #id: RequestId;
-  readonly #indices: Int32Array;
+  readonly #messageCount: number;
 
   constructor(requests: MpiRequests, id: RequestId, messageCount: number) {
     super();
     this.#requests = requests;
     this.#id = id;
-    this.#indices = new Int32Array(messageCount);
+    this.#messageCount = messageCount;
   }
 
   pending(): number[] {
-    return this.#requests.pending(this.#id, this.#indices);
+    return this.#requests.pending(this.#id, new Int32Array(this.#messageCount));
   }
 }
 

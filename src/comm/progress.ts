@@ -1,7 +1,12 @@
 import type { Pollable } from './request.js';
 
-/** After so long without a completion the loop is no longer polled at full speed. */
-const SPIN_MS = 2;
+/** How long it is tested in one turn of the loop, which by itself takes as long as some ten tests. */
+const TURN_MS = 0.05;
+/**
+ * After so many turns without a completion the loop is no longer polled at full speed: after 2 ms, or later where others
+ * have the core meanwhile, to whom MPI gives it at each test. Those we wait for are among them, and have done little.
+ */
+const SPIN_TURNS = 40;
 /** The pause between two tests from then on. */
 const PAUSE_MS = 1;
 
@@ -9,8 +14,8 @@ const PAUSE_MS = 1;
  * Tests what is under way from the event loop.
  *
  * MPI has nothing to wait on but its own calls (no descriptor, no thread of its own), so somebody has to ask. At first
- * that is every turn of the loop: with a timer of 1 ms an 8-byte allreduce took 12 ms instead of 10 µs. After 2 ms
- * without a completion it is a timer, which leaves the core to whoever we wait for.
+ * that is every turn of the loop, and for most of it: with a timer of 1 ms an 8-byte allreduce took 12 ms instead of
+ * 10 µs. After a while without a completion it is a timer, which leaves the core to whoever we wait for.
  */
 export class Progress {
   readonly #active = new Set<Pollable>();
@@ -18,12 +23,13 @@ export class Progress {
   readonly #watched = new Set<Pollable>();
   #scheduled = false;
   #pause: NodeJS.Timeout | undefined;
-  #lastCompletion = 0;
+  /** Turns since the last completion. */
+  #idleTurns = 0;
 
   /** Tests `pollable` from now on, and keeps the process alive until it is removed. */
   add(pollable: Pollable): void {
     this.#active.add(pollable);
-    this.#lastCompletion = performance.now();
+    this.#idleTurns = 0;
     if (this.#pause) {
       // What has just begun may be complete in microseconds: it doesn't wait for the end of a pause.
       clearTimeout(this.#pause);
@@ -48,7 +54,21 @@ export class Progress {
     let completed = false;
     for (const pollable of this.#watched) pollable.test();
     for (const pollable of this.#active) completed = pollable.test() || completed;
-    if (completed) this.#lastCompletion = performance.now();
+    if (completed) this.#idleTurns = 0;
+  }
+
+  /** Tests until something has completed, and not longer than the rest of the program can wait. */
+  #spin(): void {
+    this.#idleTurns++;
+    const end = performance.now() + TURN_MS;
+    do {
+      let completed = false;
+      for (const pollable of this.#active) completed = pollable.test() || completed;
+      if (completed) {
+        this.#idleTurns = 0;
+        return;
+      }
+    } while (performance.now() < end);
   }
 
   #schedule(): void {
@@ -57,10 +77,10 @@ export class Progress {
     const turn = () => {
       this.#scheduled = false;
       this.#pause = undefined;
-      this.poke();
+      this.#spin();
       this.#schedule();
     };
-    if (performance.now() - this.#lastCompletion < SPIN_MS) setImmediate(turn);
+    if (this.#idleTurns < SPIN_TURNS) setImmediate(turn);
     else this.#pause = setTimeout(turn, PAUSE_MS);
   }
 }

@@ -19,7 +19,8 @@ import {
   type OrderFor,
 } from './messages.js';
 import type { Patience } from '../options.js';
-import { watchWait } from './patience.js';
+import { NO_COSTS } from '../run-report.js';
+import { WaitWatch } from './patience.js';
 
 /** Where the root has something of its own to do before its first order, it tells the others that all have come. */
 const WORKS_FIRST: readonly CollectiveKind[] = ['recover', 'onRoot', 'close'];
@@ -64,6 +65,7 @@ export function verdictText({ text, error }: Verdict): string {
 export class Channel {
   readonly #comm: RecorderCommunicator;
   readonly #others: Int32Array;
+  readonly #watch: WaitWatch;
   /** Ranks that have told that they go; of the others only the root tells them. */
   readonly #left = new Set<number>();
   readonly #queue: (() => void)[] = [];
@@ -78,6 +80,7 @@ export class Channel {
     readonly description?: object,
   ) {
     this.#comm = comm;
+    this.#watch = new WaitWatch(comm);
     this.#others = Int32Array.from(
       Array.from({ length: comm.size }, (_, rank) => rank).filter((rank) => rank !== ROOT),
     );
@@ -196,11 +199,12 @@ export class Channel {
       frames: frames.length,
       bytes: frames.reduce((sum, { size }) => sum + size, 0),
       recorded: contribution.recorded,
-      captureMs: contribution.captureMs ?? 0,
+      costs: contribution.costs ?? NO_COSTS,
     });
   }
 
   #present(): Int32Array {
+    if (this.#left.size === 0) return this.#others;
     return this.#others.filter((rank) => !this.#left.has(rank));
   }
 
@@ -292,13 +296,13 @@ export class Channel {
     const root = Int32Array.of(ROOT);
     const header = this.#comm.isendEach(this.#header(kind, database, own), MESSAGE_BYTES, root, HEADER_TAG);
     const message = Buffer.alloc(MESSAGE_BYTES);
-    const who = ranksText([ROOT]);
+    const who = () => ranksText([ROOT]);
     // The first order follows when all have come: if it doesn't, somebody hasn't. From then on only the root ends the job:
     // a root that commits for long and one that is stuck are the same, seen from here.
     const first = (request: Request) =>
-      this.#patiently(request, collective, () => `${who} or a rank that it waits for`, 'come to', GRACE_MS);
+      this.#patiently(request, collective, () => `${who()} or a rank that it waits for`, 'come to', GRACE_MS);
     const { stallMs } = collective.patience;
-    const patiently = (request: Request) => this.#patiently(request, { kind, patience: { stallMs } }, () => who);
+    const patiently = (request: Request) => this.#patiently(request, { kind, patience: { stallMs } }, who);
     const give = (bytes: Buffer) => patiently(this.#comm.igatherv(bytes, ROOT, null, null, null));
     let come = first;
     let sent = 0;
@@ -357,23 +361,26 @@ export class Channel {
     toDo = 'go on with',
     graceMs = 0,
   ): Steps<void> {
-    // A communicator of one completes at once.
-    if (request.done) return yield* wait(request);
+    // A communicator of one completes at once, and so do short messages to ranks that are there.
+    if (request.test()) return yield* wait(request);
     const said = {
       stalled: () => `in ${callOf(kind)} for ${missing()}`,
       ended: () => `${missing()} did not ${toDo} ${callOf(kind)}`,
     };
-    const stopWatch = watchWait(this.#comm, patience, said, graceMs);
+    this.#watch.begin(patience, said, graceMs);
     try {
       yield* wait(request);
     } finally {
-      stopWatch();
+      this.#watch.end();
     }
   }
 
   /** Why this collective can't take place, if it can't: a rank has left, or the ranks have come for different things. */
   #objection(headers: readonly (Header | undefined)[]): BraidError | undefined {
     const wanted = headers[ROOT]!;
+    const isAlike = ({ kind, database }: Header) =>
+      kind === wanted.kind && (kind === 'open' || database === wanted.database);
+    if (this.#left.size === 0 && headers.every((header) => isAlike(header!))) return undefined;
     const called = (header: Header) =>
       callOf(header.kind) +
       (header.database === wanted.database || header.kind === 'open'

@@ -1,5 +1,6 @@
 import type { RecorderCommunicator } from '../comm/communicator.js';
 import { Request } from '../comm/request.js';
+import type { RankCosts } from '../run-report.js';
 import { wait, type Steps } from './drive.js';
 import type { Header, OrderFor } from './messages.js';
 
@@ -20,8 +21,8 @@ export interface Contribution {
   readonly failure?: Error;
   /** Ops recorded so far. */
   readonly recorded: number;
-  /** What recording them took, as sampled. */
-  readonly captureMs?: number;
+  /** What recording has cost so far. */
+  readonly costs?: RankCosts;
 }
 
 /** Frames of several ranks, gathered. `memory` is reused by the round after the next. */
@@ -105,6 +106,8 @@ export function frameSizes(frames: readonly SendableFrame[]): Buffer {
 export class Gathering {
   /** How many frames of each rank are committed. */
   readonly committed: number[];
+  /** What gathering them took. */
+  gatherMs = 0;
 
   constructor(
     private readonly comm: RecorderCommunicator,
@@ -193,7 +196,9 @@ export class Gathering {
     const { rank } = this.comm;
     const received = Int32Array.from(counts);
     if (!own) received[rank] = 0;
+    const started = performance.now();
     yield* this.patiently(this.comm.igatherv(own ?? Buffer.alloc(0), rank, bytes, received, displs));
+    this.gatherMs += performance.now() - started;
     return { bytes, displs };
   }
 }

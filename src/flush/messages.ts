@@ -1,8 +1,10 @@
+import type { RankCosts } from '../run-report.js';
+
 /**
  * The two fixed messages of a collective: every rank's header to the root, and the root's orders to every rank.
  * Both sides run the same version of this library: the magic says so, and nothing more is negotiated.
  */
-export const MESSAGE_BYTES = 64;
+export const MESSAGE_BYTES = 88;
 export const HEADER_TAG = 1;
 export const ORDER_TAG = 2;
 export const TEXT_TAG = 3;
@@ -27,13 +29,13 @@ export interface Header {
   readonly frames: number;
   /** Of all its frames. */
   readonly bytes: number;
-  /** Ops that it has recorded so far, and what that took. */
+  /** Ops that it has recorded so far, and what that has cost. */
   readonly recorded: number;
-  readonly captureMs: number;
+  readonly costs: RankCosts;
 }
 
 export function writeHeader(header: Header): Buffer {
-  const message = Buffer.alloc(MESSAGE_BYTES);
+  const message = Buffer.allocUnsafe(MESSAGE_BYTES);
   message.writeUInt32LE(HEADER_MAGIC, 0);
   message.writeUInt32LE(KINDS.indexOf(header.kind), 4);
   message.writeUInt32LE(header.ordinal, 8);
@@ -41,9 +43,15 @@ export function writeHeader(header: Header): Buffer {
   message.writeUInt32LE(header.failed ? 1 : 0, 16);
   message.writeUInt32LE(header.textBytes, 20);
   message.writeUInt32LE(header.frames, 24);
+  message.writeUInt32LE(0, 28);
   message.writeDoubleLE(header.bytes, 32);
   message.writeDoubleLE(header.recorded, 40);
-  message.writeDoubleLE(header.captureMs, 48);
+  const { costs } = header;
+  message.writeDoubleLE(costs.captureMs, 48);
+  message.writeDoubleLE(costs.sealMs, 56);
+  message.writeDoubleLE(costs.verdictMs, 64);
+  message.writeDoubleLE(costs.blockedMs, 72);
+  message.writeDoubleLE(costs.peakSpoolBytes, 80);
   return message;
 }
 
@@ -58,7 +66,13 @@ export function readHeader(messages: Buffer, at: number): Header {
     frames: messages.readUInt32LE(at + 24),
     bytes: messages.readDoubleLE(at + 32),
     recorded: messages.readDoubleLE(at + 40),
-    captureMs: messages.readDoubleLE(at + 48),
+    costs: {
+      captureMs: messages.readDoubleLE(at + 48),
+      sealMs: messages.readDoubleLE(at + 56),
+      verdictMs: messages.readDoubleLE(at + 64),
+      blockedMs: messages.readDoubleLE(at + 72),
+      peakSpoolBytes: messages.readDoubleLE(at + 80),
+    },
   };
 }
 

@@ -7,7 +7,9 @@ import type { VersionName } from '../frame/format.js';
 /** Where a recorder's ops go: the spool, or nowhere (`BRAID=off`). */
 export interface OpSink {
   readonly encoder: Encoder;
+  /** What it has timed itself, of what recording calls now and then have to do. */
   readonly growthMs: number;
+  readonly sealMs: number;
   publish(): void;
 }
 
@@ -32,7 +34,7 @@ export interface IdBlock {
  */
 const SAMPLE = 64;
 const TIMED_FIRST = 32;
-/** A sample that takes longer was not ours: the system ran somebody else meanwhile, or the spool grew, which it times itself. */
+/** A sample that takes longer was not ours: the system ran somebody else meanwhile. */
 const SAMPLE_LIMIT_MS = 0.1;
 
 /** What records share: who they are for, ids, what this rank has seen of which model, and where their ops go. */
@@ -107,7 +109,8 @@ export class Recorder {
     const sink = this.#sink;
     if (!sink) return;
     const timed = this.#calls <= TIMED_FIRST || this.#calls % SAMPLE === 0;
-    const started = timed ? performance.now() : 0;
+    // Less what the spool times itself.
+    const started = timed ? performance.now() - sink.growthMs - sink.sealMs : 0;
     this.#writing = true;
     try {
       const { encoder } = sink;
@@ -124,7 +127,7 @@ export class Recorder {
       this.#writing = false;
     }
     if (timed) {
-      const took = performance.now() - started;
+      const took = performance.now() - started - sink.growthMs - sink.sealMs;
       this.#captureMs += this.#calls <= TIMED_FIRST ? took : Math.min(took, SAMPLE_LIMIT_MS) * SAMPLE;
     }
   }
@@ -158,7 +161,7 @@ export class Recorder {
     );
   }
 
-  /** What all recording calls took so far, estimated from the sampled ones. */
+  /** What all recording calls took so far, estimated from the sampled ones; without sealing. */
   get captureMs(): number {
     return this.#captureMs + (this.#sink?.growthMs ?? 0);
   }

@@ -42,6 +42,8 @@ export class Spool {
   readonly encoder: Encoder;
   /** Ops and bytes ever sealed or published, for the report. */
   recordedOps = 0;
+  /** What sealing frames took: rare, and too long to be sampled. */
+  sealMs = 0;
 
   readonly #core = loadAddon<CoreAddon>('braid_core');
   readonly #owner: SpoolOwner;
@@ -101,6 +103,11 @@ export class Spool {
     return this.#segments.growthMs;
   }
 
+  /** Of its file, which never becomes shorter. */
+  get fileBytes(): number {
+    return this.#segments.fileBytes;
+  }
+
   /**
    * Publishes the call that the encoder holds: as a whole, or, if it can't be brought to the disk where it has to be,
    * nothing of it.
@@ -124,6 +131,7 @@ export class Spool {
   seal(): number {
     const { encoder } = this;
     if (this.#frameAt >= 0 && encoder.ops > 0) {
+      const started = performance.now();
       const { buffer } = this.#current;
       const start = this.#frameAt;
       const end = encoder.position;
@@ -143,6 +151,7 @@ export class Spool {
       this.recordedOps += encoder.ops;
       this.#frameAt = -1;
       encoder.bind(buffer, end, end);
+      this.sealMs += performance.now() - started;
       faultPoint('capture.sealed');
     }
     return this.#frameAt >= 0 ? this.#sequence - 1 : this.#sequence;

@@ -11,6 +11,8 @@ import { ENDING, REPLIES, SIGNAL_WORDS, TID, type StoreCall, type StoreReply, ty
 
 /** How often a caller that waits without its event loop looks whether the thread still lives. */
 const LOOK_MS = 100;
+/** How long what was seen of the files holds: less than it takes somebody to delete one and call something. */
+const LOOK_HOLDS_MS = 0.1;
 /** How long the end of the process waits for what the thread is doing. */
 const END_WAIT_MS = 5_000;
 
@@ -41,6 +43,8 @@ export class StoreClient implements Pollable {
   #opened: (ThreadData['reopen'] & Pick<OpenedStore, 'inodes'>) | undefined;
   #lastId = 0;
   #ending = false;
+  /** When the files were last seen to be there. */
+  #lookedAt = -Infinity;
 
   constructor() {
     progress.watch(this);
@@ -65,13 +69,24 @@ export class StoreClient implements Pollable {
     return this.#call(method, args);
   }
 
+  /** Looks whether the files are still there, while others are waited for: for `checkThere`. */
+  look(): void {
+    try {
+      this.#lookedAt = -Infinity;
+      checkInodes(this.#opened!.inodes);
+      this.#lookedAt = performance.now();
+    } catch {
+      // `checkThere` will look again, and tell.
+    }
+  }
+
   /**
    * Sees that the files are still there, without asking the thread: where there is nothing to write it wouldn't look.
    *
    * @throws BraidError ERR_BRAID_DB_REPLACED
    */
   checkThere(): void {
-    checkInodes(this.#opened!.inodes);
+    if (performance.now() - this.#lookedAt > LOOK_HOLDS_MS) checkInodes(this.#opened!.inodes);
   }
 
   /** The process is to end: from now on another's lock is waited for a moment only. What finds it locked then fails. */
@@ -82,6 +97,8 @@ export class StoreClient implements Pollable {
 
   /** Takes replies that have come, without the event loop. */
   test(): boolean {
+    // Asking a port takes microseconds, and this is asked by every flush.
+    if (this.#calls.size === 0) return false;
     const port = this.#thread?.port;
     let settled = false;
     for (;;) {

@@ -10,6 +10,7 @@ import { Committer, type CommitResult } from './commit.js';
 import { DatabaseFiles, type Inodes } from './database-files.js';
 import { attemptState, openAttempts, type AttemptState, type OpenAttempt, type Place } from './ledger.js';
 import { LockWait, isBusy } from './lock-wait.js';
+import type { RunReport } from '../run-report.js';
 import { realPath } from './real-path.js';
 import { ExtensionTables, StatementTables } from './round-tables.js';
 import { checkSchema, ensureSchema } from './schema.js';
@@ -81,6 +82,8 @@ export class Store {
   readonly #files: DatabaseFiles;
   readonly #transactions: Transactions;
   readonly #committer: Committer;
+  /** What `commit` took, all in all. */
+  #commitMs = 0;
 
   /**
    * Opens the database, and makes it if there is none.
@@ -170,7 +173,12 @@ export class Store {
   /** Commits a round; see `Committer.commit`. */
   commit(round: Uint8Array, recorded?: readonly number[]): CommitResult {
     const bytes = Buffer.from(round.buffer, round.byteOffset, round.byteLength);
-    return this.#explained(() => this.#committer.commit(bytes, recorded));
+    const started = performance.now();
+    try {
+      return this.#explained(() => this.#committer.commit(bytes, recorded));
+    } finally {
+      this.#commitMs += performance.now() - started;
+    }
   }
 
   /** Commits what dead ranks have left; see `Committer.salvage`. */
@@ -183,17 +191,17 @@ export class Store {
    * Ends an attempt, and with it its run if it is the last one; gives back the ids that it hasn't used. One that has lost
    * something is INCOMPLETE, though it was closed.
    */
-  endAttempt(run: string, attempt: number, end: RunStatus, recorded?: readonly number[], report?: object): void {
+  endAttempt(run: string, attempt: number, end: RunStatus, recorded?: readonly number[], report?: RunReport): void {
     this.#write(() => {
       const db = this.#db;
       const ended = timeText(Date.now() * 1000);
       const row = this.#attempt(run, attempt);
       const lost = db.prepare('SELECT 1 FROM ledger_gaps WHERE attempt_id = ?').get(row.attempt_id);
       const status = end === 'COMPLETED' && lost ? 'INCOMPLETE' : end;
-      db.prepare('UPDATE attempts SET status = ?, ended = ?, report = ? WHERE attempt_id = ?').run(
+      db.prepare('UPDATE attempts SET status = ?, ended = ?, report = ifnull(?, report) WHERE attempt_id = ?').run(
         status,
         ended,
-        report ? JSON.stringify(report) : null,
+        report ? JSON.stringify({ ...report, commitMs: this.#commitMs } satisfies RunReport) : null,
         row.attempt_id,
       );
       db.prepare(

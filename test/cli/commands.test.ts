@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
+import Database from 'better-sqlite3';
 import { BRAID, braid, makeBraidDbFile, makeDirectory, query, runJob, sql, type Ended } from './support.js';
 
 interface Row {
@@ -246,15 +247,47 @@ describe('the command braid', function () {
       };
       assert.equal(stats.tables.records, 10);
       assert.ok(stats.fileBytes > 0);
-      const [{ id, status, size, recorded, committed, records, seconds, capture, liveness }] = stats.runs;
+      const [{ id, status, size, recorded, committed, records, seconds, cost, liveness }] = stats.runs;
       assert.deepEqual(
         { id, status, size, records, liveness },
         { id: run, status: 'COMPLETED', size: 1, records: 10, liveness: undefined },
       );
       assert.equal(recorded, committed);
       assert.ok((seconds as number) > 0);
-      const { minMs, medianMs, maxMs, share } = capture as Record<string, number>;
-      assert.ok(0 < minMs && minMs === medianMs && medianMs === maxMs && 0 < share && share < 1);
+      const { captureMs, commitMs, share, ops } = cost as Record<string, number & Record<string, number>>;
+      const { min, median, max } = captureMs;
+      assert.ok(0 < min && min === median && median === max);
+      assert.ok(0 < commitMs && 0 < share && share < 1);
+      assert.deepEqual(ops, { min: recorded, median: recorded, max: recorded });
+    });
+
+    it('shows what recording cost, by phase', async () => {
+      const { stdout } = await braid(['stats', path]);
+      assert.match(stdout, /^RUN +CAPTURE +SEAL +VERDICT +BLOCKED +PEAK SPOOL +GATHER +COMMIT +PEAK ROUNDS$/m);
+      assert.match(stdout, / {2}\d+\.\d\d %$/m);
+      const { stdout: one } = await braid(['stats', path, '--run', run]);
+      assert.match(one, /^share +\d+\.\d\d % of the wall time/m);
+      assert.match(one, /^COST +MIN +MEDIAN +MAX +ROOT$/m);
+      assert.match(one, /^capture +(\d\S* ms) +\1 +\1$/m);
+      assert.match(one, /^commit +\d\S* ms$/m);
+      assert.match(one, /^peak spool +(1\.0 MiB) +\1 +\1$/m);
+    });
+
+    it('shows what there is of a run of an older version, and a dash for the rest', async () => {
+      const old = join(directory.path, 'old.db');
+      copyFileSync(path, old);
+      const db = new Database(old);
+      db.prepare('UPDATE attempts SET report = ?').run('{"captureMs":[2.5],"peakRoundBytes":65536}');
+      db.close();
+      const { code, stdout } = await braid(['stats', old]);
+      assert.equal(code, 0);
+      assert.match(stdout, new RegExp(`^${run.slice(0, 8)} +2\\.50 ms +- +- +- +- +- +- +64\\.0 KiB$`, 'm'));
+      assert.match(stdout, / {2}-$/m);
+      const { stdout: one } = await braid(['stats', old, '--run', run]);
+      assert.doesNotMatch(one, /^share/m);
+      assert.match(one, /^blocked +- +- +-$/m);
+      const { runs } = JSON.parse((await braid(['stats', old, '--json'])).stdout) as { runs: { cost: object }[] };
+      assert.deepEqual(Object.keys(runs[0].cost).sort(), ['bytes', 'captureMs', 'ops', 'peakRoundBytes']);
     });
 
     it('shows one run by its ranks', async () => {

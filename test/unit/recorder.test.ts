@@ -23,7 +23,7 @@ function memory(bytes = 2 ** 20) {
   const encoder = new Encoder(() => assert.fail('no more room'));
   beginFrame(buffer, 0, identity, 1);
   encoder.bind(buffer, FRAME_HEADER_BYTES, buffer.length);
-  const sink = { encoder, growthMs: 0, publish: () => void encoder.publish() };
+  const sink = { encoder, growthMs: 0, sealMs: 0, publish: () => void encoder.publish() };
   const recorder = new Recorder(identity, { base: 100, count: 2 ** 32 }, sink, () => assert.fail('not looked up'));
   const db: HasRecorder = { [RECORDER]: recorder };
   const frame = () => {
