@@ -35,7 +35,10 @@ export function compile({ sources, compiler = 'cc', flags = [], object = false }
   // Under its name only when it is whole: another harness may look for it.
   const unfinished = `${target}.${process.pid}`;
   // Libraries come last: a linker takes of them what those before have asked for.
-  const [libraries, options] = [flags.filter((flag) => /^-[lL]/.test(flag)), flags.filter((flag) => !/^-[lL]/.test(flag))];
+  const [libraries, options] = [
+    flags.filter((flag) => /^-[lL]/.test(flag)),
+    flags.filter((flag) => !/^-[lL]/.test(flag)),
+  ];
   const args = ['-O2', ...options, ...(object ? ['-c'] : []), '-o', unfinished, ...sources, ...libraries];
   execFileSync(compiler, args, { stdio: ['ignore', 'inherit', 'inherit'] });
   renameSync(unfinished, target);

@@ -102,10 +102,11 @@ function figuresOf(stdout: string): Figures {
     return {};
   }
   if (typeof told === 'number') return { value: told };
-  const named = Object.entries(told as object).filter(([, value]) => typeof value === 'number');
-  return Object.fromEntries(named) as Figures;
+  if (typeof told !== 'object' || told === null) return {};
+  const named = Object.entries(told as Record<string, unknown>);
+  return Object.fromEntries(named.filter((each): each is [string, number] => typeof each[1] === 'number'));
 }
 
 function lastLines(text: string): string {
-  return text.trimEnd().split('\n').slice(-12).join('\n');
+  return text.trimEnd().split('\n').slice(-30).join('\n');
 }

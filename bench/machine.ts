@@ -35,8 +35,11 @@ async function libraryOf({ mpiexec }: TestVendor): Promise<string> {
   const { code, stdout } = await run(mpiexec, args, { timeoutMs: 30_000 });
   const env = { ...process.env, ...vendorEnvironment };
   const text = code === 0 ? stdout : execFileSync(mpiexec, ['--version'], { encoding: 'utf8', env });
-  // MPICH goes on with how it was built.
-  return text.trim().split('\n', 1)[0].replaceAll('\t', ' ').trim();
+  // Both go on with how they were built.
+  return text
+    .trim()
+    .split(/\n|, package/, 1)[0]
+    .replace(/\s+/g, ' ');
 }
 
 /** The commit that is checked out, and whether files differ from it. */

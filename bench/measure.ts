@@ -43,7 +43,8 @@ export class Measurement {
     const { options, programs, leaveOut } = setting;
     this.#sides = trial.sides.flatMap((side) => {
       const start = programs.start(side.program);
-      const why = tooLong(side.length, options) ?? ('missing' in start ? start.missing : undefined) ?? this.#noMpi(side);
+      const why =
+        tooLong(side.length, options) ?? ('missing' in start ? start.missing : undefined) ?? this.#noMpi(side);
       if (why !== undefined || 'missing' in start) {
         leaveOut(`${trial.name}: ${side.name}`, why ?? '');
         return [];
@@ -68,7 +69,9 @@ export class Measurement {
 
   /** What one more repeat takes, as far as that is known. */
   get expectedSeconds(): number {
-    return this.repeats > 0 ? this.#seconds / this.repeats : this.trial.seconds;
+    if (this.repeats > 0) return this.#seconds / this.repeats;
+    const { calibrate, sides, seconds } = this.trial;
+    return calibrate ? sides.length * this.#setting.options.seconds * 1.1 : seconds;
   }
 
   /** Whether anything of it can be run. */
@@ -76,8 +79,8 @@ export class Measurement {
     return this.#sides.length > 0 && this.#comparisons().length > 0;
   }
 
-  /** Runs each side once. What fails is said by `failed`, and the repeat counts for nothing. */
-  async repeat(say: (side: string) => void): Promise<void> {
+  /** Runs each side once. Where one fails the repeat counts for nothing, and there are no more: resolves with why. */
+  async repeat(say: (side: string) => void): Promise<string | undefined> {
     const started = performance.now();
     try {
       if (this.trial.calibrate && this.#size === undefined) await this.#calibrate(say);
@@ -100,11 +103,14 @@ export class Measurement {
     } finally {
       this.#seconds += (performance.now() - started) / 1000;
     }
+    return this.failed;
   }
 
   #run({ side, command, records }: { side: Side; command: readonly string[]; records: number }): Promise<Figures> {
     const { vendor, options } = this.#setting;
-    const values = command.map((each) => each.replace('{records}', String(records)).replace('{size}', String(this.#size)));
+    const values = command.map((each) =>
+      each.replace('{records}', String(records)).replace('{size}', String(this.#size)),
+    );
     const expected = this.trial.calibrate ? options.seconds : this.trial.seconds;
     const limitMs = Math.max(LEAST_LIMIT_MS, expected * 10_000 * Math.max(1, options.records / 100_000));
     return launch({ command: values, ranks: side.ranks, env: side.env, vendor, limitMs });

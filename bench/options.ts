@@ -27,7 +27,9 @@ export function readOptions(args: readonly string[], vendors: readonly string[])
     .description('Measures what recording costs, against what else could be done with the same bytes and rows.')
     .option('--only <names...>', 'trials whose names begin so')
     .addOption(numeric('--repeat <n>', 'how often each side is run (5; 3 with --quick)', 1, 1000))
-    .addOption(numeric('--records <n>', 'of a trial, where its sides say no other (100,000; 20,000 with --quick)', 1, 1e8))
+    .addOption(
+      numeric('--records <n>', 'of a trial, where its sides say no other (100,000; 20,000 with --quick)', 1, 1e8),
+    )
     .option('--quick', 'end within 3 minutes: smaller, fewer repeats, and without what takes long', false)
     .option('--long', 'also the trials that take very long', false)
     .addOption(numeric('--seconds <n>', 'how long the jobs of the overhead trials take', 1, 86_400).default(60))

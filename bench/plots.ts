@@ -4,9 +4,8 @@ import { GridComponent, LegendComponent, MarkLineComponent, TitleComponent } fro
 import * as echarts from 'echarts/core';
 import { SVGRenderer } from 'echarts/renderers';
 import { holds, margin, number, summary, targetText, type Summary } from './figures.js';
-import { valuesOf } from './report.js';
 import { PHASES } from './trial.js';
-import type { ComparisonResult, Results, TrialResult } from './results.js';
+import { valuesOf, type ComparisonResult, type Results, type TrialResult } from './results.js';
 
 echarts.use([
   LineChart,
@@ -29,7 +28,9 @@ export interface Plot {
 const BLUE = '#0072b2';
 const ORANGE = '#d55e00';
 const GREY = '#666666';
-const WIDTH = 860;
+const WIDTH = 960;
+/** Long enough for a dash to be seen; what it says is wider than is reckoned where there is no font to ask. */
+const LEGEND = { left: 10, top: 40, right: 60, itemWidth: 44, itemGap: 36 };
 
 /** Those for which there are figures; the same for the same results. */
 export function plots(results: Results): Plot[] {
@@ -43,9 +44,17 @@ export function plots(results: Results): Plot[] {
   return all.filter((plot) => plot !== undefined);
 }
 
+/** What is far beyond its target, or has none of what is to be little, would leave no room for the others. */
+const within = (margin: number) => Math.min(100, Math.max(0.01, margin));
+
 function draw(name: string, title: string, height: number, option: echarts.EChartsCoreOption): Plot {
   const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height });
-  chart.setOption({ animation: false, title: { text: title, left: 10, textStyle: { fontSize: 16 } }, ...option });
+  chart.setOption({
+    animation: false,
+    textStyle: { fontFamily: 'sans-serif' },
+    title: { text: title, left: 10, top: 8, textStyle: { fontSize: 16, fontFamily: 'sans-serif' } },
+    ...option,
+  });
   // Elements are numbered through the process; a drawing is to depend on its figures alone.
   const svg = chart.renderToSVGString().replace(/\bzr\d+-/g, 'zr-');
   chart.dispose();
@@ -63,7 +72,7 @@ function targets({ trials }: Results): Plot | undefined {
         return {
           label: `${name}: ${each.title}\n${targetText(target, unit, to !== undefined)}`,
           held: holds(valuesOf(each), target),
-          ...summary(of.figures.map((figure, i) => Math.max(1e-3, margin(figure, to?.figures[i], target)))),
+          ...summary(of.figures.map((figure, i) => within(margin(figure, to?.figures[i], target)))),
         };
       }),
     );
@@ -74,44 +83,54 @@ function targets({ trials }: Results): Plot | undefined {
     position: 'top' as const,
     formatter: ({ value }: { value: number[] }) => `${number(value[0])} ×${held ? '' : ' missed'}`,
   });
-  return draw('targets', 'Against the targets: right of the line is held, a factor left of it is missing', 110 + 40 * rows.length, {
-    legend: { data: ['held', 'missed', 'lowest to highest repeat'], top: 32 },
-    grid: { left: 380, right: 60, top: 70, bottom: 40 },
-    xAxis: { type: 'log', name: '×', axisLabel: { formatter: number } },
-    yAxis: {
-      type: 'category',
-      inverse: true,
-      data: rows.map(({ label }) => label),
-      axisLabel: { width: 360, overflow: 'truncate', lineHeight: 13, fontSize: 11 },
-    },
-    series: [
-      whiskers('lowest to highest repeat', GREY, rows.map((row, i) => [i, row] as const), 'across'),
-      {
-        name: 'held',
-        type: 'scatter',
-        symbol: 'circle',
-        symbolSize: 12,
-        itemStyle: { color: BLUE },
-        data: marks(true),
-        label: words(true),
-        markLine: {
-          symbol: 'none',
-          lineStyle: { color: '#000', type: 'solid', width: 1.5 },
-          label: { show: false },
-          data: [{ xAxis: 1 }],
+  return draw(
+    'targets',
+    'Against the targets: right of the line is held, a factor left of it is missing',
+    120 + 40 * rows.length,
+    {
+      legend: { ...LEGEND, data: ['held', 'missed', 'lowest to highest repeat'] },
+      grid: { left: 380, right: 60, top: 80, bottom: 40 },
+      xAxis: { type: 'log', name: '×', axisLabel: { formatter: number } },
+      yAxis: {
+        type: 'category',
+        inverse: true,
+        data: rows.map(({ label }) => label),
+        axisLabel: { width: 360, overflow: 'truncate', lineHeight: 13, fontSize: 11 },
+      },
+      series: [
+        whiskers(
+          'lowest to highest repeat',
+          GREY,
+          rows.map((row, i) => [i, row] as const),
+          'across',
+        ),
+        {
+          name: 'held',
+          type: 'scatter',
+          symbol: 'circle',
+          symbolSize: 12,
+          itemStyle: { color: BLUE },
+          data: marks(true),
+          label: words(true),
+          markLine: {
+            symbol: 'none',
+            lineStyle: { color: '#000', type: 'solid', width: 1.5 },
+            label: { show: false },
+            data: [{ xAxis: 1 }],
+          },
         },
-      },
-      {
-        name: 'missed',
-        type: 'scatter',
-        symbol: 'triangle',
-        symbolSize: 14,
-        itemStyle: { color: '#fff', borderColor: ORANGE, borderWidth: 2 },
-        data: marks(false),
-        label: words(false),
-      },
-    ],
-  });
+        {
+          name: 'missed',
+          type: 'scatter',
+          symbol: 'triangle',
+          symbolSize: 14,
+          itemStyle: { color: '#fff', borderColor: ORANGE, borderWidth: 2 },
+          data: marks(false),
+          label: words(false),
+        },
+      ],
+    },
+  );
 }
 
 interface Gathered {
@@ -174,10 +193,15 @@ function commit({ trials }: Results): Plot | undefined {
     .sort(([a], [b]) => a - b);
   if (points.length === 0) return undefined;
   const line = { label: 'commit', points, color: BLUE, dashed: false, symbol: 'circle' };
-  return linesPlot('commit', 'Commit, by the number of records', { name: 'records', formatter: number }, 'records/s', [line]);
+  return linesPlot('commit', 'Commit, by the number of records', { name: 'records', formatter: number }, 'records/s', [
+    line,
+  ]);
 }
 
-function pointsOf({ comparisons }: TrialResult, x: (each: ComparisonResult) => number | undefined): [number, Summary][] {
+function pointsOf(
+  { comparisons }: TrialResult,
+  x: (each: ComparisonResult) => number | undefined,
+): [number, Summary][] {
   return comparisons.flatMap((each): [number, Summary][] => {
     const at = x(each);
     return at === undefined || each.of.figures.length === 0 ? [] : [[at, summary(each.of.figures)]];
@@ -203,8 +227,8 @@ function linesPlot(
   const xs = [...new Set(lines.flatMap(({ points }) => points.map(([at]) => at)))].sort((a, b) => a - b);
   const place = (at: number) => xs.indexOf(at);
   return draw(name, title, 420, {
-    legend: { data: lines.map(({ label }) => label), top: 32, itemWidth: 50 },
-    grid: { left: 80, right: 110, top: 90, bottom: 50 },
+    legend: { ...LEGEND, data: lines.map(({ label }) => label) },
+    grid: { left: 80, right: 110, top: 120, bottom: 50 },
     xAxis: { type: 'category', name: x.name, data: xs.map(x.formatter) },
     yAxis: { type: 'log', name: unit, axisLabel: { formatter: number } },
     series: lines.flatMap(({ label, points, color, dashed, symbol }, i) => [
@@ -227,7 +251,12 @@ function linesPlot(
             }
           : {}),
       },
-      whiskers(`${label}, spread`, color, points.map(([at, range]) => [place(at), range] as const), 'up'),
+      whiskers(
+        `${label}, spread`,
+        color,
+        points.map(([at, range]) => [place(at), range] as const),
+        'up',
+      ),
     ]),
   });
 }

@@ -1,16 +1,10 @@
 /** What a person reads: a table, and a Markdown document with plots, of results alone. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { holds, interval, isConfident, measured, spread, targetText } from './figures.js';
-import { plots } from './plots.js';
-import type { ComparisonResult, Results, TrialResult } from './results.js';
+import { holds, interval, isConfident, spread, targetText } from './figures.js';
+import { valuesOf, type ComparisonResult, type Results, type TrialResult } from './results.js';
 
 export const TITLES = ['trial', 'what', 'this', 'against', 'that', 'compared', 'target', ''];
-
-/** What is compared of each repeat: the ratio, mostly. */
-export function valuesOf({ of, to, target }: ComparisonResult): number[] {
-  return of.figures.map((figure, i) => measured(figure, to?.figures[i], target));
-}
 
 export function rowsOf({ trials }: Results): string[][] {
   return trials.flatMap((trial) =>
@@ -55,7 +49,9 @@ export function missed({ trials }: Results): string[] {
 }
 
 /** Writes report.md and its plots. Returns the files. */
-export function writeReport(results: Results, directory: string): string[] {
+export async function writeReport(results: Results, directory: string): Promise<string[]> {
+  // Only now: the library that draws is a large one.
+  const { plots } = await import('./plots.js');
   mkdirSync(directory, { recursive: true });
   const drawn = plots(results);
   const write = (name: string, text: string) => {
@@ -63,10 +59,7 @@ export function writeReport(results: Results, directory: string): string[] {
     writeFileSync(file, text);
     return file;
   };
-  return [
-    ...drawn.map(({ name, svg }) => write(`${name}.svg`, svg)),
-    write('report.md', markdown(results, drawn)),
-  ];
+  return [...drawn.map(({ name, svg }) => write(`${name}.svg`, svg)), write('report.md', markdown(results, drawn))];
 }
 
 function markdown(results: Results, drawn: readonly { name: string; title: string }[]): string {

@@ -1,6 +1,7 @@
 /** What a run of the harness leaves, as JSON: all that a report is made of, here or on another machine. */
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
+import { measured } from './figures.js';
 import { PHASES } from './trial.js';
 
 const finite = v.pipe(v.number(), v.finite());
@@ -24,6 +25,11 @@ const comparison = v.object({
 });
 /** A row of the report: of every repeat both figures, in the same order. */
 export type ComparisonResult = v.InferOutput<typeof comparison>;
+
+/** What is compared of each repeat: the ratio, mostly. */
+export function valuesOf({ of, to, target }: ComparisonResult): number[] {
+  return of.figures.map((figure, i) => measured(figure, to?.figures[i], target));
+}
 
 const side = v.object({
   name: v.string(),

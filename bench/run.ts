@@ -50,7 +50,7 @@ async function main(): Promise<number> {
   }
   const out = options.out ?? options.report?.replace(/(\.json)?$/, '-report');
   if (out !== undefined && results.trials.length > 0) {
-    for (const file of writeReport(results, out)) console.error(`wrote ${file}`);
+    for (const file of await writeReport(results, out)) console.error(`wrote ${file}`);
   }
   return verdict(results, options);
 }
@@ -74,9 +74,9 @@ async function measureAll(options: Options, trials: typeof TRIALS): Promise<Resu
     leftOut.push({ name, because });
     progress.say(`left out ${name}: ${because}`);
   };
-  const on = await machine(vendor);
   const measurements = prepare(trials, { options, vendor, programs: new Programs(vendor), leaveOut });
   if (measurements.length === 0) throw new UsageError('nothing of that can be measured as asked for: see above');
+  const on = await machine(vendor);
   try {
     await repeatAll(measurements, options, progress);
   } catch (error) {
@@ -84,11 +84,12 @@ async function measureAll(options: Options, trials: typeof TRIALS): Promise<Resu
   }
   progress.clear();
   for (const { trial, repeats, failed } of measurements) {
-    if (repeats === 0 && failed === undefined && !interrupted) leaveOut(trial.name, 'the 3 minutes of --quick are over');
+    if (repeats === 0 && failed === undefined && !interrupted)
+      leaveOut(trial.name, 'the 3 minutes of --quick are over');
   }
   return {
     format: 1,
-    command: ['npm run bench --', ...process.argv.slice(2)].join(' '),
+    command: ['npm run bench --', ...process.argv.slice(2).map(quoted)].join(' '),
     commit: gitCommit(),
     started: started.toISOString(),
     seconds: progress.elapsedSeconds,
@@ -132,11 +133,16 @@ async function repeatAll(measurements: readonly Measurement[], options: Options,
     for (const each of measurements) {
       while (each.failed === undefined && each.repeats < each.repeatsOf(pass) && fits(each)) {
         const what = `${each.trial.name}, repeat ${each.repeats + 1} of ${planned(each)}`;
-        await each.repeat((side) => progress.show(what, leftSeconds(), side));
-        if (each.failed !== undefined) progress.say(`${each.trial.name} failed: ${each.failed}`);
+        const failure = await each.repeat((side) => progress.show(what, leftSeconds(), side));
+        if (failure !== undefined) progress.say(`${each.trial.name} failed: ${failure}`);
       }
     }
   }
+}
+
+/** As a shell takes it. */
+function quoted(argument: string): string {
+  return /^[\w./:=-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
 }
 
 /** The exit code; says what is not as it should be. */

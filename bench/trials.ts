@@ -27,8 +27,20 @@ const capture: Trial = {
     { title: '99th percentile', of: 'record.p99', unit: 'µs a record', target: { atMost: 10 } },
     { of: 'record.median', to: 'Buffer.copy.median', unit: 'µs a record' },
     { of: 'record.median', to: 'empty loop.median', unit: 'µs a record' },
-    { title: '2 ranks against 1', of: 'record, 2 ranks.median', to: 'record.median', unit: 'µs a record', target: NO_GROWTH },
-    { title: 'last tenth of the run against the first', of: 'record.last', to: 'record.first', unit: 'µs a record', target: NO_GROWTH },
+    {
+      title: '2 ranks against 1',
+      of: 'record, 2 ranks.median',
+      to: 'record.median',
+      unit: 'µs a record',
+      target: NO_GROWTH,
+    },
+    {
+      title: 'last tenth of the run against the first',
+      of: 'record.last',
+      to: 'record.first',
+      unit: 'µs a record',
+      target: NO_GROWTH,
+    },
     { title: 'growth of the heap', of: 'record.heapBytes', unit: 'bytes a record', target: { atMost: 1 } },
   ],
 };
@@ -49,7 +61,12 @@ const commit: Trial = {
 };
 
 /** The rate of the commit as the database grows. */
-const bySize = (name: string, seconds: number, shares: readonly number[], more: Partial<Trial> & { target?: Target }): Trial => {
+const bySize = (
+  name: string,
+  seconds: number,
+  shares: readonly number[],
+  more: Partial<Trial> & { target?: Target },
+): Trial => {
   const [first, ...others] = shares.map((share): Side => ({ ...ourCommit, name: `${share} × the records`, share }));
   const { target, ...rest } = more;
   return {
@@ -59,7 +76,13 @@ const bySize = (name: string, seconds: number, shares: readonly number[], more: 
     sides: [first, ...others],
     comparisons: [
       { of: first.name, unit: 'records/s', at: { share: first.share } },
-      ...others.map(({ name, share }): Comparison => ({ of: name, to: first.name, unit: 'records/s', target, at: { share } })),
+      ...others.map(({ name, share }): Comparison => ({
+        of: name,
+        to: first.name,
+        unit: 'records/s',
+        target,
+        at: { share },
+      })),
     ],
     ...rest,
   };
@@ -175,7 +198,9 @@ const close: Trial = {
   phase: 'close',
   seconds: 2,
   sides: [{ name: '4 ranks', program: 'job-side', args: ['meeting', ...HERE], ranks: 4, records: 100_000 }],
-  comparisons: [{ title: 'close() of what was never flushed', of: '4 ranks.closeSeconds', unit: 's', target: { atMost: 0.5 } }],
+  comparisons: [
+    { title: 'close() of what was never flushed', of: '4 ranks.closeSeconds', unit: 's', target: { atMost: 0.5 } },
+  ],
 };
 
 const jobOf = (ranks: number): Side => ({
