@@ -1,7 +1,7 @@
 /** One side, once: a process or a job of its own, in a directory of its own. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { endWithTest, killTree } from '../test/support/children.js';
 import { vendorEnvironment, type TestVendor } from '../test/support/mpiexec.js';
@@ -46,7 +46,7 @@ export async function launch({ command, ranks, vendor, env, limitMs }: Launch): 
   const [program, ...args] = ranks ? [vendor!.mpiexec, '-n', String(ranks), ...own] : own;
   try {
     const started = performance.now();
-    const { stdout, stderr, ended } = await toItsEnd(program, args, environment(directory, env), limitMs);
+    const { stdout, stderr, ended } = await toItsEnd(program, args, environment(directory, ranks, env), limitMs);
     const wallMs = performance.now() - started;
     if (interrupted) throw new Interrupted();
     if (ended !== undefined) throw new Error(`${ended}\n${lastLines(stderr + stdout)}`);
@@ -57,9 +57,12 @@ export async function launch({ command, ranks, vendor, env, limitMs }: Launch): 
 }
 
 /** Nothing of the user's settings, nor a rank of whatever runs this; and leftovers of jobs that are killed stay in here. */
-function environment(directory: string, own: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
+function environment(directory: string, ranks = 1, own: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(BRAID|OMPI_(?!MCA|ALLOW)|PMI)/.test(name));
-  return { ...Object.fromEntries(inherited), ...vendorEnvironment, TMPDIR: directory, ...own };
+  const env: NodeJS.ProcessEnv = { ...Object.fromEntries(inherited), ...vendorEnvironment, TMPDIR: directory, ...own };
+  // Tests share their cores with each other. A rank that has one to itself waits as jobs do: without giving it away.
+  if (ranks <= availableParallelism()) delete env.OMPI_MCA_mpi_yield_when_idle;
+  return env;
 }
 
 interface Ended {

@@ -175,6 +175,7 @@ export class Measurement {
         name: side.name,
         command: command.slice(command.findIndex((each) => /\/(dist-dev|bench)\//.test(each))).map(nameOfProgram),
         ranks: side.ranks,
+        env: side.env,
         records,
         runs,
       })),

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { TestVendor } from '../test/support/mpiexec.js';
-import { compile, mpiCompiler, source } from './compile.js';
+import { compile, compileWithSqlite, mpiCompiler, source } from './compile.js';
 import type { Program } from './trial.js';
 
 /** A command and its first arguments, or why there is none. */
@@ -33,6 +33,8 @@ export class Programs {
       case 'digits':
       case 'powergrid':
         return node(`../examples/${program}/${program}.js`);
+      case 'commit.c':
+        return [compileWithSqlite(program)];
       case 'mpi.c':
       case 'gather.c': {
         const compiler = this.vendor && mpiCompiler(this.vendor.name);

@@ -35,6 +35,7 @@ const side = v.object({
   name: v.string(),
   command: v.array(v.string()),
   ranks: v.optional(finite),
+  env: v.optional(v.record(v.string(), v.string())),
   records: finite,
   runs: v.array(figures),
 });

@@ -43,7 +43,7 @@ async function main(): Promise<number> {
   } else {
     results = await measureAll(options, trials);
   }
-  if (results.trials.length > 0) console.log(table([TITLES, ...rowsOf(results)]));
+  if (results.trials.length > 0) console.log(tableOf(results));
   if (options.json !== undefined) {
     mkdirSync(dirname(options.json), { recursive: true });
     writeFileSync(options.json, `${JSON.stringify(results, undefined, 1)}\n`);
@@ -53,6 +53,20 @@ async function main(): Promise<number> {
     for (const file of await writeReport(results, out)) console.error(`wrote ${file}`);
   }
   return verdict(results, options);
+}
+
+/** As wide as most terminals can be made; what a row is against is in its title, or beside it in the report. */
+function tableOf(results: Results): string {
+  const rows = [TITLES, ...rowsOf(results)];
+  const against = TITLES.indexOf('against');
+  return table(
+    rows.map((row) => row.toSpliced(against, 1)),
+    {
+      columns: [18, 30, 22, 22, 22, 14, 6].map((width) => ({ width, wrapWord: true })),
+      // A line between trials, none within.
+      drawHorizontalLine: (at, count) => at <= 1 || at === count || rows[at][0] !== rows[at - 1][0],
+    },
+  );
 }
 
 async function measureAll(options: Options, trials: typeof TRIALS): Promise<Results> {
@@ -122,10 +136,11 @@ function prepare(trials: typeof TRIALS, setting: Setting): Measurement[] {
  */
 async function repeatAll(measurements: readonly Measurement[], options: Options, progress: Progress): Promise<void> {
   const planned = (each: Measurement) => each.repeatsOf(options.repeat);
-  const leftSeconds = () =>
-    measurements
-      .filter(({ failed }) => failed === undefined)
-      .reduce((sum, each) => sum + (planned(each) - each.repeats) * each.expectedSeconds, 0);
+  const leftSeconds = () => {
+    const running = measurements.filter(({ failed }) => failed === undefined);
+    const left = running.reduce((sum, each) => sum + (planned(each) - each.repeats) * each.expectedSeconds, 0);
+    return options.quick ? Math.min(left, QUICK_SECONDS - progress.elapsedSeconds) : left;
+  };
   const fits = ({ expectedSeconds }: Measurement) =>
     !options.quick || progress.elapsedSeconds + expectedSeconds < QUICK_SECONDS;
 

@@ -20,6 +20,8 @@ export type Phase = (typeof PHASES)[number];
 export type Program =
   | 'capture-side'
   | 'side'
+  | 'commit-side'
+  | 'commit.c'
   | 'gather-side'
   | 'gather.c'
   | 'job-side'

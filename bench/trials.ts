@@ -1,6 +1,6 @@
 /** What is measured against what, and what is demanded of it, as data. */
 import { availableParallelism } from 'node:os';
-import type { Comparison, Side, Target, Trial } from './trial.js';
+import type { Comparison, Program, Side, Target, Trial } from './trial.js';
 
 const CORES = availableParallelism();
 const HERE = ['{directory}', '{records}'];
@@ -134,16 +134,19 @@ function bytesText(bytes: number): string {
   return bytes % MIB === 0 ? `${bytes / MIB} MiB` : `${bytes / KB} kB`;
 }
 
+/** Each rank flushes several times, also of the fewer records that --quick has: the first flush alone has nothing to overlap with. */
+const FLUSHED_SHARE = 2;
+
 const endToEnd = (ranks: number): Trial => ({
   name: `end to end, ${ranks} ranks`,
   phase: 'end to end',
-  seconds: 8,
+  seconds: 10 * ranks,
   sides: [
     { name: 'with flushes', program: 'job-side', args: ['flushing', ...HERE], ranks },
     { name: 'with close alone', program: 'job-side', args: ['closing', ...HERE], ranks },
     { name: 'capture', program: 'job-side', args: ['capturing', ...HERE] },
     { ...ourCommit, name: 'commit' },
-  ],
+  ].map((side): Side => ({ ...side, program: side.program as Program, share: FLUSHED_SHARE * ranks })),
   comparisons: [
     { of: 'with flushes.rate', to: 'commit', unit: 'records/s', target: { atLeast: 0.85 } },
     {
@@ -203,25 +206,26 @@ const close: Trial = {
   ],
 };
 
-const jobOf = (ranks: number): Side => ({
-  name: `${ranks} ranks`,
-  program: 'job-side',
-  args: ['closing', ...HERE],
-  ranks,
-  length: ranks > 8 ? 'full' : undefined,
-});
+const RANKS = [1, 2, 4, 8, 16, 32, 64];
+const ranksText = (ranks: number) => (ranks === 1 ? '1 rank' : `${ranks} ranks`);
 
 const ranks: Trial = {
   name: 'ranks',
   phase: 'ranks',
   seconds: 40,
-  sides: [1, 2, 4, 8, 16, 32, 64].map(jobOf),
-  comparisons: [1, 2, 4, 8, 16, 32, 64].map((ranks) => ({
-    of: `${ranks} ranks.seconds`,
-    to: '2 ranks.seconds',
+  sides: RANKS.map((ranks) => ({
+    name: ranksText(ranks),
+    program: 'job-side',
+    args: ['closing', ...HERE],
+    ranks,
+    length: ranks > 8 ? 'full' : undefined,
+  })),
+  comparisons: RANKS.map((ranks) => ({
+    of: `${ranksText(ranks)}.seconds`,
     unit: 's',
-    target: ranks === 2 ? undefined : { atMost: 1.3 },
     at: { ranks },
+    // What the others are measured against has nothing to keep.
+    ...(ranks === 2 ? {} : { to: '2 ranks.seconds', target: { atMost: 1.3 } }),
   })),
 };
 
@@ -230,7 +234,7 @@ const ranks: Trial = {
  * waited for at the end, or in MPI_Finalize, and a clock that is read in between sees none of that.
  */
 const open = (ranks: number): Trial => ({
-  name: `open, ${ranks === 1 ? '1 rank' : `${ranks} ranks`}`,
+  name: `open, ${ranksText(ranks)}`,
   phase: 'open',
   seconds: 2,
   times: 3,
