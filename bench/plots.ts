@@ -1,36 +1,8 @@
-/** The plots of a report, as SVG. Who can't tell colours apart has shapes, dashes and words. */
-import { LineChart, CustomChart, ScatterChart } from 'echarts/charts';
-import { GridComponent, LegendComponent, MarkLineComponent, TitleComponent } from 'echarts/components';
-import * as echarts from 'echarts/core';
-import { SVGRenderer } from 'echarts/renderers';
+/** The plots of a report: of which figures they are made. */
+import { BLUE, GREY, LEGEND, ORANGE, draw, linesPlot, whiskers, type Plot } from './drawing.js';
 import { holds, margin, number, summary, targetText, type Summary } from './figures.js';
-import { PHASES } from './trial.js';
 import { valuesOf, type ComparisonResult, type Results, type TrialResult } from './results.js';
-
-echarts.use([
-  LineChart,
-  CustomChart,
-  ScatterChart,
-  GridComponent,
-  LegendComponent,
-  MarkLineComponent,
-  TitleComponent,
-  SVGRenderer,
-]);
-
-export interface Plot {
-  readonly name: string;
-  readonly title: string;
-  readonly svg: string;
-}
-
-/** Of Okabe and Ito's palette, which most eyes can tell apart. */
-const BLUE = '#0072b2';
-const ORANGE = '#d55e00';
-const GREY = '#666666';
-const WIDTH = 960;
-/** Long enough for a dash to be seen; what it says is wider than is reckoned where there is no font to ask. */
-const LEGEND = { left: 10, top: 40, right: 60, itemWidth: 44, itemGap: 36 };
+import { PHASES } from './trial.js';
 
 /** Those for which there are figures; the same for the same results. */
 export function plots(results: Results): Plot[] {
@@ -46,20 +18,6 @@ export function plots(results: Results): Plot[] {
 
 /** What is far beyond its target, or has none of what is to be little, would leave no room for the others. */
 const within = (margin: number) => Math.min(100, Math.max(0.01, margin));
-
-function draw(name: string, title: string, height: number, option: echarts.EChartsCoreOption): Plot {
-  const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height });
-  chart.setOption({
-    animation: false,
-    textStyle: { fontFamily: 'sans-serif' },
-    title: { text: title, left: 10, top: 8, textStyle: { fontSize: 16, fontFamily: 'sans-serif' } },
-    ...option,
-  });
-  // Elements are numbered through the process; a drawing is to depend on its figures alone.
-  const svg = chart.renderToSVGString().replace(/\bzr\d+-/g, 'zr-');
-  chart.dispose();
-  return { name, title, svg: `${svg}\n` };
-}
 
 /** Every target, by the factor that there is to it: right of the line it is held. */
 function targets({ trials }: Results): Plot | undefined {
@@ -88,9 +46,9 @@ function targets({ trials }: Results): Plot | undefined {
     'Against the targets: right of the line is held, a factor left of it is missing',
     120 + 40 * rows.length,
     {
-      legend: { ...LEGEND, data: ['held', 'missed', 'lowest to highest repeat'] },
+      legend: { ...LEGEND, itemWidth: 18, data: ['held', 'missed', 'lowest to highest repeat'] },
       grid: { left: 380, right: 60, top: 80, bottom: 40 },
-      xAxis: { type: 'log', name: '×', axisLabel: { formatter: number } },
+      xAxis: { type: 'log', axisLabel: { formatter: number } },
       yAxis: {
         type: 'category',
         inverse: true,
@@ -160,6 +118,7 @@ function gather({ trials }: Results, name: string, title: string, unit: string, 
     `${title}, by the bytes of a rank`,
     { name: 'bytes of a rank', formatter: bytesText },
     unit,
+    'log',
     [...lines].map(([label, { ranks, first, points }]) => ({
       label,
       points: points.sort(([a], [b]) => a - b),
@@ -181,6 +140,7 @@ function ranks({ trials }: Results): Plot | undefined {
     'The same records over more ranks',
     { name: 'ranks', formatter: String },
     's',
+    'value',
     [line],
     base === undefined ? undefined : { at: 1.3 * base, label: '1.3 × 2 ranks' },
   );
@@ -193,9 +153,14 @@ function commit({ trials }: Results): Plot | undefined {
     .sort(([a], [b]) => a - b);
   if (points.length === 0) return undefined;
   const line = { label: 'commit', points, color: BLUE, dashed: false, symbol: 'circle' };
-  return linesPlot('commit', 'Commit, by the number of records', { name: 'records', formatter: number }, 'records/s', [
-    line,
-  ]);
+  return linesPlot(
+    'commit',
+    'Commit, by the number of records',
+    { name: 'records', formatter: number },
+    'records/s',
+    'value',
+    [line],
+  );
 }
 
 function pointsOf(
@@ -206,89 +171,6 @@ function pointsOf(
     const at = x(each);
     return at === undefined || each.of.figures.length === 0 ? [] : [[at, summary(each.of.figures)]];
   });
-}
-
-interface Line {
-  readonly label: string;
-  readonly points: readonly [number, Summary][];
-  readonly color: string;
-  readonly dashed: boolean;
-  readonly symbol: string;
-}
-
-function linesPlot(
-  name: string,
-  title: string,
-  x: { name: string; formatter: (value: number) => string },
-  unit: string,
-  lines: readonly Line[],
-  limit?: { at: number; label: string },
-): Plot {
-  const xs = [...new Set(lines.flatMap(({ points }) => points.map(([at]) => at)))].sort((a, b) => a - b);
-  const place = (at: number) => xs.indexOf(at);
-  return draw(name, title, 420, {
-    legend: { ...LEGEND, data: lines.map(({ label }) => label) },
-    grid: { left: 80, right: 110, top: 120, bottom: 50 },
-    xAxis: { type: 'category', name: x.name, data: xs.map(x.formatter) },
-    yAxis: { type: 'log', name: unit, axisLabel: { formatter: number } },
-    series: lines.flatMap(({ label, points, color, dashed, symbol }, i) => [
-      {
-        name: label,
-        type: 'line',
-        symbol,
-        symbolSize: 10,
-        lineStyle: { color, width: 2, type: dashed ? 'dashed' : 'solid' },
-        itemStyle: { color },
-        data: points.map(([at, { median }]) => [place(at), median]),
-        ...(limit && i === 0
-          ? {
-              markLine: {
-                symbol: 'none',
-                lineStyle: { color: GREY, type: 'dotted', width: 2 },
-                label: { formatter: limit.label },
-                data: [{ yAxis: limit.at }],
-              },
-            }
-          : {}),
-      },
-      whiskers(
-        `${label}, spread`,
-        color,
-        points.map(([at, range]) => [place(at), range] as const),
-        'up',
-      ),
-    ]),
-  });
-}
-
-/** From the lowest to the highest, with a stroke across each end. */
-function whiskers(name: string, color: string, ranges: readonly (readonly [number, Summary])[], way: 'up' | 'across') {
-  const stroke = (x1: number, y1: number, x2: number, y2: number) => ({
-    type: 'line',
-    shape: { x1, y1, x2, y2 },
-    style: { stroke: color, lineWidth: 1.5 },
-  });
-  const END = 5;
-  return {
-    name,
-    type: 'custom',
-    itemStyle: { color },
-    data: ranges.map(([place, { low, high }]) => [place, low, high]),
-    encode: way === 'up' ? { x: 0, y: [1, 2] } : { y: 0, x: [1, 2] },
-    renderItem: (_: unknown, api: { value: (i: number) => number; coord: (at: number[]) => number[] }) => {
-      const at = (value: number) => api.coord(way === 'up' ? [api.value(0), value] : [value, api.value(0)]);
-      const [[x1, y1], [x2, y2]] = [at(api.value(1)), at(api.value(2))];
-      const [dx, dy] = way === 'up' ? [END, 0] : [0, END];
-      return {
-        type: 'group',
-        children: [
-          stroke(x1, y1, x2, y2),
-          stroke(x1 - dx, y1 - dy, x1 + dx, y1 + dy),
-          stroke(x2 - dx, y2 - dy, x2 + dx, y2 + dy),
-        ],
-      };
-    },
-  };
 }
 
 function bytesText(bytes: number): string {

@@ -54,7 +54,7 @@ describe('the harness', function () {
     const { code, stdout, stderr } = await bench(args, { TMPDIR: temporary });
     assert.equal(code, 0, stderr);
     assert.match(stderr, /durability, repeat 2 of 2/);
-    assert.match(stdout, /µs a call/);
+    assert.match(stdout, /║ durability .*║/);
     const { trials, machine, command, commit, records } = readResults(json);
     assert.equal(records, 50);
     assert.ok(command.includes('--only durability --repeat 2'), command);
