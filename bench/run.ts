@@ -1,168 +1,180 @@
-/** Runs the trials: npm run bench -- [--only NAME] [--repeat N] [--records N] [--json FILE]. */
-import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { arch, cpus, platform, tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+/** npm run bench: runs the trials, or reports what was measured before. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { table } from 'table';
 import { vendors } from '../test/support/mpiexec.js';
-import { TRIALS, type Program, type Side, type Trial } from './trials.js';
+import { interrupt, Interrupted } from './launch.js';
+import { gitCommit, machine } from './machine.js';
+import { Measurement, tooLong, type Setting } from './measure.js';
+import { readOptions, selected, UsageError, type Options } from './options.js';
+import { Programs } from './programs.js';
+import { Progress } from './progress.js';
+import { missed, rowsOf, TITLES, writeReport } from './report.js';
+import { readResults, type Results } from './results.js';
+import { TRIALS } from './trials.js';
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string' },
-    repeat: { type: 'string', default: '5' },
-    records: { type: 'string', default: '100000' },
-    json: { type: 'string' },
-    help: { type: 'boolean', short: 'h' },
-  },
+/** What --quick may take; a little is for what comes before and after. */
+const QUICK_SECONDS = 165;
+
+process.exitCode = await main().catch((error: unknown) => {
+  if (!(error instanceof UsageError)) throw error;
+  console.error(`${error.message}\n(--help prints how it is used)`);
+  return 2;
 });
-if (values.help) {
-  console.log('npm run bench -- [--only capture] [--repeat 5] [--records 100000] [--json out.json]');
-  process.exit(0);
+
+async function main(): Promise<number> {
+  const options = readOptions(
+    process.argv.slice(2),
+    vendors.map(({ name }) => name),
+  );
+  if (!options) return 0;
+  const trials = selected(TRIALS, options.only);
+  if (options.list) {
+    console.log(trials.map(({ name, length }) => name + (length === 'long' ? ' (--long)' : '')).join('\n'));
+    return 0;
+  }
+  let results: Results;
+  if (options.report !== undefined) {
+    try {
+      results = readResults(options.report);
+    } catch (error) {
+      throw new UsageError(`${options.report} is not a file of results: ${(error as Error).message}`);
+    }
+  } else {
+    results = await measureAll(options, trials);
+  }
+  if (results.trials.length > 0) console.log(tableOf(results));
+  if (options.json !== undefined) {
+    mkdirSync(dirname(options.json), { recursive: true });
+    writeFileSync(options.json, `${JSON.stringify(results, undefined, 1)}\n`);
+  }
+  const out = options.out ?? options.report?.replace(/(\.json)?$/, '-report');
+  if (out !== undefined && results.trials.length > 0) {
+    for (const file of await writeReport(results, out)) console.error(`wrote ${file}`);
+  }
+  return verdict(results, options);
 }
 
-const openmpi = vendors.find(({ name }) => name === 'openmpi');
-// What one machine with few cores, and root as its user, needs; the tests say why.
-const env = {
-  ...process.env,
-  OMPI_ALLOW_RUN_AS_ROOT: '1',
-  OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1',
-  OMPI_MCA_rmaps_base_oversubscribe: 'true',
-};
-
-const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
-/** Sources that aren't compiled lie where the repository has them. */
-const source = (name: string) => fileURLToPath(new URL(`../../bench/${name}`, import.meta.url));
-
-const builds = mkdtempSync(join(tmpdir(), 'braid-bench-'));
-process.on('exit', () => rmSync(builds, { recursive: true }));
-
-/** How to start each program; undefined where it can't be run here. Found out once. */
-const STARTS: Record<Program, () => string[] | undefined> = {
-  side: () => [process.execPath, here('./side.js')],
-  'mpi-side': () => [process.execPath, here('./mpi-side.js')],
-  'mpi.c': () => {
-    const program = join(builds, 'mpi');
-    const compiler = ['mpicc.openmpi', 'mpicc'].find((name) => isOpenMpi(name));
-    if (!compiler) return undefined;
-    execFileSync(compiler, ['-O2', '-o', program, source('mpi.c')]);
-    return [program];
-  },
-  'mpi.py': () => {
-    // Debian's own, which knows Debian's packages; then whichever comes first.
-    const python = ['/usr/bin/python3', 'python3'].find(
-      (name) => spawnSync(name, ['-c', 'import mpi4py, numpy'], { stdio: 'ignore' }).status === 0,
-    );
-    return python ? [python, source('mpi.py')] : undefined;
-  },
-};
-const starts = new Map<Program, string[] | undefined>();
-
-function isOpenMpi(compiler: string): boolean {
-  return /open.?mpi/i.test(spawnSync(compiler, ['-show'], { encoding: 'utf8' }).stdout ?? '');
+/** As wide as most terminals can be made; what a row is against is in its title, or beside it in the report. */
+function tableOf(results: Results): string {
+  const rows = [TITLES, ...rowsOf(results)];
+  const against = TITLES.indexOf('against');
+  return table(
+    rows.map((row) => row.toSpliced(against, 1)),
+    {
+      columns: [18, 30, 22, 22, 22, 14, 6].map((width) => ({ width, wrapWord: true })),
+      // A line between trials, none within.
+      drawHorizontalLine: (at, count) => at <= 1 || at === count || rows[at][0] !== rows[at - 1][0],
+    },
+  );
 }
 
-function startOf({ program = 'side' }: Side): string[] | undefined {
-  if (!starts.has(program)) starts.set(program, STARTS[program]());
-  return starts.get(program);
-}
-
-function measure({ ranks }: Trial, side: Side): number {
-  const directory = mkdtempSync(join(tmpdir(), 'braid-bench-'));
-  try {
-    const own = [...startOf(side)!, ...side.args, directory, values.records];
-    const [command, ...rest] = ranks ? [openmpi!.mpiexec, '-n', String(ranks), ...own] : own;
-    const { stdout, stderr, status } = spawnSync(command, rest, {
-      env,
-      encoding: 'utf8',
-      timeout: 120_000,
-      killSignal: 'SIGKILL',
+async function measureAll(options: Options, trials: typeof TRIALS): Promise<Results> {
+  const started = new Date();
+  const progress = new Progress();
+  const vendor = options.mpi ? vendors.find(({ name }) => name === options.mpi) : vendors[0];
+  let interrupted = false;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      // A second one doesn't wait for what is being ended.
+      if (interrupted) process.exit(130);
+      interrupted = true;
+      interrupt();
     });
-    const figure = Number(stdout);
-    if (status !== 0 || !(figure > 0)) throw new Error(`${side.args.join(' ')} failed: ${stdout}${stderr}`);
-    return figure;
-  } finally {
-    rmSync(directory, { recursive: true });
   }
-}
 
-function summary(figures: readonly number[]): { median: number; low: number; high: number } {
-  const sorted = [...figures].sort((a, b) => a - b);
-  return { median: sorted[sorted.length >> 1], low: sorted[0], high: sorted.at(-1)! };
-}
-
-if (values.only && !TRIALS.some(({ name }) => name === values.only)) {
-  console.error(`There is no trial "${values.only}". There are:\n  ${TRIALS.map(({ name }) => name).join('\n  ')}`);
-  process.exit(2);
-}
-
-const results = [];
-for (const trial of TRIALS) {
-  if (values.only && trial.name !== values.only) continue;
-  if (trial.ranks && !openmpi) {
-    console.error(`${trial.name}: left out, for there is no Open MPI`);
-    continue;
-  }
-  const sides = trial.sides.filter((side) => {
-    if (startOf(side)) return true;
-    console.error(`${trial.name}: left out ${side.name}, which isn't installed here`);
-    return false;
-  });
-  const figures: number[][] = sides.map(() => []);
-  for (let i = 0; i < Number(values.repeat); i++) {
-    process.stderr.write(`${trial.name}: ${i + 1} of ${values.repeat}\n`);
-    // The sides in turn, so that what else the machine does meets them all.
-    sides.forEach((side, index) => figures[index].push(measure(trial, side)));
-  }
-  results.push({
-    ...trial,
-    sides: sides.map((side, index) => ({
-      ...side,
-      figures: figures[index],
-      ratios: figures[index].map((figure, i) => figures[0][i] / figure),
-    })),
-  });
-}
-
-const number = (value: number) => (value >= 1000 ? Math.round(value).toLocaleString('en') : value.toPrecision(3));
-const spread = (figures: readonly number[]) => {
-  const { median, low, high } = summary(figures);
-  return `${number(median)} (${number(low)} to ${number(high)})`;
-};
-const judged = (ratios: readonly number[], target: Side['target']) => {
-  if (!target) return '';
-  const { median } = summary(ratios);
-  const [bound, held] =
-    'atLeast' in target
-      ? [`≥ ${target.atLeast}`, median >= target.atLeast]
-      : [`≤ ${target.atMost}`, median <= target.atMost];
-  return `${bound}: ${held ? 'held' : 'missed'}`;
-};
-console.log(
-  table([
-    ['trial', 'unit', 'this', 'against', 'that', 'ratio, paired', 'target'],
-    ...results.flatMap(({ name, unit, sides: [first, ...others] }) =>
-      others.map((other) => [
-        name,
-        unit,
-        spread(first.figures),
-        other.name,
-        spread(other.figures),
-        spread(other.ratios),
-        judged(other.ratios, other.target),
-      ]),
-    ),
-  ]),
-);
-if (values.json) {
-  const machine = {
-    cpu: cpus()[0].model,
-    cores: cpus().length,
-    system: `${platform()} ${arch()}`,
-    node: process.version,
-    mpi: openmpi && execFileSync(openmpi.mpiexec, ['--version'], { encoding: 'utf8', env }).split('\n', 1)[0],
+  const leftOut: Results['leftOut'] = [];
+  const leaveOut = (name: string, because: string) => {
+    leftOut.push({ name, because });
+    progress.say(`left out ${name}: ${because}`);
   };
-  writeFileSync(values.json, JSON.stringify({ machine, records: Number(values.records), results }, undefined, 2));
+  const measurements = prepare(trials, { options, vendor, programs: new Programs(vendor), leaveOut });
+  if (measurements.length === 0) throw new UsageError('nothing of that can be measured as asked for: see above');
+  const on = await machine(vendor);
+  try {
+    await repeatAll(measurements, options, progress);
+  } catch (error) {
+    if (!(error instanceof Interrupted)) throw error;
+  }
+  progress.clear();
+  for (const { trial, repeats, failed } of measurements) {
+    if (repeats === 0 && failed === undefined && !interrupted)
+      leaveOut(trial.name, 'the 3 minutes of --quick are over');
+  }
+  return {
+    format: 1,
+    command: ['npm run bench --', ...process.argv.slice(2).map(quoted)].join(' '),
+    commit: gitCommit(),
+    started: started.toISOString(),
+    seconds: progress.elapsedSeconds,
+    machine: on,
+    records: options.records,
+    trials: measurements.filter(({ repeats, failed }) => repeats > 0 || failed).map((each) => each.result()),
+    leftOut,
+    interrupted: interrupted || undefined,
+  };
+}
+
+/** Those that can be run here, in the time that there is. */
+function prepare(trials: typeof TRIALS, setting: Setting): Measurement[] {
+  return trials.flatMap((trial) => {
+    const why = tooLong(trial.length, setting.options);
+    if (why !== undefined) {
+      setting.leaveOut(trial.name, why);
+      return [];
+    }
+    const measurement = new Measurement(trial, setting);
+    if (measurement.possible) return [measurement];
+    setting.leaveOut(trial.name, 'what it needs is not here');
+    return [];
+  });
+}
+
+/**
+ * One repeat of all trials, then the next: what else the machine does at some time meets all of them, and whoever can't
+ * wait for the end has something of each.
+ */
+async function repeatAll(measurements: readonly Measurement[], options: Options, progress: Progress): Promise<void> {
+  const planned = (each: Measurement) => each.repeatsOf(options.repeat);
+  const leftSeconds = () => {
+    const running = measurements.filter(({ failed }) => failed === undefined);
+    const left = running.reduce((sum, each) => sum + (planned(each) - each.repeats) * each.expectedSeconds, 0);
+    return options.quick ? Math.min(left, QUICK_SECONDS - progress.elapsedSeconds) : left;
+  };
+  const fits = ({ expectedSeconds }: Measurement) =>
+    !options.quick || progress.elapsedSeconds + expectedSeconds < QUICK_SECONDS;
+
+  for (let pass = 1; pass <= options.repeat; pass++) {
+    for (const each of measurements) {
+      while (each.failed === undefined && each.repeats < each.repeatsOf(pass) && fits(each)) {
+        const what = `${each.trial.name}, repeat ${each.repeats + 1} of ${planned(each)}`;
+        const failure = await each.repeat((side) => progress.show(what, leftSeconds(), side));
+        if (failure !== undefined) progress.say(`${each.trial.name} failed: ${failure}`);
+      }
+    }
+  }
+}
+
+/** As a shell takes it. */
+function quoted(argument: string): string {
+  return /^[\w./:=-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
+}
+
+/** The exit code; says what is not as it should be. */
+function verdict(results: Results, { check }: Options): number {
+  if (results.interrupted) {
+    console.error('interrupted: what there is of results is partial');
+    return 130;
+  }
+  const failed = results.trials.filter((trial) => trial.failed !== undefined);
+  if (failed.length > 0) console.error(`the results are partial: ${failed.map(({ name }) => name).join('; ')} failed`);
+  if (!check) return failed.length > 0 ? 1 : 0;
+  const targets = results.trials.flatMap(({ comparisons }) => comparisons).filter(({ target }) => target);
+  if (targets.length === 0) {
+    console.error('there is nothing to check: none of what was measured has a target');
+    return 1;
+  }
+  const below = missed(results);
+  for (const line of below) console.error(`missed: ${line}`);
+  return failed.length > 0 || below.length > 0 ? 1 : 0;
 }

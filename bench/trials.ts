@@ -1,96 +1,312 @@
-/**
- * What is measured, as data. Each trial runs in a fresh process (or a fresh job of `ranks`), as often as asked, its sides
- * in turn; a figure is one process's answer.
- */
-export interface Trial {
-  readonly name: string;
-  /** What one figure is. */
-  readonly unit: string;
-  /** The side that is judged first, then those it is judged against. */
-  readonly sides: readonly Side[];
-  /** Under Open MPI's mpiexec; else one process. */
-  readonly ranks?: number;
-  /** Whether more is better. */
-  readonly rate: boolean;
-}
+/** What is measured against what, and what is demanded of it, as data. */
+import { availableParallelism } from 'node:os';
+import type { Comparison, Program, Side, Target, Trial } from './trial.js';
 
-export interface Side {
-  readonly name: string;
-  /** Of this folder: side.ts (the default), mpi-side.ts, mpi.c or mpi.py. One that can't be run here is left out. */
-  readonly program?: Program;
-  readonly args: readonly string[];
-  /** What the first side's figure, divided by this one's, has to be. */
-  readonly target?: { readonly atLeast: number } | { readonly atMost: number };
-}
+const CORES = availableParallelism();
+const HERE = ['{directory}', '{records}'];
+const KB = 1000;
+const MIB = 2 ** 20;
 
-export type Program = 'side' | 'mpi-side' | 'mpi.c' | 'mpi.py';
+/** "No growth", where what is compared is two medians of a noisy machine. */
+const NO_GROWTH: Target = { atMost: 1.15 };
 
-const exchange = (
-  name: string,
-  unit: string,
-  rate: boolean,
-  pattern: string,
-  targets: { c?: Side['target']; mpi4py?: Side['target'] },
-): Trial => ({
-  name,
-  unit,
-  rate,
-  ranks: 2,
+/** Of all that a capture's figures are, one process makes them: they are of the same run. */
+const capture: Trial = {
+  name: 'capture',
+  phase: 'capture',
+  seconds: 9,
   sides: [
-    { name: 'braid-mpi/mpi', program: 'mpi-side', args: [pattern] },
-    { name: 'C', program: 'mpi.c', args: [pattern], target: targets.c },
-    { name: 'mpi4py', program: 'mpi.py', args: [pattern], target: targets.mpi4py },
+    // Several times the records: growth needs time to show.
+    { name: 'record', program: 'capture-side', args: ['record', ...HERE], share: 3 },
+    { name: 'record, 2 ranks', program: 'capture-side', args: ['record', ...HERE], share: 6, ranks: 2 },
+    { name: 'Buffer.copy', program: 'capture-side', args: ['copy', ...HERE] },
+    { name: 'empty loop', program: 'capture-side', args: ['loop', ...HERE] },
+  ],
+  comparisons: [
+    { title: 'median', of: 'record.median', unit: 'µs a record', target: { atMost: 1.5 } },
+    { title: '99th percentile', of: 'record.p99', unit: 'µs a record', target: { atMost: 10 } },
+    { of: 'record.median', to: 'Buffer.copy.median', unit: 'µs a record' },
+    { of: 'record.median', to: 'empty loop.median', unit: 'µs a record' },
+    {
+      title: '2 ranks against 1',
+      of: 'record, 2 ranks.median',
+      to: 'record.median',
+      unit: 'µs a record',
+      target: NO_GROWTH,
+    },
+    {
+      title: 'last tenth of the run against the first',
+      of: 'record.last',
+      to: 'record.first',
+      unit: 'µs a record',
+      target: NO_GROWTH,
+    },
+    { title: 'growth of the heap', of: 'record.heapBytes', unit: 'bytes a record', target: { atMost: 1 } },
+  ],
+};
+
+/** The first is ours. */
+const COMMIT: readonly Side[] = [
+  { name: 'flush', program: 'side', args: ['flush', ...HERE] },
+  { name: 'better-sqlite3, row by row', program: 'side', args: ['rows', ...HERE] },
+];
+const [ourCommit] = COMMIT;
+
+const commit: Trial = {
+  name: 'commit',
+  phase: 'commit',
+  seconds: 6,
+  sides: COMMIT,
+  comparisons: [{ of: 'flush', to: 'better-sqlite3, row by row', unit: 'records/s', target: { atLeast: 3.3 } }],
+};
+
+/** The rate of the commit as the database grows. */
+const bySize = (
+  name: string,
+  seconds: number,
+  shares: readonly number[],
+  more: Partial<Trial> & { target?: Target },
+): Trial => {
+  const [first, ...others] = shares.map((share): Side => ({ ...ourCommit, name: `${share} × the records`, share }));
+  const { target, ...rest } = more;
+  return {
+    name,
+    phase: 'commit',
+    seconds,
+    sides: [first, ...others],
+    comparisons: [
+      { of: first.name, unit: 'records/s', at: { share: first.share } },
+      ...others.map(({ name, share }): Comparison => ({
+        of: name,
+        to: first.name,
+        unit: 'records/s',
+        target,
+        at: { share },
+      })),
+    ],
+    ...rest,
+  };
+};
+
+/** Bytes of each rank, by how many calls they are measured. */
+const SMALL = { [KB]: 500, [32 * KB]: 500, [MIB]: 60, [8 * MIB]: 16 };
+const LARGE = { [64 * MIB]: 5 };
+
+const gather = (ranks: number, sizes: Readonly<Record<number, number>>, more: Partial<Trial> = {}): Trial => {
+  const list = Object.entries(sizes)
+    .map(([bytes, calls]) => `${bytes}:${calls}`)
+    .join();
+  const largest = Math.max(...Object.keys(sizes).map(Number));
+  return {
+    name: `gather, ${ranks} ranks`,
+    phase: 'gather',
+    seconds: 6,
+    sides: [
+      { name: 'flush without commit', program: 'gather-side', args: [list], ranks },
+      { name: 'MPI_Gatherv in C', program: 'gather.c', args: [list], ranks },
+    ],
+    comparisons: [
+      ...Object.keys(sizes)
+        .map(Number)
+        .map((bytes): Comparison => {
+          const figure = bytes >= MIB ? `MBps ${bytes}` : `us ${bytes}`;
+          return {
+            title: `${bytesText(bytes)} a rank`,
+            of: `flush without commit.${figure}`,
+            to: `MPI_Gatherv in C.${figure}`,
+            unit: bytes >= MIB ? 'MB/s' : 'µs',
+            target: bytes >= MIB ? { atLeast: 0.9 } : { atMost: { times: 2, plus: 50 } },
+            at: { ranks, bytes },
+          };
+        }),
+      {
+        title: `the CRC of ${bytesText(largest)}, counted apart, against the gather`,
+        of: 'flush without commit.crcMBps',
+        to: `flush without commit.MBps ${largest}`,
+        unit: 'MB/s',
+      },
+    ],
+    ...more,
+  };
+};
+
+function bytesText(bytes: number): string {
+  return bytes % MIB === 0 ? `${bytes / MIB} MiB` : `${bytes / KB} kB`;
+}
+
+/** Each rank flushes several times, also of the fewer records that --quick has: the first flush alone has nothing to overlap with. */
+const FLUSHED_SHARE = 2;
+
+const endToEnd = (ranks: number): Trial => ({
+  name: `end to end, ${ranks} ranks`,
+  phase: 'end to end',
+  seconds: 10 * ranks,
+  sides: [
+    { name: 'with flushes', program: 'job-side', args: ['flushing', ...HERE], ranks },
+    { name: 'with close alone', program: 'job-side', args: ['closing', ...HERE], ranks },
+    { name: 'capture', program: 'job-side', args: ['capturing', ...HERE] },
+    { ...ourCommit, name: 'commit' },
+  ].map((side): Side => ({ ...side, program: side.program as Program, share: FLUSHED_SHARE * ranks })),
+  comparisons: [
+    { of: 'with flushes.rate', to: 'commit', unit: 'records/s', target: { atLeast: 0.85 } },
+    {
+      of: 'with close alone.rate',
+      to: {
+        title: 'capture on each core, then commit',
+        inputs: ['capture.rate', 'commit'],
+        from: (capture, commit) => 1 / (1 / (capture * Math.min(ranks, CORES)) + 1 / commit),
+      },
+      unit: 'records/s',
+      target: { atLeast: 0.9 },
+    },
+  ],
+});
+
+/** An example with recording against the same without, from the launch of the job to its end. */
+const overhead = (example: 'digits' | 'powergrid', from: number, args: readonly string[]): Trial => ({
+  name: `overhead, ${example}`,
+  phase: 'overhead',
+  seconds: 140,
+  times: 2,
+  length: 'long',
+  calibrate: { side: 'off', from },
+  sides: [
+    { name: 'on', program: example, args, ranks: 2 },
+    { name: 'off', program: example, args, ranks: 2, env: { BRAID: 'off' } },
+  ],
+  comparisons: [{ of: 'on.wallMs', to: 'off.wallMs', unit: 'ms', target: { atMost: 1.01, confident: true } }],
+});
+
+/** Both in one job, in turn: of two jobs that outnumber the cores each would be scheduled in its own way. */
+const idle = (ranks: number, calls: number, more: Partial<Trial> = {}): Trial => ({
+  name: `idle flush, ${ranks} ranks`,
+  phase: 'idle',
+  seconds: 2 + ranks / 4,
+  sides: [{ name: 'job', program: 'idle-side', args: [String(calls), ...HERE], ranks }],
+  comparisons: [
+    {
+      title: 'flush() against MPI_Allreduce of 8 bytes',
+      of: 'job.flush',
+      to: 'job.allreduce',
+      unit: 'µs',
+      target: { atMost: { times: 3, plus: 20 } },
+      at: { ranks },
+    },
+  ],
+  ...more,
+});
+
+const close: Trial = {
+  name: 'close',
+  phase: 'close',
+  seconds: 2,
+  sides: [{ name: '4 ranks', program: 'job-side', args: ['meeting', ...HERE], ranks: 4, records: 100_000 }],
+  comparisons: [
+    { title: 'close() of what was never flushed', of: '4 ranks.closeSeconds', unit: 's', target: { atMost: 0.5 } },
+  ],
+};
+
+const RANKS = [1, 2, 4, 8, 16, 32, 64];
+const ranksText = (ranks: number) => (ranks === 1 ? '1 rank' : `${ranks} ranks`);
+
+const ranks: Trial = {
+  name: 'ranks',
+  phase: 'ranks',
+  seconds: 40,
+  sides: RANKS.map((ranks) => ({
+    name: ranksText(ranks),
+    program: 'job-side',
+    args: ['closing', ...HERE],
+    ranks,
+    length: ranks > 8 ? 'full' : undefined,
+  })),
+  comparisons: RANKS.map((ranks) => ({
+    of: `${ranksText(ranks)}.seconds`,
+    unit: 's',
+    at: { ranks },
+    // What the others are measured against has nothing to keep.
+    ...(ranks === 2 ? {} : { to: '2 ranks.seconds', target: { atMost: 1.3 } }),
+  })),
+};
+
+/**
+ * By the wall time of the whole job, seen from outside: what `open` costs may hide in what is imported, in threads that are
+ * waited for at the end, or in MPI_Finalize, and a clock that is read in between sees none of that.
+ */
+const open = (ranks: number): Trial => ({
+  name: `open, ${ranksText(ranks)}`,
+  phase: 'open',
+  seconds: 2,
+  times: 3,
+  sides: [
+    { name: 'open and close', program: 'open-side', args: ['open', ...HERE], ranks },
+    { name: 'MPI_Init and MPI_Finalize', program: 'open-side', args: ['bare', ...HERE], ranks },
+  ],
+  comparisons: [
+    {
+      of: 'open and close.wallMs',
+      to: 'MPI_Init and MPI_Finalize.wallMs',
+      unit: 'ms',
+      target: { atMost: { times: 1, plus: 50 } },
+      at: { ranks },
+    },
+    { title: 'of that, between the calls and their ends', of: 'open and close.ms', unit: 'ms' },
+  ],
+});
+
+const durability: Trial = {
+  name: 'durability',
+  phase: 'durability',
+  seconds: 4,
+  sides: ['process', 'node'].map((name) => ({ name, program: 'durability-side', args: [name, ...HERE] })),
+  comparisons: ['median', 'p99'].map((figure) => ({
+    title: `'process' against 'node', ${figure}`,
+    of: `process.${figure}`,
+    to: `node.${figure}`,
+    unit: 'µs a call',
+  })),
+};
+
+const exchange = (name: string, unit: string, pattern: string, targets: { c?: Target; mpi4py?: Target }): Trial => ({
+  name,
+  phase: 'MPI',
+  seconds: 12,
+  length: 'full',
+  sides: [
+    { name: 'braid-mpi/mpi', program: 'mpi-side', args: [pattern], ranks: 2 },
+    { name: 'C', program: 'mpi.c', args: [pattern], ranks: 2 },
+    { name: 'mpi4py', program: 'mpi.py', args: [pattern], ranks: 2 },
+  ],
+  comparisons: [
+    { of: 'braid-mpi/mpi', to: 'C', unit, target: targets.c },
+    { of: 'braid-mpi/mpi', to: 'mpi4py', unit, target: targets.mpi4py },
   ],
 });
 
 export const TRIALS: readonly Trial[] = [
-  {
-    name: 'capture',
-    unit: 'µs a record',
-    rate: false,
-    sides: [
-      { name: 'constructor to spool', args: ['capture', 'record'] },
-      { name: 'the same bytes by Buffer.copy', args: ['capture', 'copy'] },
-    ],
-  },
-  {
-    name: 'commit',
-    unit: 'records/s',
-    rate: true,
-    sides: [
-      { name: 'flush', args: ['commit', 'flush'] },
-      { name: 'better-sqlite3, row by row', args: ['commit', 'rows'] },
-    ],
-  },
-  {
-    name: 'durability',
-    unit: 'µs a call, median',
-    rate: false,
-    sides: [
-      { name: "durability: 'process'", args: ['durability-median', 'process'] },
-      { name: "durability: 'node'", args: ['durability-median', 'node'] },
-    ],
-  },
-  {
-    name: 'durability, p99',
-    unit: 'µs a call, 99th percentile',
-    rate: false,
-    sides: [
-      { name: "durability: 'process'", args: ['durability-p99', 'process'] },
-      { name: "durability: 'node'", args: ['durability-p99', 'node'] },
-    ],
-  },
-  {
-    name: 'idle flush, 2 ranks',
-    unit: 'µs',
-    ranks: 2,
-    rate: false,
-    sides: [
-      { name: 'flush', args: ['idle', 'flush'] },
-      { name: 'MPI_Allreduce of 8 bytes', args: ['idle', 'allreduce'] },
-    ],
-  },
-  exchange('MPI latency, 8 B', 'µs', false, 'latency', { mpi4py: { atMost: 1 } }),
-  exchange('MPI bandwidth, 1 MiB', 'MB/s', true, 'bandwidth', { c: { atLeast: 0.95 } }),
-  exchange('MPI_Allreduce, 4 MiB of floats', 'ms', false, 'allreduce', {}),
+  capture,
+  commit,
+  bySize('commit by size', 20, [0.1, 1, 10], { length: 'full' }),
+  // At the 100,000 records that are the default: 1 M and 10 M.
+  bySize('commit of 10 M records', 120, [10, 100], { length: 'long', target: { atLeast: 0.7 } }),
+  gather(2, SMALL),
+  gather(4, SMALL),
+  gather(2, LARGE, { name: 'gather 64 MiB, 2 ranks', length: 'full' }),
+  gather(4, LARGE, { name: 'gather 64 MiB, 4 ranks', length: 'full' }),
+  endToEnd(2),
+  endToEnd(4),
+  overhead('digits', 300, ['--db', '{directory}/digits.db', '--out', '{directory}/checkpoints', '--steps', '{size}']),
+  overhead('powergrid', 8, ['--db', '{directory}/powergrid.db', '--days', '{size}']),
+  idle(2, 1000),
+  idle(4, 1000),
+  idle(16, 200),
+  idle(64, 50, { length: 'full' }),
+  close,
+  ranks,
+  open(1),
+  open(2),
+  durability,
+  exchange('MPI latency, 8 B', 'µs', 'latency', { mpi4py: { atMost: 1 } }),
+  exchange('MPI bandwidth, 1 MiB', 'MB/s', 'bandwidth', { c: { atLeast: 0.95 } }),
+  exchange('MPI_Allreduce, 4 MiB of floats', 'ms', 'allreduce', {}),
 ];
