@@ -25,6 +25,8 @@
       'product_prefix': '',
       'product_extension': 'so',
       'sources': ['native/sqlite/extension.cc', 'native/sqlite/round.cc', 'native/sqlite/tables.cc'],
+      'cflags': ['-pthread'],
+      'ldflags': ['-pthread'],
       # Its header only: SQLite itself is the one that better-sqlite3 brings, reached through the extension's table.
       'include_dirs': [
         '<!(node -p "require(\'path\').join(require(\'path\').dirname(require.resolve(\'better-sqlite3/package.json\')), \'deps/sqlite3\')")',

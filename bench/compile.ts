@@ -23,7 +23,7 @@ export interface Compilation {
   readonly object?: boolean;
 }
 
-/** Compiles with -O2 what isn't compiled yet. Returns the program, or object. */
+/** Compiles with -O3, as better-sqlite3 is, what isn't compiled yet. Returns the program, or object. */
 export function compile({ sources, compiler = 'cc', flags = [], object = false }: Compilation): string {
   const hash = createHash('sha256');
   hash.update(JSON.stringify([versionOf(compiler), compiler, flags, object]));
@@ -39,7 +39,7 @@ export function compile({ sources, compiler = 'cc', flags = [], object = false }
     flags.filter((flag) => /^-[lL]/.test(flag)),
     flags.filter((flag) => !/^-[lL]/.test(flag)),
   ];
-  const args = ['-O2', ...options, ...(object ? ['-c'] : []), '-o', unfinished, ...sources, ...libraries];
+  const args = ['-O3', ...options, ...(object ? ['-c'] : []), '-o', unfinished, ...sources, ...libraries];
   execFileSync(compiler, args, { stdio: ['ignore', 'inherit', 'inherit'] });
   renameSync(unfinished, target);
   return target;

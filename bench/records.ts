@@ -2,17 +2,21 @@
 import { BraidData, BraidFact, type BraidDB } from 'braid-mpi';
 import { random } from '../examples/common/random.js';
 
-const CONFIGURATIONS = 5;
+export const CONFIGURATIONS = 5;
 const SEED = 1;
 
 /** Collective. The facts that they are derived from: the root's. */
 export async function configurations(db: BraidDB): Promise<BraidFact[]> {
   const facts: BraidFact[] = [];
   for (let i = 0; i < CONFIGURATIONS; i++) {
-    const uris = [`login.host.gov/home/user1/configuration${i}.txt`];
-    facts.push(await db.share(db.isRoot ? new BraidFact(db, { name: `configuration-${i}`, uris }) : null));
+    facts.push(await db.share(db.isRoot ? new BraidFact(db, factOf(i)) : null));
   }
   return facts;
+}
+
+/** What a configuration's fact is given. */
+export function factOf(i: number): { name: string; uris: string[] } {
+  return { name: `configuration-${i}`, uris: [`login.host.gov/home/user1/configuration${i}.txt`] };
 }
 
 /** What one record is given. */

@@ -3,8 +3,10 @@
 // SQLite of its own.
 
 #include <cstring>
+#include <future>
 #include <memory>
 #include <new>
+#include <utility>
 #include <vector>
 
 #include "tables.h"
@@ -45,27 +47,11 @@ std::vector<IdBlock> ReadBlocks(sqlite3_value* value) {
   return blocks;
 }
 
-// braid_round_load(blob), braid_round_load(blob, blocks): the number of its ops. Whatever was loaded before
-// is dropped even if this one is damaged, so that nobody takes the old round for the new one.
-void Load(sqlite3_context* context, int count, sqlite3_value** arguments) {
-  Session* session = IdleSession(context);
-  if (session == nullptr) return;
-  for (int i = 0; i < count; ++i) {
-    if (sqlite3_value_type(arguments[i]) == SQLITE_BLOB) continue;
-    return sqlite3_result_error(context, "braid_round_load takes a blob", -1);
-  }
-  session->round = Round{};
-  const void* bytes = sqlite3_value_blob(arguments[0]);
-  const int size = sqlite3_value_bytes(arguments[0]);
-  if (bytes == nullptr && size > 0) return sqlite3_result_error_nomem(context);
+// Runs what may throw, and tells of it as SQLite does.
+template <class Work>
+void Try(sqlite3_context* context, const Work& work) {
   try {
-    if (count == 1) {
-      session->round = DecodeRound(bytes, static_cast<size_t>(size));
-    } else {
-      const std::vector<IdBlock> blocks = ReadBlocks(arguments[1]);
-      session->round = DecodeRound(bytes, static_cast<size_t>(size), &blocks);
-    }
-    sqlite3_result_int64(context, static_cast<sqlite3_int64>(session->round.ops));
+    work();
   } catch (const DamagedRound& damage) {
     sqlite3_result_error(context, damage.what(), -1);
   } catch (const std::exception&) {  // bad_alloc, or the length_error of a vector that can't grow
@@ -73,9 +59,71 @@ void Load(sqlite3_context* context, int count, sqlite3_value** arguments) {
   }
 }
 
-// braid_round_free(): NULL.
+// Copies a blob into a round that is to be decoded. Returns false, and has told why, if one of the arguments
+// is none.
+bool TakeBlob(sqlite3_context* context, int count, sqlite3_value** arguments, Round& round) {
+  for (int i = 0; i < count; ++i) {
+    if (sqlite3_value_type(arguments[i]) == SQLITE_BLOB) continue;
+    sqlite3_result_error(context, "a round, and its blocks of ids, are blobs", -1);
+    return false;
+  }
+  const void* bytes = sqlite3_value_blob(arguments[0]);
+  const int size = sqlite3_value_bytes(arguments[0]);
+  if (bytes == nullptr && size > 0) {
+    sqlite3_result_error_nomem(context);
+    return false;
+  }
+  round.Take(bytes, static_cast<size_t>(size));
+  return true;
+}
+
+// braid_round_load(blob): the number of its ops, whose records may have any ids. Whatever was loaded before
+// is dropped even if this one is damaged, so that nobody takes the old round for the new one.
+void Load(sqlite3_context* context, int count, sqlite3_value** arguments) {
+  Session* session = IdleSession(context);
+  if (session == nullptr) return;
+  session->round.Clear();
+  Try(context, [&] {
+    if (!TakeBlob(context, count, arguments, session->round)) return;
+    DecodeRound(session->round, nullptr);
+    sqlite3_result_int64(context, static_cast<sqlite3_int64>(session->round.ops));
+  });
+}
+
+// braid_round_prepare(blob, blocks): NULL. Begins to decode a round for braid_round_load(), in another
+// thread, while SQL is still reading the one before.
+void Prepare(sqlite3_context* context, int count, sqlite3_value** arguments) {
+  Session& session = **static_cast<SessionPointer*>(sqlite3_user_data(context));
+  session.decoding = {};  // waits for one that nobody has taken
+  Try(context, [&] {
+    if (!TakeBlob(context, count, arguments, session.ahead)) return;
+    // Where there can be no thread, braid_round_load() decodes it.
+    session.decoding = std::async(
+        std::launch::async | std::launch::deferred,
+        [&ahead = session.ahead, blocks = ReadBlocks(arguments[1])] { DecodeRound(ahead, &blocks); });
+  });
+}
+
+// braid_round_load(): as above, of the round that was prepared.
+void LoadPrepared(sqlite3_context* context, int, sqlite3_value**) {
+  Session* session = IdleSession(context);
+  if (session == nullptr) return;
+  session->round.Clear();
+  if (!session->decoding.valid()) return sqlite3_result_error(context, "no round was prepared", -1);
+  Try(context, [&] {
+    session->decoding.get();
+    std::swap(session->round, session->ahead);
+    sqlite3_result_int64(context, static_cast<sqlite3_int64>(session->round.ops));
+  });
+}
+
+// braid_round_free(): NULL. With the memory that is kept from round to round.
 void Free(sqlite3_context* context, int, sqlite3_value**) {
-  if (Session* session = IdleSession(context)) session->round = Round{};
+  Session* session = IdleSession(context);
+  if (session == nullptr) return;
+  session->decoding = {};
+  session->ahead = Round{};
+  session->round = Round{};
 }
 
 // braid_file_bytes(offset, count): that many bytes of the database's file as it is, whatever SQLite has in
@@ -125,7 +173,8 @@ int Register(sqlite3* db) {
     return SQLITE_NOMEM;
   }
   int rc = RegisterFunction(db, "braid_round_load", 1, session, Load);
-  if (rc == SQLITE_OK) rc = RegisterFunction(db, "braid_round_load", 2, session, Load);
+  if (rc == SQLITE_OK) rc = RegisterFunction(db, "braid_round_prepare", 2, session, Prepare);
+  if (rc == SQLITE_OK) rc = RegisterFunction(db, "braid_round_load", 0, session, LoadPrepared);
   if (rc == SQLITE_OK) rc = RegisterFunction(db, "braid_round_free", 0, session, Free);
   if (rc == SQLITE_OK) rc = RegisterFunction(db, "braid_file_bytes", 2, session, FileBytes);
   if (rc == SQLITE_OK) rc = RegisterFunction(db, "braid_keep_log", 0, session, KeepLog);

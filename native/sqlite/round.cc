@@ -112,38 +112,28 @@ class CheckingReader {
   uint32_t end_;
 };
 
-struct Keyed {
-  int64_t id;
-  Row row;
-};
-
 // A radix sort, for it is stable and takes the same two to four passes whether the ids of many ranks
 // interleave or those of old models stand between those of new records, where merging ascending runs would
 // come down to runs of two.
-std::vector<Row> InOrder(std::vector<Keyed> rows) {
+void PutInOrder(std::vector<KeyedRow>& rows, std::vector<KeyedRow>& scratch) {
   constexpr unsigned kDigitBits = 11;
-  const auto by_id = [](const Keyed& left, const Keyed& right) { return left.id < right.id; };
-  if (!std::is_sorted(rows.begin(), rows.end(), by_id)) {
-    const auto [least, greatest] = std::minmax_element(rows.begin(), rows.end(), by_id);
-    const uint64_t base = least->id;
-    const uint64_t span = greatest->id - base;
-    std::vector<Keyed> sorted(rows.size());
-    for (unsigned shift = 0; span >> shift != 0; shift += kDigitBits) {
-      const auto digit = [&](const Keyed& row) {
-        return (static_cast<uint64_t>(row.id) - base) >> shift & ((1u << kDigitBits) - 1);
-      };
-      std::array<uint32_t, 1u << kDigitBits> places{};
-      for (const Keyed& row : rows) ++places[digit(row)];
-      uint32_t place = 0;
-      for (uint32_t& count : places) place += std::exchange(count, place);
-      for (const Keyed& row : rows) sorted[places[digit(row)]++] = row;
-      rows.swap(sorted);
-    }
+  const auto by_id = [](const KeyedRow& left, const KeyedRow& right) { return left.id < right.id; };
+  if (std::is_sorted(rows.begin(), rows.end(), by_id)) return;
+  const auto [least, greatest] = std::minmax_element(rows.begin(), rows.end(), by_id);
+  const uint64_t base = least->id;
+  const uint64_t span = greatest->id - base;
+  scratch.resize(rows.size());
+  for (unsigned shift = 0; shift < 64 && span >> shift != 0; shift += kDigitBits) {
+    const auto digit = [&](const KeyedRow& row) {
+      return (static_cast<uint64_t>(row.id) - base) >> shift & ((1u << kDigitBits) - 1);
+    };
+    std::array<uint32_t, 1u << kDigitBits> places{};
+    for (const KeyedRow& row : rows) ++places[digit(row)];
+    uint32_t place = 0;
+    for (uint32_t& count : places) place += std::exchange(count, place);
+    for (const KeyedRow& row : rows) scratch[places[digit(row)]++] = row;
+    rows.swap(scratch);
   }
-  std::vector<Row> order;
-  order.reserve(rows.size());
-  for (const Keyed& row : rows) order.push_back(row.row);
-  return order;
 }
 
 bool SameVersion(const Version& left, const Version& right) {
@@ -154,22 +144,17 @@ bool SameVersion(const Version& left, const Version& right) {
 
 class Decoder {
  public:
-  Decoder(const void* bytes, uint32_t size, const std::vector<IdBlock>* blocks)
-      : size_(size), blocks_(blocks) {
-    round_.bytes.reset(new uint8_t[size]);  // not make_unique, which would zero it first
-    if (size > 0) std::memcpy(round_.bytes.get(), bytes, size);
-  }
+  Decoder(Round& round, const std::vector<IdBlock>* blocks)
+      : round_(round), size_(static_cast<uint32_t>(round.size)), blocks_(blocks) {}
 
   uint32_t FramesBegun() const { return frames_begun_; }
 
-  Round Decode() {
+  void Decode() {
     for (uint32_t at = 0; at < size_;) at = DecodeFrame(at);
-    round_.records = InOrder(std::move(records_));
-    round_.uris = InOrder(std::move(uris_));
-    round_.tags = InOrder(std::move(tags_));
-    round_.derivations = InOrder(std::move(derivations_));
-    round_.derivation_versions = InOrder(std::move(derivation_versions_));
-    return std::move(round_);
+    for (auto* rows :
+         {&round_.records, &round_.uris, &round_.tags, &round_.derivations, &round_.derivation_versions}) {
+      PutInOrder(*rows, round_.scratch);
+    }
   }
 
  private:
@@ -201,7 +186,7 @@ class Decoder {
     in.Zero(8, "a frame's header does not end in zeros");
 
     const size_t ops_before = round_.ops;
-    const size_t records_before = records_.size();
+    const size_t records_before = round_.records.size();
     frame_ = static_cast<uint32_t>(round_.frames.size());
     if (blocks_ != nullptr) {
       if (frame_ == blocks_->size()) throw Damage{begin, "more frames than blocks of ids"};
@@ -213,7 +198,7 @@ class Decoder {
     const uint32_t end = begin + kHeaderBytes + frame.bytes;
     for (uint32_t at = begin + kHeaderBytes; at < end;) at = DecodeOp(at, end);
     if (round_.ops - ops_before != frame.ops) throw Damage{begin + 40, "a frame holds another number of ops"};
-    if (records_.size() - records_before != frame.records) {
+    if (round_.records.size() - records_before != frame.records) {
       throw Damage{begin + 44, "a frame holds another number of records"};
     }
     round_.frames.push_back(frame);
@@ -230,19 +215,19 @@ class Decoder {
     CheckingReader in(round_.bytes.get(), begin + 4, begin + length);
     switch (static_cast<OpType>(word >> 24)) {
       case OpType::kRecord:
-        records_.push_back({Take<RecordOp>(in).id, {begin, frame_}});
-        CheckId(records_.back().id, begin);
+        round_.records.push_back({Take<RecordOp>(in).id, {begin, frame_}});
+        CheckId(round_.records.back().id, begin);
         break;
       case OpType::kUri:
-        uris_.push_back({Take<UriOp>(in).record, {begin, frame_}});
+        round_.uris.push_back({Take<UriOp>(in).record, {begin, frame_}});
         break;
       case OpType::kTag:
-        tags_.push_back({Take<TagOp>(in).record, {begin, frame_}});
+        round_.tags.push_back({Take<TagOp>(in).record, {begin, frame_}});
         break;
       case OpType::kDerivation: {
         const auto op = Take<DerivationOp>(in);
-        derivations_.push_back({op.derived, {begin, frame_}});
-        if (op.version.Known()) derivation_versions_.push_back({op.derived, {begin, frame_}});
+        round_.derivations.push_back({op.derived, {begin, frame_}});
+        if (op.version.Known()) round_.derivation_versions.push_back({op.derived, {begin, frame_}});
         AddMention(op.source, op.version, {begin, frame_, false});
         break;
       }
@@ -259,7 +244,7 @@ class Decoder {
       case OpType::kExposure: {
         const auto op = Take<ExposureOp>(in);
         round_.exposures.push_back({begin, OfUpdate(begin)});
-        derivations_.push_back({model_, {begin, update_}});
+        round_.derivations.push_back({model_, {begin, update_}});
         AddMention(op.source, op.version, {begin, frame_, false});
         break;
       }
@@ -313,7 +298,7 @@ class Decoder {
 
   static constexpr uint32_t kNoUpdate = UINT32_MAX;
 
-  Round round_;
+  Round& round_;
   const uint32_t size_;
   const std::vector<IdBlock>* const blocks_;
   uint32_t frames_begun_ = 0;
@@ -326,12 +311,6 @@ class Decoder {
   int64_t model_ = 0;
   int64_t last_model_ = 0;
   Version last_version_;
-
-  std::vector<Keyed> records_;
-  std::vector<Keyed> uris_;
-  std::vector<Keyed> tags_;
-  std::vector<Keyed> derivations_;
-  std::vector<Keyed> derivation_versions_;
 };
 
 }  // namespace
@@ -346,14 +325,38 @@ Hex ToHex(const uint8_t* uuid) {
   return hex;
 }
 
-Round DecodeRound(const void* bytes, size_t size, const std::vector<IdBlock>* blocks) {
-  if (size > kMaxRoundBytes) throw DamagedRound("a round is longer than 512 MiB");
-  Decoder decoder(bytes, static_cast<uint32_t>(size), blocks);
+void Round::Clear() {
+  size = 0;
+  ops = 0;
+  frames.clear();
+  for (auto* rows : {&records, &uris, &tags, &derivations, &derivation_versions}) rows->clear();
+  for (auto* rows : {&updates, &exposures, &version_uris, &version_tags, &invalidations}) rows->clear();
+  versions.clear();
+}
+
+void Round::Take(const void* from, size_t count) {
+  Clear();
+  if (count > kMaxRoundBytes) throw DamagedRound("a round is longer than 512 MiB");
+  if (capacity < count) {
+    capacity = 0;
+    bytes.reset(new uint8_t[count]);  // not make_unique, which would zero it first
+    capacity = count;
+  }
+  if (count > 0) std::memcpy(bytes.get(), from, count);
+  size = count;
+}
+
+void DecodeRound(Round& round, const std::vector<IdBlock>* blocks) {
+  Decoder decoder(round, blocks);
   try {
-    return decoder.Decode();
+    decoder.Decode();
   } catch (const Damage& damage) {
+    round.Clear();
     throw DamagedRound("frame " + std::to_string(decoder.FramesBegun()) + ", byte " +
                        std::to_string(damage.offset) + ": " + damage.what);
+  } catch (...) {
+    round.Clear();
+    throw;
   }
 }
 

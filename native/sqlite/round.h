@@ -43,6 +43,12 @@ struct Row {
   uint32_t owner;
 };
 
+// A row, and the id that it is put in order by.
+struct KeyedRow {
+  int64_t id;
+  Row row;
+};
+
 // Where a version is spoken of.
 struct Mention {
   uint32_t op;
@@ -50,20 +56,23 @@ struct Mention {
   bool seen;  // the version that the update had seen, not the one it made
 };
 
+// Its memory is kept for the next round, which mostly is about as large.
 struct Round {
   std::unique_ptr<uint8_t[]> bytes;
+  size_t capacity = 0;  // of bytes
+  size_t size = 0;
   size_t ops = 0;
 
   std::vector<Frame> frames;
 
   // By the record's id; among equals, and in the lists below, in the order of the round.
-  std::vector<Row> records;
-  std::vector<Row> uris;
-  std::vector<Row> tags;
+  std::vector<KeyedRow> records;
+  std::vector<KeyedRow> uris;
+  std::vector<KeyedRow> tags;
 
   // By the derived record's id. An exposure is also a derivation: of its update's model.
-  std::vector<Row> derivations;          // owner: the frame of a derivation, the update of an exposure
-  std::vector<Row> derivation_versions;  // owner: frame
+  std::vector<KeyedRow> derivations;          // owner: the frame of a derivation, the update of an exposure
+  std::vector<KeyedRow> derivation_versions;  // owner: frame
 
   std::vector<Mention> versions;
   std::vector<Row> updates;       // owner: frame
@@ -71,6 +80,14 @@ struct Round {
   std::vector<Row> version_uris;  // owner: update
   std::vector<Row> version_tags;  // owner: update
   std::vector<Row> invalidations;
+
+  std::vector<KeyedRow> scratch;  // for putting one of these in order
+
+  // Forgets everything but its memory.
+  void Clear();
+
+  // Takes a copy of bytes that are to be decoded. Throws DamagedRound if they are too many, or bad_alloc.
+  void Take(const void* from, size_t count);
 
   OpType TypeAt(uint32_t offset) const { return static_cast<OpType>(bytes[offset + 3]); }
 
@@ -90,8 +107,9 @@ struct IdBlock {
   int64_t step;
 };
 
-// Copies and checks everything but the CRCs. With blocks there is one for each frame, whose records have ids
-// of it. Throws DamagedRound, or what a failed allocation throws.
-Round DecodeRound(const void* bytes, size_t size, const std::vector<IdBlock>* blocks = nullptr);
+// Decodes what a round has taken, and checks everything but the CRCs. Takes the ids that each frame's records
+// may have; or any, without. Throws DamagedRound, or what a failed allocation throws, and then leaves an
+// empty round.
+void DecodeRound(Round& round, const std::vector<IdBlock>* blocks);
 
 }  // namespace braid

@@ -1,6 +1,7 @@
 #include "tables.h"
 
 #include <new>
+#include <variant>
 
 #include "time_text.h"
 
@@ -31,6 +32,29 @@ struct Output {
   void String(const Hex& hex) const {
     sqlite3_result_text(context, hex.data(), static_cast<int>(hex.size()), SQLITE_STATIC);
   }
+};
+
+// The op of the row that a cursor stands at, for the tables of which every round has most rows: read once for
+// all of its columns.
+class RowOp {
+ public:
+  void Forget() { known_ = false; }
+
+  template <class Op, class Make>
+  const Op& Of(const Make& make) {
+    if (!known_) op_ = make();
+    known_ = true;
+    return *std::get_if<Op>(&op_);
+  }
+
+  template <class Op>
+  const Op& At(const Round& round, uint32_t offset) {
+    return Of<Op>([&] { return round.At<Op>(offset); });
+  }
+
+ private:
+  bool known_ = false;
+  std::variant<RecordOp, UriOp, TagOp, DerivationOp> op_;
 };
 
 // The five columns `run, attempt, step, rank, ordinal`, all NULL where there is no version.
@@ -65,7 +89,7 @@ void TagColumn(const Tag& tag, int column, Output out) {
   }
 }
 
-void FrameColumn(const Round& round, size_t row, int column, Output out) {
+void FrameColumn(const Round& round, size_t row, RowOp&, int column, Output out) {
   const Frame& frame = round.frames[row];
   switch (column) {
     case 0:
@@ -85,8 +109,8 @@ void FrameColumn(const Round& round, size_t row, int column, Output out) {
   }
 }
 
-void RecordColumn(const Round& round, size_t row, int column, Output out) {
-  const auto op = round.At<RecordOp>(round.records[row].op);
+void RecordColumn(const Round& round, size_t row, RowOp& row_op, int column, Output out) {
+  const auto& op = row_op.At<RecordOp>(round, round.records[row].row.op);
   switch (column) {
     case 0:
       return out.Integer(op.id);
@@ -99,13 +123,13 @@ void RecordColumn(const Round& round, size_t row, int column, Output out) {
   }
 }
 
-void UriColumn(const Round& round, size_t row, int column, Output out) {
-  const auto op = round.At<UriOp>(round.uris[row].op);
+void UriColumn(const Round& round, size_t row, RowOp& row_op, int column, Output out) {
+  const auto& op = row_op.At<UriOp>(round, round.uris[row].row.op);
   return column == 0 ? out.Integer(op.record) : out.String(op.uri);
 }
 
-void TagsColumn(const Round& round, size_t row, int column, Output out) {
-  const auto op = round.At<TagOp>(round.tags[row].op);
+void TagsColumn(const Round& round, size_t row, RowOp& row_op, int column, Output out) {
+  const auto& op = row_op.At<TagOp>(round, round.tags[row].row.op);
   return column == 0 ? out.Integer(op.record) : TagColumn(op.tag, column - 1, out);
 }
 
@@ -116,8 +140,8 @@ DerivationOp DerivationAt(const Round& round, const Row& row) {
   return {exposure.source, exposure.version, update.model, update.time};
 }
 
-void DerivationColumn(const Round& round, size_t row, int column, Output out) {
-  const DerivationOp op = DerivationAt(round, round.derivations[row]);
+void DerivationColumn(const Round& round, size_t row, RowOp& row_op, int column, Output out) {
+  const auto& op = row_op.Of<DerivationOp>([&] { return DerivationAt(round, round.derivations[row].row); });
   switch (column) {
     case 0:
       return out.Integer(op.source);
@@ -130,8 +154,8 @@ void DerivationColumn(const Round& round, size_t row, int column, Output out) {
   }
 }
 
-void DerivationVersionColumn(const Round& round, size_t row, int column, Output out) {
-  const Row& at = round.derivation_versions[row];
+void DerivationVersionColumn(const Round& round, size_t row, RowOp&, int column, Output out) {
+  const Row& at = round.derivation_versions[row].row;
   const auto op = round.At<DerivationOp>(at.op);
   switch (column) {
     case 0:
@@ -143,7 +167,7 @@ void DerivationVersionColumn(const Round& round, size_t row, int column, Output 
   }
 }
 
-void MentionColumn(const Round& round, size_t row, int column, Output out) {
+void MentionColumn(const Round& round, size_t row, RowOp&, int column, Output out) {
   const Mention& mention = round.versions[row];
   int64_t model;
   Version version;
@@ -170,7 +194,7 @@ void MentionColumn(const Round& round, size_t row, int column, Output out) {
                      : VersionColumn(version, round.frames[mention.frame], column - 1, out);
 }
 
-void UpdateColumn(const Round& round, size_t row, int column, Output out) {
+void UpdateColumn(const Round& round, size_t row, RowOp&, int column, Output out) {
   const Row& at = round.updates[row];
   const Frame& frame = round.frames[at.owner];
   const auto op = round.At<UpdateOp>(at.op);
@@ -189,7 +213,7 @@ void UpdateColumn(const Round& round, size_t row, int column, Output out) {
   }
 }
 
-void ExposureColumn(const Round& round, size_t row, int column, Output out) {
+void ExposureColumn(const Round& round, size_t row, RowOp&, int column, Output out) {
   const Row& at = round.exposures[row];
   const auto op = round.At<ExposureOp>(at.op);
   switch (column) {
@@ -204,17 +228,17 @@ void ExposureColumn(const Round& round, size_t row, int column, Output out) {
   }
 }
 
-void VersionUriColumn(const Round& round, size_t row, int column, Output out) {
+void VersionUriColumn(const Round& round, size_t row, RowOp&, int column, Output out) {
   const Row& at = round.version_uris[row];
   return column == 0 ? out.Integer(at.owner) : out.String(round.At<VersionUriOp>(at.op).uri);
 }
 
-void VersionTagColumn(const Round& round, size_t row, int column, Output out) {
+void VersionTagColumn(const Round& round, size_t row, RowOp&, int column, Output out) {
   const Row& at = round.version_tags[row];
   return column == 0 ? out.Integer(at.owner) : TagColumn(round.At<VersionTagOp>(at.op).tag, column - 1, out);
 }
 
-void InvalidationColumn(const Round& round, size_t row, int column, Output out) {
+void InvalidationColumn(const Round& round, size_t row, RowOp&, int column, Output out) {
   const auto op = round.At<InvalidationOp>(round.invalidations[row].op);
   switch (column) {
     case 0:
@@ -234,7 +258,7 @@ struct Table {
   const char* name;
   const char* schema;
   size_t (*rows)(const Round&);
-  void (*column)(const Round&, size_t row, int column, Output);
+  void (*column)(const Round&, size_t row, RowOp&, int column, Output);
 };
 
 template <auto list>
@@ -303,6 +327,7 @@ struct Cursor : sqlite3_vtab_cursor {
   Session& session;
   size_t row = 0;
   size_t rows = 0;
+  RowOp op;
   TimeText time;
 };
 
@@ -341,12 +366,15 @@ int Close(sqlite3_vtab_cursor* cursor) {
 int Filter(sqlite3_vtab_cursor* base, int, const char*, int, sqlite3_value**) {
   Cursor& cursor = *static_cast<Cursor*>(base);
   cursor.row = 0;
+  cursor.op.Forget();
   cursor.rows = cursor.table.rows(cursor.session.round);
   return SQLITE_OK;
 }
 
-int Next(sqlite3_vtab_cursor* cursor) {
-  ++static_cast<Cursor*>(cursor)->row;
+int Next(sqlite3_vtab_cursor* base) {
+  Cursor& cursor = *static_cast<Cursor*>(base);
+  ++cursor.row;
+  cursor.op.Forget();
   return SQLITE_OK;
 }
 
@@ -357,7 +385,7 @@ int Eof(sqlite3_vtab_cursor* base) {
 
 int Column(sqlite3_vtab_cursor* base, sqlite3_context* context, int column) {
   Cursor& cursor = *static_cast<Cursor*>(base);
-  cursor.table.column(cursor.session.round, cursor.row, column, {context, &cursor.time});
+  cursor.table.column(cursor.session.round, cursor.row, cursor.op, column, {context, &cursor.time});
   return SQLITE_OK;
 }
 

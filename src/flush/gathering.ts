@@ -210,7 +210,7 @@ interface PlannedRound {
 }
 
 /** Which frames go into which round: one of each rank in turn, so that a round's ids lie close together. */
-function planRounds(sizes: readonly Uint32Array[], roundBytes: number): PlannedRound[] {
+export function planRounds(sizes: readonly Uint32Array[], roundBytes: number): PlannedRound[] {
   const next = sizes.map(() => 0);
   const rounds: PlannedRound[] = [];
   let left = sizes.reduce((sum, { length }) => sum + length, 0);

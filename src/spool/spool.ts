@@ -19,6 +19,12 @@ import {
   type SpoolOwner,
 } from './spool-header.js';
 
+/**
+ * What a frame grows to, if no call is larger: little, so that sealing one holds nobody up, and that the root can take those
+ * of many ranks in turn.
+ */
+const FRAME_BYTES = 128 * 2 ** 10;
+
 export type SpoolOptions = SegmentsOptions;
 
 /** A sealed frame that no verdict has covered yet. */
@@ -232,7 +238,7 @@ export class Spool {
     this.#frameAt = at;
     this.#unsynced = Math.min(this.#unsynced, at);
     beginFrame(buffer, at, this.#owner, this.#sequence);
-    this.encoder.bind(buffer, at + FRAME_HEADER_BYTES, buffer.length);
+    this.encoder.bind(buffer, at + FRAME_HEADER_BYTES, Math.min(buffer.length, at + Math.max(needed, FRAME_BYTES)));
   }
 
   /** A frame that was begun for a call that then failed, or that proved too small, was never there. */

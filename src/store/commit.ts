@@ -6,7 +6,7 @@ import { frameCrc, readFrameHeader, type FrameHeader } from '../frame/header.js'
 import { applyInvalidations } from './invalidation.js';
 import { gapOf, holesIn, rangesOf } from './ledger.js';
 import { VersionNumbering } from './numbering.js';
-import { ROUND_TABLES, soundOps, type IdBlock, type RoundTables } from './round-tables.js';
+import { soundOps, type IdBlock, type RoundTable, type RoundTables } from './round-tables.js';
 import type { Transactions } from './transactions.js';
 
 /** What was brought into the database. */
@@ -45,7 +45,7 @@ function versionId(model: string, row: string, prefix = ''): string {
  * A round into the tables. `@base` is the number of updates before it. The tables named `braid_round_…` are the round,
  * decoded: virtual tables of our SQLite extension, or temporary ones that prepared statements have filled.
  */
-const INSERTS: [roundTable: keyof typeof ROUND_TABLES, sql: string][] = [
+const INSERTS: [roundTable: RoundTable, sql: string][] = [
   [
     'records',
     `INSERT INTO records (record_id, name, time, kind) SELECT record_id, name, time, kind FROM braid_round_records`,
@@ -113,7 +113,7 @@ export class Committer {
   readonly #db: Database;
   readonly #tables: RoundTables;
   readonly #transactions: Transactions;
-  readonly #inserts: { table: keyof typeof ROUND_TABLES; statement: Statement }[];
+  readonly #inserts: { table: RoundTable; statement: Statement }[];
   readonly #numbering: VersionNumbering;
   readonly #updateCount: Statement;
   readonly #ledgerRow: Statement;
@@ -235,26 +235,38 @@ export class Committer {
     if (fresh.length === 0) return { records, ops, bytes, refused };
     const first = this.#updateCount.get() as number;
     let updates = false;
-    for (const piece of piecesOf(round, fresh)) updates = this.#insertPiece(piece) || updates;
+    try {
+      const pieces = piecesOf(round, fresh);
+      // Each is decoded while the one before is inserted.
+      for (let more = this.#prepare(pieces); more;) {
+        const filled = this.#tables.load();
+        more = this.#prepare(pieces);
+        this.#insertPiece(filled);
+        updates ||= filled.has('updates');
+      }
+    } finally {
+      this.#tables.free();
+    }
     // Of the round as a whole: the order of versions is that of their times in it.
     if (updates) this.#numbering.run(first);
     applyInvalidations(this.#db);
     return { records, ops, bytes, refused };
   }
 
-  /** Returns whether it holds updates. */
-  #insertPiece({ bytes, blocks }: Piece): boolean {
-    const filled = this.#tables.load(bytes, blocks);
-    try {
-      const base = this.#updateCount.get() as number;
-      for (const { table, statement } of this.#inserts) {
-        if (!filled.has(table)) continue;
-        if (UPDATE_TABLES.has(table)) statement.run({ base });
-        else statement.run();
-      }
-      return filled.has('updates');
-    } finally {
-      this.#tables.free();
+  /** Returns false if there are no more. */
+  #prepare(pieces: Iterator<Piece>): boolean {
+    const next = pieces.next();
+    if (next.done) return false;
+    this.#tables.prepare(next.value.bytes, next.value.blocks);
+    return true;
+  }
+
+  #insertPiece(filled: ReadonlySet<RoundTable>): void {
+    const base = this.#updateCount.get() as number;
+    for (const { table, statement } of this.#inserts) {
+      if (!filled.has(table)) continue;
+      if (UPDATE_TABLES.has(table)) statement.run({ base });
+      else statement.run();
     }
   }
 
@@ -321,10 +333,13 @@ export class Committer {
   }
 }
 
-/** What is decoded at once, of which SQLite and the extension take a copy each. */
-const PIECE_BYTES = 4 * 2 ** 20;
+/**
+ * What is decoded at once, of which SQLite and the extension take a copy each: little enough for a processor's cache to keep
+ * what is decoded, and the pages it goes to, until it is there.
+ */
+const PIECE_BYTES = 2 ** 20;
 
-const UPDATE_TABLES = new Set<keyof typeof ROUND_TABLES>(['updates', 'exposures', 'version_uris', 'version_tags']);
+const UPDATE_TABLES = new Set<RoundTable>(['updates', 'exposures', 'version_uris', 'version_tags']);
 
 interface PlacedFrame {
   readonly at: number;
@@ -357,21 +372,18 @@ function blockOf({ idBase, idEnd, size }: LedgerRow, { rank }: FrameHeader): IdB
   return { first: idBase + 1 + rank, last: idEnd, step: size };
 }
 
-/** The frames' bytes, in pieces of at most `PIECE_BYTES` (or one frame): in place if they lie together, else copied. */
-function* piecesOf(round: Buffer, frames: readonly FreshFrame[]): Iterable<Piece> {
+/**
+ * The frames' bytes, in pieces of at most `PIECE_BYTES` (or one frame): one frame of each rank in turn, so that the ids of a
+ * piece lie close together, and most rows come to stand behind all that are there.
+ */
+function* piecesOf(round: Buffer, frames: readonly FreshFrame[]): Generator<Piece> {
   let piece: Buffer[] = [];
   let blocks: IdBlock[] = [];
   let bytes = 0;
-  const whole = (): Piece => {
-    const [{ byteOffset }] = piece;
-    const last = piece.at(-1)!;
-    const together = last.byteOffset + last.length - byteOffset === bytes;
-    return { bytes: together ? Buffer.from(round.buffer, byteOffset, bytes) : Buffer.concat(piece), blocks };
-  };
-  for (const { at, header, block } of frames) {
+  for (const { at, header, block } of inTurn(frames)) {
     const frame = round.subarray(at, at + FRAME_HEADER_BYTES + header.bytes);
     if (bytes > 0 && bytes + frame.length > PIECE_BYTES) {
-      yield whole();
+      yield { bytes: Buffer.concat(piece, bytes), blocks };
       piece = [];
       blocks = [];
       bytes = 0;
@@ -380,7 +392,18 @@ function* piecesOf(round: Buffer, frames: readonly FreshFrame[]): Iterable<Piece
     blocks.push(block);
     bytes += frame.length;
   }
-  if (piece.length > 0) yield whole();
+  if (bytes > 0) yield { bytes: piece.length === 1 ? piece[0] : Buffer.concat(piece, bytes), blocks };
+}
+
+/** The first frame of each rank, the second of each, and so on. */
+function inTurn(frames: readonly FreshFrame[]): readonly FreshFrame[] {
+  const turns: FreshFrame[][] = [];
+  let turn = 0;
+  frames.forEach((frame, i) => {
+    turn = i > 0 && sameOwner(frames[i - 1].header, frame.header) ? turn + 1 : 0;
+    (turns[turn] ??= []).push(frame);
+  });
+  return turns.flat();
 }
 
 function sameOwner(a: FrameHeader, b: FrameHeader): boolean {

@@ -38,20 +38,24 @@ export interface IdBlock {
 
 /** A way to have a round as tables named `braid_round_…` in a connection. */
 export interface RoundTables {
-  /** Decodes a round, with the ids of each of its frames. Returns the tables that aren't empty. */
-  load(round: Buffer, blocks: readonly IdBlock[]): Set<RoundTable>;
+  /** Says which round comes next, with the ids of each of its frames, so that it can be decoded meanwhile. */
+  prepare(round: Buffer, blocks: readonly IdBlock[]): void;
+  /** Puts that one, decoded, in the place of the one before. Returns the tables that aren't empty. */
+  load(): Set<RoundTable>;
   free(): void;
 }
 
 /** By our extension: virtual tables over the bytes, and no JavaScript for a row. */
 export class ExtensionTables implements RoundTables {
+  readonly #prepare: Statement;
   readonly #load: Statement;
   readonly #free: Statement;
   readonly #filled: Statement;
 
   constructor(db: Database, extension: string) {
     db.loadExtension(extension);
-    this.#load = db.prepare('SELECT braid_round_load(?, ?)').pluck();
+    this.#prepare = db.prepare('SELECT braid_round_prepare(?, ?)');
+    this.#load = db.prepare('SELECT braid_round_load()');
     this.#free = db.prepare('SELECT braid_round_free()');
     const tables = Object.keys(ROUND_TABLES);
     this.#filled = db
@@ -61,10 +65,14 @@ export class ExtensionTables implements RoundTables {
       .pluck();
   }
 
-  load(round: Buffer, blocks: readonly IdBlock[]): Set<RoundTable> {
+  prepare(round: Buffer, blocks: readonly IdBlock[]): void {
     const numbers = new Float64Array(blocks.length * 3);
     blocks.forEach(({ first, last, step }, i) => numbers.set([first, last, step], i * 3));
-    this.#load.get(round, Buffer.from(numbers.buffer));
+    this.#prepare.get(round, Buffer.from(numbers.buffer));
+  }
+
+  load(): Set<RoundTable> {
+    this.#load.get();
     return new Set(this.#filled.all() as RoundTable[]);
   }
 
@@ -82,6 +90,7 @@ type Row = (string | number | null)[];
 export class StatementTables implements RoundTables {
   readonly #db: Database;
   readonly #inserts: Map<RoundTable, Statement>;
+  #next: Parameters<typeof decodeRound> | undefined;
 
   constructor(db: Database) {
     this.#db = db;
@@ -98,8 +107,13 @@ export class StatementTables implements RoundTables {
     );
   }
 
-  load(round: Buffer, blocks: readonly IdBlock[]): Set<RoundTable> {
-    const rows = decodeRound(round, blocks);
+  prepare(round: Buffer, blocks: readonly IdBlock[]): void {
+    this.#next = [round, blocks];
+  }
+
+  load(): Set<RoundTable> {
+    this.#empty();
+    const rows = decodeRound(...this.#next!);
     for (const [table, tableRows] of rows) {
       const insert = this.#inserts.get(table)!;
       for (const [i, row] of tableRows.entries()) insert.run(i, ...row);
@@ -108,6 +122,11 @@ export class StatementTables implements RoundTables {
   }
 
   free(): void {
+    this.#next = undefined;
+    this.#empty();
+  }
+
+  #empty(): void {
     for (const table of this.#inserts.keys()) this.#db.exec(`DELETE FROM temp.braid_round_${table}`);
   }
 }

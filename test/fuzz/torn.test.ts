@@ -103,7 +103,7 @@ describe('bytes that are torn, stale or hostile', () => {
 
   it('that are made to look like many frames take a spool no more than seconds', () => {
     const spool = new Spool(path.join(directory, 'spools'), spoolOwner, { limitBytes: 2 ** 23, durable: false });
-    spool.encoder.begin(3 * 2 ** 20);
+    spool.encoder.begin(3 * 2 ** 20 + 64);
     spool.encoder.uri(1, 'x'.repeat(3 * 2 ** 20));
     spool.publish();
     spool.seal();

@@ -146,6 +146,12 @@ const sample = Buffer.concat([
 describe('SQLite extension', () => {
   let db: Database.Database;
   const load = (bytes: Buffer) => db.prepare('SELECT braid_round_load(?)').pluck().get(bytes);
+  /** Up to 8 frames, with any ids. */
+  const prepare = (bytes: Buffer) => {
+    const blocks = Float64Array.from({ length: 3 * 8 }, (_, i) => [1, 2 ** 53 - 1, 1][i % 3]);
+    db.prepare('SELECT braid_round_prepare(?, ?)').get(bytes, Buffer.from(blocks.buffer));
+  };
+  const loadPrepared = () => db.prepare('SELECT braid_round_load()').pluck().get();
   const rows = (table: Table) => db.prepare(`SELECT ${columns[table]} FROM braid_round_${table}`).raw().all();
   const list = (table: Table, column: string) => db.prepare(`SELECT ${column} FROM braid_round_${table}`).pluck().all();
 
@@ -429,14 +435,63 @@ describe('SQLite extension', () => {
     });
   });
 
+  describe('a round that is prepared', () => {
+    it('takes the place of the one before only when it is loaded', () => {
+      load(frame([record(1, 'before')]));
+      prepare(frame([record(2, 'after')]));
+      assert.deepEqual(list('records', 'name'), ['before']);
+      assert.equal(loadPrepared(), 1);
+      assert.deepEqual(list('records', 'name'), ['after']);
+      // Into the memory of the first, which was larger.
+      prepare(frame([uri(2, 'u')]));
+      assert.equal(loadPrepared(), 1);
+      assert.deepEqual(list('records', 'name'), []);
+      assert.deepEqual(list('uris', 'uri'), ['u']);
+    });
+
+    it('is the same as one that was not', () => {
+      load(sample);
+      const expected = tables.map((table) => rows(table));
+      for (let i = 0; i < 3; i++) {
+        prepare(sample);
+        assert.equal(loadPrepared(), 23);
+        assert.deepEqual(
+          tables.map((table) => rows(table)),
+          expected,
+        );
+      }
+    });
+
+    it('tells of damage when it is loaded, and leaves an empty one', () => {
+      load(sample);
+      prepare(Buffer.alloc(63));
+      assert.equal(list('records', 'name').length > 0, true);
+      assert.throws(loadPrepared, { message: "frame 1, byte 0: the round ends within a frame's header" });
+      assert.deepEqual(list('records', 'name'), []);
+    });
+
+    it('is forgotten for the next, by free, and once it is loaded', () => {
+      prepare(frame([record(1, 'first')]));
+      prepare(frame([record(2, 'second')]));
+      loadPrepared();
+      assert.deepEqual(list('records', 'name'), ['second']);
+      assert.throws(loadPrepared, { message: 'no round was prepared' });
+      prepare(sample);
+      db.prepare('SELECT braid_round_free()').get();
+      assert.throws(loadPrepared, { message: 'no round was prepared' });
+      prepare(sample);
+      // With its connection.
+    });
+  });
+
   describe('safety', () => {
     it('refuses what is not a blob', () => {
       for (const value of [null, 1, 'BRFR']) {
         assert.throws(() => db.prepare('SELECT braid_round_load(?)').get(value), {
-          message: 'braid_round_load takes a blob',
+          message: 'a round, and its blocks of ids, are blobs',
         });
       }
-      assert.throws(() => db.prepare('SELECT braid_round_load()'), /wrong number of arguments/);
+      assert.throws(() => prepare(null as unknown as Buffer), { message: 'a round, and its blocks of ids, are blobs' });
     });
 
     it('can be neither written to nor created nor used by a view', () => {

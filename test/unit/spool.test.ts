@@ -187,7 +187,7 @@ describe('the spool', () => {
     assert.deepEqual(read(spool.file), { found: range(9, 13), losses: [], sequences: range(9, 13) });
     // Into what is left of the four.
     for (let id = 14; id <= 16; id++) put(spool, id, half);
-    assert.deepEqual(read(spool.file), { found: range(9, 16), losses: [], sequences: range(9, 15) });
+    assert.deepEqual(read(spool.file), { found: range(9, 16), losses: [], sequences: range(9, 16) });
     assert.throws(() => put(spool, 17, half), { code: 'ERR_BRAID_SPOOL_FULL' });
     assert.equal(statSync(spool.file).size, size);
     assert.equal(
@@ -531,7 +531,7 @@ describe('the spool', () => {
     const fd = openSync(spool.file, 'r+');
     writeSync(fd, Buffer.alloc(4096), 0, 4096, 4096 + 2 ** 20);
     const { found, losses } = read(spool.file);
-    assert.ok(found.length > 50 && found.length < 110);
+    assert.ok(found.length > 180 && found.length < 200);
     assert.match(losses[0].reason, /zeros/);
     writeSync(fd, Buffer.alloc(4096), 0, 4096, 0);
     closeSync(fd);
