@@ -1,5 +1,7 @@
 /*
- * The rows that a program in C writes: commit MODE DIRECTORY RECORDS
+ * The rows that a program in C writes: commit TABLES SEARCH MODE DIRECTORY RECORDS
+ *
+ * TABLES and SEARCH are files of SQL: Braid-DB's tables with their indexes, and the search indexes. MODE is
  *
  * - rows: prepared statements, a row each, one transaction a batch, into Braid-DB's tables with live indexes
  * - rows-search: the same with the search indexes, too
@@ -25,25 +27,6 @@ struct made {
   char frames[TEXT_BYTES];
 };
 
-static const char TABLES[] =
-    "CREATE TABLE records (record_id INTEGER NOT NULL PRIMARY KEY, name VARCHAR NOT NULL, time DATETIME NOT NULL,"
-    "  invalidation_id CHAR(32), invalidation_action_id CHAR(32));"
-    "CREATE TABLE derivations (record_id INTEGER NOT NULL REFERENCES records, derivation INTEGER NOT NULL REFERENCES"
-    "  records, time DATETIME NOT NULL, PRIMARY KEY (record_id, derivation));"
-    "CREATE TABLE uris (id INTEGER NOT NULL PRIMARY KEY, record_id INTEGER NOT NULL REFERENCES records,"
-    "  uri VARCHAR NOT NULL);"
-    "CREATE TABLE tags (id INTEGER NOT NULL PRIMARY KEY, record_id INTEGER NOT NULL REFERENCES records,"
-    "  key VARCHAR NOT NULL, value VARCHAR NOT NULL, tag_type INTEGER NOT NULL);";
-
-static const char INDEXES[] =
-    "CREATE INDEX ix_uris_record_id ON uris (record_id);"
-    "CREATE INDEX ix_tags_record_id ON tags (record_id);"
-    "CREATE INDEX ix_derivations_derivation ON derivations (derivation);";
-
-static const char SEARCH_INDEXES[] =
-    "CREATE INDEX ix_records_name ON records (name);"
-    "CREATE INDEX ix_tags_key_value ON tags (key, value);";
-
 static const char *const STATEMENTS[] = {
     "INSERT INTO records (record_id, name, time) VALUES (?, ?, ?)",
     "INSERT INTO uris (record_id, uri) VALUES (?, ?)",
@@ -53,7 +36,7 @@ static const char *const STATEMENTS[] = {
 enum { RECORD, URI, TAG, DERIVATION, STATEMENT_COUNT };
 
 static void fail(sqlite3 *db, const char *what) {
-  fprintf(stderr, "commit: %s: %s\n", what, db ? sqlite3_errmsg(db) : "out of memory");
+  fprintf(stderr, "commit: %s: %s\n", what, db ? sqlite3_errmsg(db) : "not to be had");
   exit(1);
 }
 
@@ -67,7 +50,18 @@ static double now(void) {
   return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-static sqlite3 *open_database(const char *directory, const char *name) {
+static void execute_file(sqlite3 *db, const char *path) {
+  char sql[4096];
+  FILE *file = fopen(path, "r");
+  if (!file) fail(NULL, path);
+  const size_t bytes = fread(sql, 1, sizeof sql - 1, file);
+  if (!feof(file)) fail(NULL, "a file of SQL is too long");
+  fclose(file);
+  sql[bytes] = '\0';
+  execute(db, sql);
+}
+
+static sqlite3 *open_database(const char *directory, const char *name, const char *tables) {
   char path[4096];
   sqlite3 *db = NULL;
   if (snprintf(path, sizeof path, "%s/%s", directory, name) >= (int)sizeof path) fail(NULL, "the path is too long");
@@ -75,7 +69,7 @@ static sqlite3 *open_database(const char *directory, const char *name) {
   execute(db,
           "PRAGMA foreign_keys = OFF; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
           "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536");
-  execute(db, TABLES);
+  execute_file(db, tables);
   return db;
 }
 
@@ -158,30 +152,27 @@ static void copy(sqlite3 *db, long count) {
 }
 
 int main(int argc, char **argv) {
-  const char *mode = argc == 4 ? argv[1] : "";
-  const long count = argc == 4 ? atol(argv[3]) : 0;
-  const int attach = strcmp(mode, "attach") == 0;
-  const int search = strcmp(mode, "rows-search") == 0;
-  if (count < 1 || !(attach || search || strcmp(mode, "rows") == 0)) {
-    fprintf(stderr, "Usage: commit rows|rows-search|attach DIRECTORY RECORDS\n");
+  if (argc != 6) {
+    fprintf(stderr, "Usage: commit TABLES SEARCH rows|rows-search|attach DIRECTORY RECORDS\n");
     return 2;
   }
+  const char *tables = argv[1], *mode = argv[3], *directory = argv[4];
+  const long count = atol(argv[5]);
+  const int attach = strcmp(mode, "attach") == 0;
   struct made *made = malloc((size_t)count * sizeof *made);
   if (!made) fail(NULL, "texts");
   make(made, count);
 
   if (attach) {
-    sqlite3 *theirs = open_database(argv[2], "theirs.db");
-    execute(theirs, INDEXES);
+    sqlite3 *theirs = open_database(directory, "theirs.db", tables);
     insert_rows(theirs, made, count);
     sqlite3_close(theirs);
   }
-  sqlite3 *db = open_database(argv[2], "rows.db");
-  execute(db, INDEXES);
-  if (search) execute(db, SEARCH_INDEXES);
+  sqlite3 *db = open_database(directory, "rows.db", tables);
+  if (strcmp(mode, "rows-search") == 0) execute_file(db, argv[2]);
   if (attach) {
     char sql[4200];
-    snprintf(sql, sizeof sql, "ATTACH '%s/theirs.db' AS theirs", argv[2]);
+    snprintf(sql, sizeof sql, "ATTACH '%s/theirs.db' AS theirs", directory);
     execute(db, sql);
   }
   const double started = now();

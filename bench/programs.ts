@@ -34,7 +34,7 @@ export class Programs {
       case 'powergrid':
         return node(`../examples/${program}/${program}.js`);
       case 'commit.c':
-        return [compileWithSqlite(program)];
+        return [compileWithSqlite(program), source('braid-db.sql'), source('search-indexes.sql')];
       case 'mpi.c':
       case 'gather.c': {
         const compiler = this.vendor && mpiCompiler(this.vendor.name);

@@ -20,15 +20,15 @@ export function factOf(i: number): { name: string; uris: string[] } {
 }
 
 /** What one record is given. */
-export interface Made {
+export interface Made<Source = BraidFact> {
   readonly name: string;
   readonly uris: string[];
   readonly tags: { frames: number; energy: number };
-  readonly derivedFrom: BraidFact;
+  readonly derivedFrom: Source;
 }
 
 /** Makes the records' contents one by one, on each rank other ones; the same for the same seed. */
-export function contents(facts: readonly BraidFact[], rank = 0, size = 1): () => Made {
+export function contents<Source>(facts: readonly Source[], rank = 0, size = 1): () => Made<Source> {
   const next = random(SEED + rank);
   let i = rank - size;
   return () => {

@@ -17,12 +17,12 @@ export class Ranks {
   readonly #ranks: { db: HasRecorder; spool: Spool; make: () => Made }[];
 
   /** Begins a run of so many ranks, and records the facts that all else is derived from. */
-  static begin(store: Store, directory: string, size: number): Ranks {
+  static begin(store: Store, directory: string, size: number, searchIndexes: boolean): Ranks {
     const spools = join(directory, 'spools');
     mkdirSync(spools, { mode: 0o700 });
     const named = store.nextAttempt();
     const ranks: RunInit['ranks'] = Array.from({ length: size }, () => ({ host, spool: spools, anchor: '' }));
-    return new Ranks(store.beginRun({ ...named, context: {}, ranks }), store.opened.uuid, spools, size);
+    return new Ranks(store.beginRun({ ...named, context: {}, ranks, searchIndexes }), store.opened.uuid, spools, size);
   }
 
   private constructor(

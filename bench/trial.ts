@@ -19,7 +19,6 @@ export type Phase = (typeof PHASES)[number];
 /** What is run. `….c` is compiled here first, `….py` needs mpi4py; one that can't be run here is left out. */
 export type Program =
   | 'capture-side'
-  | 'side'
   | 'commit-side'
   | 'commit.c'
   | 'gather-side'

@@ -45,19 +45,34 @@ const capture: Trial = {
   ],
 };
 
-/** The first is ours. */
-const COMMIT: readonly Side[] = [
-  { name: 'flush', program: 'side', args: ['flush', ...HERE] },
-  { name: 'better-sqlite3, row by row', program: 'side', args: ['rows', ...HERE] },
-];
-const [ourCommit] = COMMIT;
+const ourCommit: Side = { name: 'rounds', program: 'commit-side', args: ['rounds', ...HERE], share: 4 };
 
 const commit: Trial = {
   name: 'commit',
   phase: 'commit',
-  seconds: 6,
-  sides: COMMIT,
-  comparisons: [{ of: 'flush', to: 'better-sqlite3, row by row', unit: 'records/s', target: { atLeast: 3.3 } }],
+  seconds: 30,
+  sides: [
+    ourCommit,
+    { name: 'C, row by row', program: 'commit.c', args: ['rows', ...HERE], share: 4 },
+    { name: 'better-sqlite3, row by row', program: 'commit-side', args: ['rows', ...HERE], share: 4 },
+    { name: 'ATTACH and INSERT … SELECT', program: 'commit.c', args: ['attach', ...HERE], share: 4 },
+  ],
+  comparisons: [
+    { of: 'rounds', to: 'C, row by row', unit: 'records/s', target: { atLeast: 1.7 } },
+    { of: 'rounds', to: 'better-sqlite3, row by row', unit: 'records/s', target: { atLeast: 3.3 } },
+    { of: 'rounds', to: 'ATTACH and INSERT … SELECT', unit: 'records/s', target: { atLeast: 1.3 } },
+  ],
+};
+
+const commitWithSearch: Trial = {
+  name: 'commit with search indexes',
+  phase: 'commit',
+  seconds: 20,
+  sides: [
+    { ...ourCommit, args: ['rounds-search', ...HERE] },
+    { name: 'C, row by row', program: 'commit.c', args: ['rows-search', ...HERE], share: 4 },
+  ],
+  comparisons: [{ of: 'rounds', to: 'C, row by row', unit: 'records/s', target: { atLeast: 1.7 } }],
 };
 
 /** The rate of the commit as the database grows. */
@@ -286,6 +301,7 @@ const exchange = (name: string, unit: string, pattern: string, targets: { c?: Ta
 export const TRIALS: readonly Trial[] = [
   capture,
   commit,
+  commitWithSearch,
   bySize('commit by size', 20, [0.1, 1, 10], { length: 'full' }),
   // At the 100,000 records that are the default: 1 M and 10 M.
   bySize('commit of 10 M records', 120, [10, 100], { length: 'long', target: { atLeast: 0.7 } }),

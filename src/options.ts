@@ -20,6 +20,11 @@ export interface OpenOptions {
   roundBytes?: number;
   /** What a recording call survives: the death of its process (default), or that of the node, at the price of a disk write each. */
   durability?: 'process' | 'node';
+  /**
+   * Whether the database gets indexes of names and of tags, for searches. Default false: they cost about as much as what they
+   * index. They are built when the run ends, and later runs keep them.
+   */
+  searchIndexes?: boolean;
   /** How long the root waits for another writer of the database, in milliseconds. Default 60,000. */
   busyMs?: number;
   /** After how long a rank says on stderr whom it waits for: the root which ranks, they the root. Default 30,000. */
@@ -53,6 +58,7 @@ const schema = v.strictObject({
   // SQLite takes no value above 512 MiB, and a round is one.
   roundBytes: v.optional(bytes(1, 256 * 2 ** 20), 64 * 2 ** 20),
   durability: v.optional(v.picklist(['process', 'node']), 'process'),
+  searchIndexes: v.optional(v.boolean(), false),
   busyMs: v.optional(milliseconds, 60_000),
   stallMs: v.optional(milliseconds, 30_000),
   abortMs: v.optional(milliseconds),
@@ -78,10 +84,13 @@ const VARIABLES = {
   spoolLimitBytes: 'BRAID_SPOOL_LIMIT_BYTES',
   roundBytes: 'BRAID_ROUND_BYTES',
   durability: 'BRAID_DURABILITY',
+  searchIndexes: 'BRAID_SEARCH_INDEXES',
   busyMs: 'BRAID_BUSY_MS',
   stallMs: 'BRAID_STALL_MS',
   abortMs: 'BRAID_ABORT_MS',
 } as const;
+
+const SWITCH: Partial<Record<string, boolean>> = { 1: true, 0: false };
 
 /**
  * Checks options and fills in the environment's and the defaults.
@@ -96,7 +105,8 @@ export function parseOptions(options: OpenOptions = {}, env: NodeJS.ProcessEnv =
   for (const [option, variable] of Object.entries(VARIABLES)) {
     const value = env[variable];
     if (value === undefined || value === '') continue;
-    given[option] = /(Bytes|Ms)$/.test(option) ? Number(value) : value;
+    if (/(Bytes|Ms)$/.test(option)) given[option] = Number(value);
+    else given[option] = option === 'searchIndexes' ? (SWITCH[value] ?? value) : value;
   }
   for (const [option, value] of Object.entries(options)) if (value !== undefined) given[option] = value;
   const result = v.safeParse(schema, given);

@@ -246,6 +246,7 @@ class Recovery {
     const allKept = await this.#together<string[][], string[][]>(
       () => kept,
       function* (this: Recovery, all: string[][][]): Steps<string[][]> {
+        yield* wait(this.#store!.call('finishIndexes'));
         yield* wait(this.#store!.call('close'));
         return report.attempts.map((_, i) => all.flatMap((each) => each[i]));
       },

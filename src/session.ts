@@ -225,6 +225,7 @@ export class Session {
     yield* wait(store!.call('endAttempt', run, attempt, 'COMPLETED', recorded, report));
     faultPoint('close.completed');
     before();
+    yield* wait(store!.call('finishIndexes'));
     yield* wait(store!.call('close'));
     faultPoint('close.closed');
     return '';
@@ -291,7 +292,16 @@ export class Session {
     const context = captureContext(this.channel.description);
     const ranks = hellos.map(({ host, spool, anchor }) => ({ host, spool, anchor }));
     const sole = yield* this.#soleRun();
-    const begun = yield* wait(this.store.call('beginRun', { ...named, name: options.name, context, ranks, sole }));
+    const begun = yield* wait(
+      this.store.call('beginRun', {
+        ...named,
+        name: options.name,
+        context,
+        ranks,
+        sole,
+        searchIndexes: options.searchIndexes,
+      }),
+    );
     faultPoint('open.run');
     // Asked before the hosts are: a run that begins meanwhile has no spool that they could have seen.
     this.#open = yield* wait(this.store.call('openAttempts'));

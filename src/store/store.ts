@@ -3,7 +3,7 @@ import { existsSync, lstatSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
-import { BraidError } from '../errors.js';
+import { BraidError, type BraidErrorCode } from '../errors.js';
 import { MAX_ID } from '../frame/format.js';
 import { fileSystemOf } from '../spool/file-system.js';
 import { Committer, type CommitResult } from './commit.js';
@@ -14,6 +14,7 @@ import type { RunReport } from '../run-report.js';
 import { realPath } from './real-path.js';
 import { ExtensionTables, StatementTables } from './round-tables.js';
 import { checkSchema, ensureSchema } from './schema.js';
+import { buildSearchIndexes, lacksSearchIndexes, wantSearchIndexes } from './search-indexes.js';
 import { leaveWal } from './settle.js';
 import { explainWriteError } from './sqlite-error.js';
 import { Transactions } from './transactions.js';
@@ -51,6 +52,8 @@ export interface RunInit {
   readonly ranks: readonly Omit<Place, 'rank'>[];
   /** No other run may be RUNNING, but those that are known to be over, as `RUN.ATTEMPT`. */
   readonly sole?: { readonly fileSystem: string; readonly over: readonly string[] };
+  /** Whether the database is to have indexes for searches when the run has ended. */
+  readonly searchIndexes?: boolean;
 }
 
 export interface BegunRun {
@@ -66,6 +69,9 @@ interface AttemptRow {
   readonly id_base: number;
   readonly id_end: number;
 }
+
+/** Why indexes may wait for another run to build them. */
+const UNFINISHED = new Set<BraidErrorCode>(['ERR_BRAID_DB_FULL', 'ERR_BRAID_DB_BUSY']);
 
 /** Ids that each rank of a run may give out. */
 const IDS_PER_RANK = 2 ** 32;
@@ -136,7 +142,7 @@ export class Store {
    *
    * @throws BraidError ERR_BRAID_RUN_ALIVE, ERR_BRAID_DB_SHARED
    */
-  beginRun({ run, attempt, name, context, ranks, sole }: RunInit): BegunRun {
+  beginRun({ run, attempt, name, context, ranks, sole, searchIndexes }: RunInit): BegunRun {
     return this.#write(() => {
       const db = this.#db;
       // Two may come to resume a run at the same moment, each with a spool in another place.
@@ -148,6 +154,7 @@ export class Store {
       }
       // In the transaction: of two that begin at once the second sees the first.
       if (sole) this.#checkSole(sole);
+      if (searchIndexes) wantSearchIndexes(db);
       const started = timeText(Date.now() * 1000);
       db.prepare(
         `INSERT INTO runs (uuid, name, status, started) VALUES (?, ?, 'RUNNING', ?)
@@ -211,6 +218,22 @@ export class Store {
       recorded?.forEach((ops, rank) => setRecorded.run(ops, row.attempt_id, rank));
       if (end === 'COMPLETED') this.#settle(row, 'all');
     });
+  }
+
+  /**
+   * Builds the indexes for searches where that is due: when a run has ended, or one that was killed is recovered. Nothing but
+   * `close` may come after it.
+   */
+  finishIndexes(): void {
+    const db = this.#db;
+    if (!this.#read(() => lacksSearchIndexes(db))) return;
+    db.pragma('temp_store = FILE');
+    try {
+      this.#write(() => buildSearchIndexes(db));
+    } catch (error) {
+      // All that was recorded is there, and found without: the next run builds them.
+      if (!(error instanceof BraidError && UNFINISHED.has(error.code))) throw error;
+    }
   }
 
   /** Takes back an attempt that has recorded nothing; its run is again what the attempt before says. */
