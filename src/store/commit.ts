@@ -353,7 +353,7 @@ interface FreshFrame extends PlacedFrame {
   readonly block: IdBlock;
 }
 
-/** Frames, one after another, and the ids of the rank of each. */
+/** Frames, one after another, and the ids of the rank of each. Its bytes are good until the next one is asked for. */
 interface Piece {
   readonly bytes: Buffer;
   readonly blocks: readonly IdBlock[];
@@ -377,22 +377,26 @@ function blockOf({ idBase, idEnd, size }: LedgerRow, { rank }: FrameHeader): IdB
  * piece lie close together, and most rows come to stand behind all that are there.
  */
 function* piecesOf(round: Buffer, frames: readonly FreshFrame[]): Generator<Piece> {
-  let piece: Buffer[] = [];
+  // Of all pieces: each is copied by whoever takes it, and what is left to a collector of garbage it leaves for long.
+  const memory = Buffer.allocUnsafeSlow(PIECE_BYTES);
   let blocks: IdBlock[] = [];
   let bytes = 0;
   for (const { at, header, block } of inTurn(frames)) {
     const frame = round.subarray(at, at + FRAME_HEADER_BYTES + header.bytes);
     if (bytes > 0 && bytes + frame.length > PIECE_BYTES) {
-      yield { bytes: Buffer.concat(piece, bytes), blocks };
-      piece = [];
+      yield { bytes: memory.subarray(0, bytes), blocks };
       blocks = [];
       bytes = 0;
     }
-    piece.push(frame);
+    if (frame.length > PIECE_BYTES) {
+      yield { bytes: frame, blocks: [block] };
+      continue;
+    }
+    frame.copy(memory, bytes);
     blocks.push(block);
     bytes += frame.length;
   }
-  if (bytes > 0) yield { bytes: piece.length === 1 ? piece[0] : Buffer.concat(piece, bytes), blocks };
+  if (bytes > 0) yield { bytes: memory.subarray(0, bytes), blocks };
 }
 
 /** The first frame of each rank, the second of each, and so on. */

@@ -38,7 +38,7 @@ export interface IdBlock {
 
 /** A way to have a round as tables named `braid_round_…` in a connection. */
 export interface RoundTables {
-  /** Says which round comes next, with the ids of each of its frames, so that it can be decoded meanwhile. */
+  /** Says which round comes next, with the ids of each of its frames, so that it can be decoded meanwhile. It stays in place until `load`. */
   prepare(round: Buffer, blocks: readonly IdBlock[]): void;
   /** Puts that one, decoded, in the place of the one before. Returns the tables that aren't empty. */
   load(): Set<RoundTable>;
