@@ -4,6 +4,7 @@ import { progress } from '../comm/progress.js';
 import { Request, type Pollable } from '../comm/request.js';
 import { BraidError, type BraidErrorCode } from '../errors.js';
 import { plannedFault } from '../fault.js';
+import { packageFile } from '../package.js';
 import { injectedStatfs } from '../spool/file-system.js';
 import { checkInodes } from './database-files.js';
 import type { OpenedStore, Store, StoreOptions } from './store.js';
@@ -138,7 +139,7 @@ export class StoreClient implements Pollable {
     const { port1: port, port2 } = new MessageChannel();
     const signal = new Int32Array(new SharedArrayBuffer(4 * SIGNAL_WORDS));
     if (this.#ending) Atomics.store(signal, ENDING, 1);
-    const worker = new Worker(new URL('./worker.js', import.meta.url), {
+    const worker = new Worker(packageFile('dist/worker.cjs'), {
       workerData: {
         port: port2,
         signal,
