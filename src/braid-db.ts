@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { channelOf } from './channels.js';
 import { exitWaitMs } from './comm/mpi-runtime.js';
 import type { Request } from './comm/request.js';
-import { selectCommunicator } from './comm/select.js';
+import { seemsRoot, selectCommunicator } from './comm/select.js';
 import { BraidError } from './errors.js';
 import { sayEnd, unwatchExit, watchExit, type ExitAware } from './exit.js';
 import { faultPoint } from './fault.js';
@@ -18,6 +18,7 @@ import { RECORDER, type HasRecorder, type Recorder } from './record/recorder.js'
 import { RecordReference } from './record/reference.js';
 import { BraidVersion } from './record/version.js';
 import { LAST_WORDS_MS, Session } from './session.js';
+import { StoreClient } from './store/store-client.js';
 import { AskedPromise } from './waiting.js';
 
 /** What one flush brought into the database, from all ranks together. */
@@ -73,26 +74,17 @@ export class BraidDB implements HasRecorder {
       failure = error as BraidError;
     }
     parsed ??= whichRanks(options);
-    const { comm, description } = await selectCommunicator(parsed.mpi, parsed, parsed.comm);
-    const channel = await channelOf(comm, description, parsed);
-    const absolute = failure ? '' : resolve(path);
-    const session = new Session(absolute, channel, parsed);
-    if (off) {
-      await session.openOff(failure);
-      return new BraidDB(session);
-    }
-    // The others count on a rank that has begun to open.
-    const opening: ExitAware = {
-      signals: parsed.signals,
-      killed: (_, number) => session.killedWhileOpening(number),
-      unclosed: (code) => code === 0 && channel.leave(exitWaitMs()),
-    };
-    watchExit(opening);
+    // Its thread loads what it needs while MPI starts.
+    const ahead = !off && !failure && seemsRoot(parsed.mpi, parsed.comm) ? new StoreClient().start() : undefined;
+    let session: Session | undefined;
     try {
-      await session.open(failure);
+      const { comm, description } = await selectCommunicator(parsed.mpi, parsed, parsed.comm);
+      const channel = await channelOf(comm, description, parsed);
+      session = new Session(failure ? '' : resolve(path), channel, parsed, ahead);
+      await (off ? session.openOff(failure) : openWatched(session, failure));
       return new BraidDB(session);
     } finally {
-      unwatchExit(opening);
+      if (session?.store !== ahead) void ahead?.terminate();
     }
   }
 
@@ -293,7 +285,8 @@ export class BraidDB implements HasRecorder {
     faultPoint('close.told');
     spool.remove();
     unwatchExit(this.#exit);
-    await this.#session.store?.terminate();
+    // The database is closed: nobody needs to wait for the end of the thread.
+    void this.#session.store?.terminate();
   }
 
   /** An open reader would keep the database from becoming one file. */
@@ -403,6 +396,22 @@ function whichRanks(options: OpenOptions | undefined): ParsedOptions {
     return parseOptions({ mpi: options?.mpi, comm: options?.comm }, {});
   } catch {
     return parseOptions({}, {});
+  }
+}
+
+/** The others count on a rank that has begun to open. */
+async function openWatched(session: Session, failure: BraidError | undefined): Promise<void> {
+  const { channel, options } = session;
+  const opening: ExitAware = {
+    signals: options.signals,
+    killed: (_, number) => session.killedWhileOpening(number),
+    unclosed: (code) => code === 0 && channel.leave(exitWaitMs()),
+  };
+  watchExit(opening);
+  try {
+    await session.open(failure);
+  } finally {
+    unwatchExit(opening);
   }
 }
 

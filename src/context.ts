@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { gitCommit, type GitCommit } from './git.js';
+import { packageVersion } from './package.js';
 
 /** What of the environment is worth knowing of a job and can't hold a secret. */
 const ENVIRONMENT =
@@ -63,12 +63,4 @@ function userName(): string {
     // A container's user without an entry in the password file.
     return String(process.getuid?.());
   }
-}
-
-let version: string | undefined;
-
-export function packageVersion(): string {
-  version ??= (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string })
-    .version;
-  return version;
 }

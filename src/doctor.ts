@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync, statSync, statfsSync } from 'node:fs';
 import { delimiter, dirname, join, resolve } from 'node:path';
-import Database from 'better-sqlite3';
 import type { Launch } from './comm/launcher.js';
 import {
   builtVendors,
@@ -13,17 +12,18 @@ import {
 } from './comm/mpi-runtime.js';
 import { requestedMpi } from './comm/launcher.js';
 import { bytesText } from './bytes-text.js';
-import { packageVersion } from './context.js';
 import { BraidError } from './errors.js';
 import { host } from './host.js';
 import { addonPath, loadAddon } from './load-addon.js';
 import { WORLD } from './native.js';
 import { parseOptions } from './options.js';
+import { packageVersion } from './package.js';
 import { openReadOnly } from './query/open.js';
 import { inspect } from './inspection.js';
 import { spoolDirectory } from './spool/directories.js';
 import { fileSystemOf } from './spool/file-system.js';
 import { checkSchema, databaseKind } from './store/schema.js';
+import { openSqlite } from './store/sqlite.js';
 import { EXTENSION } from './store/store.js';
 import { ExtensionTables } from './store/round-tables.js';
 
@@ -92,7 +92,7 @@ class Examination {
       return 'braid_core.node loads';
     });
     this.#try('software', 'sqlite', 'npm rebuild better-sqlite3', () => {
-      const db = new Database(':memory:');
+      const db = openSqlite(':memory:');
       const version = db.prepare('SELECT sqlite_version()').pluck().get() as string;
       db.close();
       return `SQLite ${version}, of better-sqlite3`;
@@ -286,7 +286,7 @@ class Examination {
   }
 
   #extension(): void {
-    const db = new Database(':memory:');
+    const db = openSqlite(':memory:');
     try {
       new ExtensionTables(db, EXTENSION);
       this.#say('software', 'extension', 'ok', 'braid_sqlite.so loads: commits are native');

@@ -1,17 +1,14 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 
 import { BraidError } from './errors.js';
+import { packageFile } from './package.js';
 
 const require = createRequire(import.meta.url);
 
-/** Where the build puts the binaries. */
-export const addonDirectory = fileURLToPath(new URL('../build/Release/', import.meta.url));
-
 /** The path of an addon, whether or not it has been built. */
 export function addonPath(name: string): string {
-  return `${addonDirectory}${name}.node`;
+  return packageFile(`build/Release/${name}.node`);
 }
 
 /** Loads `build/Release/<name>.node`. `T` is its interface in `native.ts`. */

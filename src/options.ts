@@ -74,7 +74,11 @@ export interface Patience {
   readonly abortMs?: number;
 }
 
-export type ParsedOptions = v.InferOutput<typeof schema>;
+/** Those that have a default are there. */
+export type ParsedOptions = OpenOptions &
+  Required<
+    Pick<OpenOptions, 'mpi' | 'spoolLimitBytes' | 'roundBytes' | 'durability' | 'busyMs' | 'stallMs' | 'signals'>
+  >;
 
 /** Options that the environment can give, where the program doesn't. */
 const VARIABLES = {

@@ -84,11 +84,16 @@ export class Session {
   /** On the root: the attempt that is being begun, or has been. */
   #begun: { run: string; attempt: number } | undefined;
 
-  /** Nothing is open before `open`, or `openOff`. */
+  /**
+   * Nothing is open before `open`, or `openOff`.
+   *
+   * @param ahead a thread that has been started for the root.
+   */
   constructor(
     readonly path: string,
     readonly channel: Channel,
     readonly options: ParsedOptions,
+    private readonly ahead?: StoreClient,
   ) {}
 
   /**
@@ -282,29 +287,25 @@ export class Session {
     const hellos = (yield* gathering.texts()).map((text) => JSON.parse(text) as Hello);
     checkOff(hellos);
     checkPaths(hellos);
-    this.store = new StoreClient();
+    this.store = this.ahead ?? new StoreClient();
     const { path, options } = this;
-    const { uuid } = yield* wait(this.store.open({ path, busyMs: options.busyMs }));
+    const opening = this.store.open({ path, busyMs: options.busyMs });
+    const naming = this.store.call('nextAttempt', options.resume);
+    const { uuid } = yield* wait(opening);
     // The root's spool is there, and locked, before the run can be seen: who finds the run finds that it lives.
-    const named = yield* wait(this.store.call('nextAttempt', options.resume));
+    const named = yield* wait(naming);
     this.spool = this.#makeSpool(uuid, named.run, named.attempt, hellos[ROOT].spool);
     this.#begun = named;
     const context = captureContext(this.channel.description);
     const ranks = hellos.map(({ host, spool, anchor }) => ({ host, spool, anchor }));
     const sole = yield* this.#soleRun();
-    const begun = yield* wait(
-      this.store.call('beginRun', {
-        ...named,
-        name: options.name,
-        context,
-        ranks,
-        sole,
-        searchIndexes: options.searchIndexes,
-      }),
-    );
-    faultPoint('open.run');
+    const { name, searchIndexes } = options;
+    const beginning = this.store.call('beginRun', { ...named, name, context, ranks, sole, searchIndexes });
     // Asked before the hosts are: a run that begins meanwhile has no spool that they could have seen.
-    this.#open = yield* wait(this.store.call('openAttempts'));
+    const listing = this.store.call('openAttempts');
+    const begun = yield* wait(beginning);
+    faultPoint('open.run');
+    this.#open = yield* wait(listing);
     const hosts = hellos.map((hello) => hello.host);
     const scans = scansOf(hosts, this.#open);
     return JSON.stringify({ database: uuid, ...begun, scans } satisfies Welcome);

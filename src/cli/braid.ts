@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
-import { packageVersion } from '../context.js';
 import { BraidError } from '../errors.js';
+import { packageVersion } from '../package.js';
 import { addCreate } from './create.js';
 import { addDoctor } from './doctor.js';
 import { addLineage } from './lineage.js';

@@ -1,6 +1,5 @@
 import { existsSync, readFileSync, writeSync } from 'node:fs';
 import process from 'node:process';
-import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
 
 import { BraidError } from '../errors.js';
@@ -18,6 +17,7 @@ import {
   type Launch,
 } from './launcher.js';
 import { environmentPatience, type Patience } from '../options.js';
+import { packageFile } from '../package.js';
 import { MpiError } from './mpi-error.js';
 import { MpiRequests } from './mpi-requests.js';
 import { keepUcxOffTheHeap } from './ucx.js';
@@ -184,9 +184,7 @@ export interface Build {
 
 export function readBuild(): Build | undefined {
   try {
-    return JSON.parse(
-      readFileSync(fileURLToPath(new URL('../../build/mpi-reasons.json', import.meta.url)), 'utf8'),
-    ) as Build;
+    return JSON.parse(readFileSync(packageFile('build/mpi-reasons.json'), 'utf8')) as Build;
   } catch {
     // Built by other means; it only explains.
     return undefined;

@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { BraidError } from '../errors.js';
+import { openSqlite } from '../store/sqlite.js';
 import { explainSqliteError } from '../store/sqlite-error.js';
 
 /**
@@ -15,7 +16,7 @@ export function openReadOnly(path: string): Database.Database {
   }
   let db: Database.Database | undefined;
   try {
-    db = new Database(path, { readonly: true, timeout: 10_000 });
+    db = openSqlite(path, { readonly: true, timeout: 10_000 });
     // Reads the file's header: whether it is a database at all shows only now.
     db.pragma('schema_version');
     return db;

@@ -1,8 +1,9 @@
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { BraidError } from '../errors.js';
 import { KINDS, KindCode, type Kind } from '../frame/format.js';
 import { tagText, tagTypeOf, tagValue, type Tag, type Tags } from '../record/tags.js';
 import { ensureSchema } from '../store/schema.js';
+import { openSqlite } from '../store/sqlite.js';
 import { explainSqliteError } from '../store/sqlite-error.js';
 import type { RunStatus } from '../store/store.js';
 import { parseTime } from '../time.js';
@@ -156,7 +157,7 @@ export class BraidReader {
 
   /** @internal A reader of nothing, for BRAID=off. */
   static empty(): BraidReader {
-    const db = new Database(':memory:');
+    const db = openSqlite(':memory:');
     ensureSchema(db);
     return new BraidReader(db, () => {});
   }

@@ -1,5 +1,6 @@
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { SCHEMA_VERSION, checkSchema, databaseKind, ensureSchema } from '../store/schema.js';
+import { openSqlite } from '../store/sqlite.js';
 import { explainSqliteError } from '../store/sqlite-error.js';
 import { openReadOnly } from './open.js';
 
@@ -434,7 +435,7 @@ interface LedgerRow {
 
 /** The tables that this version makes, by making them. */
 function ourTables(): Record<string, string[]> {
-  const db = new Database(':memory:');
+  const db = openSqlite(':memory:');
   try {
     ensureSchema(db);
     const names = db

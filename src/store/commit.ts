@@ -1,4 +1,4 @@
-import SQLite, { type Database, type Statement } from 'better-sqlite3';
+import type { Database, Statement } from 'better-sqlite3';
 import { BraidError } from '../errors.js';
 import { faultPoint } from '../fault.js';
 import { FRAME_HEADER_BYTES } from '../frame/format.js';
@@ -7,6 +7,7 @@ import { applyInvalidations } from './invalidation.js';
 import { gapOf, holesIn, rangesOf } from './ledger.js';
 import { VersionNumbering } from './numbering.js';
 import { soundOps, type IdBlock, type RoundTable, type RoundTables } from './round-tables.js';
+import { sqliteCode } from './sqlite.js';
 import type { Transactions } from './transactions.js';
 
 /** What was brought into the database. */
@@ -438,7 +439,7 @@ function crcDamage(round: Buffer, { at, header }: PlacedFrame): string | undefin
 function isOfContent(error: unknown): boolean {
   if (error instanceof BraidError) return error.code === 'ERR_BRAID_FRAME_DAMAGED' || isOfLedger(error);
   // SQLITE_ERROR is what our extension says of a frame that it can't decode.
-  return error instanceof SQLite.SqliteError && /^SQLITE_(ERROR|CONSTRAINT|MISMATCH|TOOBIG)/.test(error.code);
+  return /^SQLITE_(ERROR|CONSTRAINT|MISMATCH|TOOBIG)/.test(sqliteCode(error) ?? '');
 }
 
 function isOfLedger(error: unknown): boolean {

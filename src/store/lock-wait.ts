@@ -1,4 +1,4 @@
-import Database from 'better-sqlite3';
+import { sqliteCode } from './sqlite.js';
 
 /** How long SQLite itself waits at a time: meanwhile it can't be told that the process is to end. */
 const SLICE_MS = 100;
@@ -47,5 +47,5 @@ export class LockWait {
 
 /** Whether SQLite has waited for somebody else's lock in vain. */
 export function isBusy(error: unknown): boolean {
-  return error instanceof Database.SqliteError && error.code.startsWith('SQLITE_BUSY');
+  return sqliteCode(error)?.startsWith('SQLITE_BUSY') ?? false;
 }

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { realPath } from './real-path.js';
+import { openSqlite } from './sqlite.js';
 import { explainWriteError } from './sqlite-error.js';
 
 /**
@@ -15,7 +16,7 @@ export function settle(path: string, busyMs: number): void {
   if (!existsSync(`${file}-journal`) && !existsSync(`${file}-wal`)) return;
   let db: Database.Database | undefined;
   try {
-    db = new Database(path, { timeout: busyMs, fileMustExist: true });
+    db = openSqlite(path, { timeout: busyMs, fileMustExist: true });
     db.pragma('schema_version');
     leaveWal(db);
     removeJournal(db);

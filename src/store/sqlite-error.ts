@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import Database from 'better-sqlite3';
 import { realPath } from './real-path.js';
+import { sqliteCode } from './sqlite.js';
 import { BraidError, type BraidErrorCode } from '../errors.js';
 
 type Explanation = readonly [prefix: string, code: BraidErrorCode, advice: string];
@@ -45,10 +45,9 @@ const EXPLAINED: readonly Explanation[] = [
 /** The error to give a user for whatever a database operation on `path` threw. */
 export function explainSqliteError(error: unknown, path: string): BraidError {
   if (error instanceof BraidError) return error;
-  if (error instanceof Database.SqliteError) {
-    const known = EXPLAINED.find(([prefix]) => error.code.startsWith(prefix));
-    if (known) return new BraidError(known[1], `${path}: ${known[2]} (${error.code})`, { cause: error });
-  }
+  const sqlite = sqliteCode(error);
+  const known = sqlite === undefined ? undefined : EXPLAINED.find(([prefix]) => sqlite.startsWith(prefix));
+  if (known) return new BraidError(known[1], `${path}: ${known[2]} (${sqlite})`, { cause: error });
   const { message } = error as Error;
   return new BraidError('ERR_BRAID_DB', `${path}: ${message}`, { cause: error });
 }

@@ -2,8 +2,10 @@ import { existsSync } from 'node:fs';
 import { MessageChannel, Worker, receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import { progress } from '../comm/progress.js';
 import { Request, type Pollable } from '../comm/request.js';
+import { codeRangeCount } from '../comm/ucx.js';
 import { BraidError, type BraidErrorCode } from '../errors.js';
 import { plannedFault } from '../fault.js';
+import { packageFile } from '../package.js';
 import { injectedStatfs } from '../spool/file-system.js';
 import { checkInodes } from './database-files.js';
 import type { OpenedStore, Store, StoreOptions } from './store.js';
@@ -13,6 +15,8 @@ import { ENDING, REPLIES, SIGNAL_WORDS, TID, type StoreCall, type StoreReply, ty
 const LOOK_MS = 100;
 /** How long what was seen of the files holds: less than it takes somebody to delete one and call something. */
 const LOOK_HOLDS_MS = 0.1;
+/** How long a thread may take to run before what it would overlap with goes on. */
+const START_WAIT_MS = 1_000;
 /** How long the end of the process waits for what the thread is doing. */
 const END_WAIT_MS = 5_000;
 
@@ -51,6 +55,19 @@ export class StoreClient implements Pollable {
     if (!watching) process.on('exit', () => clients.forEach((client) => client.#end()));
     watching = true;
     clients.add(this);
+  }
+
+  /**
+   * Starts the thread before it is asked anything, since it takes a while to load what it needs. Returns when V8 has the
+   * memory for it, which is soon: what looks where that lies (`keepUcxOffTheHeap`) comes after that.
+   */
+  start(): this {
+    const before = codeRangeCount();
+    const { signal } = (this.#thread ??= this.#start());
+    const end = performance.now() + START_WAIT_MS;
+    while (Atomics.load(signal, TID) === 0 && codeRangeCount() === before && performance.now() < end)
+      Atomics.wait(signal, TID, 0, 1);
+    return this;
   }
 
   open(options: StoreOptions): Request<OpenedStore> {
@@ -138,7 +155,7 @@ export class StoreClient implements Pollable {
     const { port1: port, port2 } = new MessageChannel();
     const signal = new Int32Array(new SharedArrayBuffer(4 * SIGNAL_WORDS));
     if (this.#ending) Atomics.store(signal, ENDING, 1);
-    const worker = new Worker(new URL('./worker.js', import.meta.url), {
+    const worker = new Worker(packageFile('dist/worker.cjs'), {
       workerData: {
         port: port2,
         signal,
@@ -150,6 +167,9 @@ export class StoreClient implements Pollable {
       // What the process was started with (a test runner's loader, an inspector) is not for this thread.
       execArgv: [],
       env: {},
+      // It writes nothing, and for what it might write Node would set up the streams of this process, which takes a while.
+      stdout: true,
+      stderr: true,
     });
     const thread = { worker, port, signal, sent: 0 };
     worker.unref();

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, lstatSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { BraidError, type BraidErrorCode } from '../errors.js';
 import { MAX_ID } from '../frame/format.js';
+import { packageFile } from '../package.js';
 import { fileSystemOf } from '../spool/file-system.js';
 import { Committer, type CommitResult } from './commit.js';
 import { DatabaseFiles, type Inodes } from './database-files.js';
@@ -16,6 +16,7 @@ import { ExtensionTables, StatementTables } from './round-tables.js';
 import { checkSchema, ensureSchema } from './schema.js';
 import { buildSearchIndexes, lacksSearchIndexes, wantSearchIndexes } from './search-indexes.js';
 import { leaveWal } from './settle.js';
+import { openSqlite } from './sqlite.js';
 import { explainWriteError } from './sqlite-error.js';
 import { Transactions } from './transactions.js';
 import { timeText } from '../time.js';
@@ -77,7 +78,7 @@ const UNFINISHED = new Set<BraidErrorCode>(['ERR_BRAID_DB_FULL', 'ERR_BRAID_DB_B
 const IDS_PER_RANK = 2 ** 32;
 
 /** Our SQLite extension. */
-export const EXTENSION = fileURLToPath(new URL('../../build/Release/braid_sqlite.so', import.meta.url));
+export const EXTENSION = packageFile('build/Release/braid_sqlite.so');
 
 /** The database, as its one writer sees it. Synchronous: it lives in a worker thread, or in a command. */
 export class Store {
@@ -385,7 +386,7 @@ export class Store {
 
 /** A connection that can commit rounds, to a database that is ours, or is made so. */
 function openForWriting(file: string, { commit = 'extension', existing = false }: StoreOptions, wait: LockWait) {
-  const db = new Database(file, { timeout: wait.sliceMs, fileMustExist: existing });
+  const db = openSqlite(file, { timeout: wait.sliceMs, fileMustExist: existing });
   try {
     db.pragma('foreign_keys = OFF');
     db.exec('BEGIN IMMEDIATE');

@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { workerData } from 'node:worker_threads';
 import { BraidError } from '../errors.js';
 import { Store, type StoreOptions } from './store.js';
+import { openSqlite } from './sqlite.js';
 import { ENDING, REPLIES, TID, type StoreCall, type StoreReply, type ThreadData } from './thread.js';
 
 const { port, signal, reopen } = workerData as ThreadData;
@@ -33,6 +34,7 @@ function reopened({ options, uuid }: NonNullable<ThreadData['reopen']>): Store {
 }
 
 Atomics.store(signal, TID, Number(basename(readlinkSync('/proc/thread-self'))));
+Atomics.notify(signal, TID);
 port.on('message', (call: StoreCall) => {
   let reply: StoreReply;
   try {
@@ -45,3 +47,10 @@ port.on('message', (call: StoreCall) => {
   Atomics.add(signal, REPLIES, 1);
   Atomics.notify(signal, REPLIES);
 });
+
+try {
+  // Loads it, in the time before the first call.
+  openSqlite(':memory:').close();
+} catch {
+  // The call will tell.
+}

@@ -39,6 +39,15 @@ describe('the thread that writes the database', () => {
     await client.call('close');
   });
 
+  it('can be started before it is asked anything, and be ended without', async () => {
+    const other = new StoreClient().start();
+    await other.open({ path, busyMs: 1000 });
+    assert.equal(threads.length, 2);
+    await other.terminate();
+    await new StoreClient().start().terminate();
+    assert.equal(threads.length, 3);
+  });
+
   it('is replaced when it died while nothing was asked of it', async () => {
     await threads[0].terminate();
     assert.deepEqual(await client.call('openAttempts'), []);
