@@ -56,8 +56,12 @@ int32_t Requests::Start(std::unique_ptr<Request> request) {
   return last_id_;
 }
 
-size_t Requests::Test(double* rows, size_t row_count) {
+size_t Requests::Test(double* rows, size_t row_count, std::chrono::nanoseconds within) {
   if (!handles_.empty()) TestMessages();
+  if (within.count() > 0) {
+    const auto end = std::chrono::steady_clock::now() + within;
+    while (completed_.empty() && !handles_.empty() && std::chrono::steady_clock::now() < end) TestMessages();
+  }
 
   const size_t count = std::min(row_count, completed_.size());
   for (size_t i = 0; i < count; i++) {

@@ -48,10 +48,10 @@ export class MpiRequests implements Pollable {
     return [...indices.subarray(0, this.#addon.pending(id, indices))];
   }
 
-  test(): boolean {
+  test(withinMs = 0): boolean {
     let completed = false;
     for (let count = ROWS; count === ROWS;) {
-      count = this.#addon.testSome(this.#rows);
+      count = this.#addon.testSome(this.#rows, completed ? 0 : withinMs);
       completed ||= count > 0;
       for (const finish of this.#take(count)) finish();
     }

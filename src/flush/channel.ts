@@ -303,7 +303,12 @@ export class Channel {
       this.#patiently(request, collective, () => `${who()} or a rank that it waits for`, 'come to', GRACE_MS);
     const { stallMs } = collective.patience;
     const patiently = (request: Request) => this.#patiently(request, { kind, patience: { stallMs } }, who);
-    const give = (bytes: Buffer) => patiently(this.#comm.igatherv(bytes, ROOT, null, null, null));
+    const give = (bytes: Buffer) => {
+      const request = this.#comm.igatherv(bytes, ROOT, null, null, null);
+      // The root takes those of the others meanwhile.
+      progress.attend(request, bytes.length * this.size);
+      return patiently(request);
+    };
     let come = first;
     let sent = 0;
     for (;;) {

@@ -1,4 +1,5 @@
 import type { RecorderCommunicator } from '../comm/communicator.js';
+import { progress } from '../comm/progress.js';
 import { Request } from '../comm/request.js';
 import type { RankCosts } from '../run-report.js';
 import { wait, type Steps } from './drive.js';
@@ -197,7 +198,9 @@ export class Gathering {
     const received = Int32Array.from(counts);
     if (!own) received[rank] = 0;
     const started = performance.now();
-    yield* this.patiently(this.comm.igatherv(own ?? Buffer.alloc(0), rank, bytes, received, displs));
+    const request = this.comm.igatherv(own ?? Buffer.alloc(0), rank, bytes, received, displs);
+    progress.attend(request, total);
+    yield* this.patiently(request);
     this.gatherMs += performance.now() - started;
     return { bytes, displs };
   }
