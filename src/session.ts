@@ -1,8 +1,9 @@
 import { commitRounds } from './flush/commit-rounds.js';
-import { Channel, ROOT, ranksText, verdictText, type Verdict } from './flush/channel.js';
+import { Channel, verdictText, type Verdict } from './flush/channel.js';
 import { wait, type Steps } from './flush/drive.js';
 import { RoundMemory, type Contribution, type Gathering } from './flush/gathering.js';
-import type { CollectiveKind, Header } from './flush/messages.js';
+import { ROOT, type CollectiveKind, type Header } from './flush/messages.js';
+import { ranksText } from './flush/words.js';
 import { Request } from './comm/request.js';
 import { captureContext } from './context.js';
 import { CostMeter } from './cost-meter.js';

@@ -9,6 +9,7 @@ import {
   HEADER_TAG,
   MESSAGE_BYTES,
   ORDER_TAG,
+  ROOT,
   TEXT_TAG,
   readHeader,
   readOrder,
@@ -20,16 +21,15 @@ import {
 } from './messages.js';
 import type { Patience } from '../options.js';
 import { NO_COSTS } from '../run-report.js';
+import { objectionTo } from './objection.js';
 import { WaitWatch } from './patience.js';
+import { anyText, callOf, endedBefore, ranksText } from './words.js';
 
 /** Where the root has something of its own to do before its first order, it tells the others that all have come. */
 const WORKS_FIRST: readonly CollectiveKind[] = ['recover', 'onRoot', 'close'];
 
 /** How much later than the root, which knows who is missing, the others end the job. */
 const GRACE_MS = 1000;
-
-/** The rank that owns the database. */
-export const ROOT = 0;
 
 /** One collective, as a rank calls it. */
 export interface Collective {
@@ -238,7 +238,7 @@ export class Channel {
     let text = '';
     let error: Error | undefined;
     try {
-      const objection = this.#objection(headers);
+      const objection = objectionTo(headers, this.#left);
       if (objection) throw objection;
       const give = (orderFor: OrderFor) => void sends.push(this.#order(this.#others, orderFor));
       gathering = new Gathering(this.#comm, own, headers as Header[], give, patiently);
@@ -379,48 +379,6 @@ export class Channel {
       this.#watch.end();
     }
   }
-
-  /** Why this collective can't take place, if it can't: a rank has left, or the ranks have come for different things. */
-  #objection(headers: readonly (Header | undefined)[]): BraidError | undefined {
-    const wanted = headers[ROOT]!;
-    const isAlike = ({ kind, database }: Header) =>
-      kind === wanted.kind && (kind === 'open' || database === wanted.database);
-    if (this.#left.size === 0 && headers.every((header) => isAlike(header!))) return undefined;
-    const called = (header: Header) =>
-      callOf(header.kind) +
-      (header.database === wanted.database || header.kind === 'open'
-        ? ''
-        : ` of its database number ${header.database}`);
-    if (this.#left.size > 0) {
-      return new BraidError(
-        'ERR_BRAID_RANK_LEFT',
-        `${ranksText([...this.#left])} ${endedBefore(wanted.kind)}, while rank ${ROOT} called ${called(wanted)}: ` +
-          'every rank must make the same collective calls. What is recorded stays in the spools until the next open, or braid recover',
-      );
-    }
-    const groups = new Map<string, number[]>();
-    headers.forEach((header, rank) => {
-      const call = called(header!);
-      groups.set(call, [...(groups.get(call) ?? []), rank]);
-    });
-    if (groups.size === 1) return undefined;
-    const who = [...groups].map(([call, ranks]) => `${call} on ${ranksText(ranks)}`).join(', ');
-    return new BraidError(
-      'ERR_BRAID_COLLECTIVE_MISMATCH',
-      `the ranks have called different things: ${who}. Every rank must make the same collective calls in the same order`,
-    );
-  }
-}
-
-/** A collective in the words of whoever called it: an open is several. */
-function callOf(kind: CollectiveKind): string {
-  if (kind === 'begin') return 'the rest of open()';
-  return kind === 'recover' ? 'recovery' : `${kind}()`;
-}
-
-/** Of a rank that has left: at an open it may have closed all that it had. */
-function endedBefore(kind: CollectiveKind): string {
-  return kind === 'open' ? 'ended' : 'ended without close()';
 }
 
 /** What a rank brings. One that can't say what takes its place all the same, with the reason why. */
@@ -430,24 +388,6 @@ function contributionOf({ contribute }: Collective): Contribution {
   } catch (error) {
     return { frames: [], recorded: 0, failure: error as Error };
   }
-}
-
-/** "rank 3", "ranks 0, 2-5 and 9 more". */
-export function ranksText(ranks: number[]): string {
-  const spans: string[] = [];
-  for (let i = 0; i < ranks.length;) {
-    let last = i;
-    while (ranks[last + 1] === ranks[last] + 1) last++;
-    spans.push(last === i ? `${ranks[i]}` : `${ranks[i]}-${ranks[last]}`);
-    i = last + 1;
-  }
-  const shown = spans.slice(0, 8).join(', ') + (spans.length > 8 ? ` and more` : '');
-  return `${ranks.length === 1 ? 'rank' : 'ranks'} ${shown}`;
-}
-
-/** As of ranks of which some are meant, and nobody knows which: "rank 3", "some of ranks 0, 2-5". */
-function anyText(ranks: number[]): string {
-  return ranks.length === 1 ? ranksText(ranks) : `some of ${ranksText(ranks)}`;
 }
 
 function failureOf(rank: number, text: string): BraidError {

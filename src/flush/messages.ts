@@ -1,5 +1,8 @@
 import type { RankCosts } from '../run-report.js';
 
+/** The rank that owns the database. */
+export const ROOT = 0;
+
 /**
  * The two fixed messages of a collective: every rank's header to the root, and the root's orders to every rank.
  * Both sides run the same version of this library: the magic says so, and nothing more is negotiated.
