@@ -5,12 +5,15 @@ import { BraidError, type BraidErrorCode } from '../errors.js';
 import { faultPoint } from '../fault.js';
 import { drive, wait, type Steps } from './drive.js';
 import { Gathering, frameSizes, promised, textOf, type Contribution } from './gathering.js';
+import { sendEarly, takeEarly } from './early.js';
 import {
+  HEADER_BYTES,
   HEADER_TAG,
-  MESSAGE_BYTES,
+  ORDER_BYTES,
   ORDER_TAG,
   ROOT,
   TEXT_TAG,
+  isInline,
   readHeader,
   readOrder,
   writeHeader,
@@ -134,8 +137,8 @@ export class Channel {
     }
     if (this.#current) this.#finish(this.#current, waitMs);
     if (this.#left.has(ROOT)) return;
-    const header = this.#header('left', 0, { frames: [], recorded: 0 });
-    this.#comm.isendEach(header, MESSAGE_BYTES, Int32Array.of(ROOT), HEADER_TAG);
+    const header = writeHeader(this.#header('left', 0, { frames: [], recorded: 0 }));
+    this.#comm.isendEach(header, HEADER_BYTES, Int32Array.of(ROOT), HEADER_TAG);
   }
 
   /**
@@ -158,9 +161,12 @@ export class Channel {
   }
 
   *#answer(rank: number): Steps<void> {
-    const header = Buffer.alloc(MESSAGE_BYTES);
-    yield* wait(this.#comm.irecvEach(header, MESSAGE_BYTES, Int32Array.of(rank), HEADER_TAG));
-    if (readHeader(header, 0).kind !== 'left') yield* wait(this.#order(Int32Array.of(rank), () => ({ order: 'left' })));
+    const message = Buffer.alloc(HEADER_BYTES);
+    yield* wait(this.#comm.irecvEach(message, HEADER_BYTES, Int32Array.of(rank), HEADER_TAG));
+    const header = readHeader(message, 0);
+    if (header.kind === 'left') return;
+    yield* takeEarly(this.#comm, new Map([[rank, header]]), wait);
+    yield* wait(this.#order(Int32Array.of(rank), () => ({ order: 'left' })));
   }
 
   #finish(kind: CollectiveKind, waitMs: number): void {
@@ -188,9 +194,9 @@ export class Channel {
     if (!this.#current) this.#queue.shift()?.();
   }
 
-  #header(kind: CollectiveKind, database: number, contribution: Contribution): Buffer {
+  #header(kind: CollectiveKind, database: number, contribution: Contribution): Header {
     const frames = contribution.failure ? [] : contribution.frames;
-    return writeHeader({
+    return {
       kind,
       ordinal: this.#ordinal,
       database,
@@ -200,7 +206,7 @@ export class Channel {
       bytes: frames.reduce((sum, { size }) => sum + size, 0),
       recorded: contribution.recorded,
       costs: contribution.costs ?? NO_COSTS,
-    });
+    };
   }
 
   #present(): Int32Array {
@@ -209,9 +215,9 @@ export class Channel {
   }
 
   #order(ranks: Int32Array, orderFor: OrderFor): Request {
-    const orders = Buffer.alloc(ranks.length * MESSAGE_BYTES);
-    ranks.forEach((rank, i) => writeOrder(orders, i * MESSAGE_BYTES, orderFor(rank)));
-    return this.#comm.isendEach(orders, MESSAGE_BYTES, ranks, ORDER_TAG);
+    const orders = Buffer.alloc(ranks.length * ORDER_BYTES);
+    ranks.forEach((rank, i) => writeOrder(orders, i * ORDER_BYTES, orderFor(rank)));
+    return this.#comm.isendEach(orders, ORDER_BYTES, ranks, ORDER_TAG);
   }
 
   *#lead(collective: Collective): Steps<Verdict> {
@@ -219,20 +225,21 @@ export class Channel {
     const { kind, database } = collective;
     const own = contributionOf(collective);
     const present = this.#present();
-    const messages = Buffer.alloc(present.length * MESSAGE_BYTES);
-    const request = this.#comm.irecvEach(messages, MESSAGE_BYTES, present, HEADER_TAG);
-    const ownHeader = readHeader(this.#header(kind, database, own), 0);
+    const messages = Buffer.alloc(present.length * HEADER_BYTES);
+    const request = this.#comm.irecvEach(messages, HEADER_BYTES, present, HEADER_TAG);
+    const ownHeader = this.#header(kind, database, own);
     yield* this.#patiently(request, collective, () => ranksText(request.pending().map((i) => present[i])), 'come to');
 
     const headers: (Header | undefined)[] = Array.from({ length: this.size });
     headers[ROOT] = ownHeader;
-    present.forEach((rank, i) => (headers[rank] = readHeader(messages, i * MESSAGE_BYTES)));
+    present.forEach((rank, i) => (headers[rank] = readHeader(messages, i * HEADER_BYTES)));
     present.forEach((rank) => {
       if (headers[rank]!.kind === 'left') this.#left.add(rank);
     });
 
     // Who is slow to join what was ordered can't be told: it may be any of them.
     const patiently = (request: Request) => this.#patiently(request, collective, () => anyText([...this.#present()]));
+    const early = yield* takeEarly(this.#comm, new Map(headers.entries()), patiently);
     const sends: Request[] = [];
     let gathering: Gathering | undefined;
     let text = '';
@@ -241,7 +248,7 @@ export class Channel {
       const objection = objectionTo(headers, this.#left);
       if (objection) throw objection;
       const give = (orderFor: OrderFor) => void sends.push(this.#order(this.#others, orderFor));
-      gathering = new Gathering(this.#comm, own, headers as Header[], give, patiently);
+      gathering = new Gathering(this.#comm, { own, headers: headers as Header[], early, order: give, patiently });
       const failed = headers.findIndex((header) => header!.failed);
       if (failed >= 0) throw own.failure ?? failureOf(failed, (yield* gathering.texts())[failed]);
       if (WORKS_FIRST.includes(kind)) give(() => ({ order: 'wait' }));
@@ -269,14 +276,16 @@ export class Channel {
     if (present.length === 0) return;
     const bytes = Buffer.from(text);
     const byMessage = this.#left.size > 0;
+    const inline = isInline(bytes.length) ? bytes : undefined;
     const orders = this.#order(present, (rank) => ({
       order: 'verdict',
       frames: committed[rank] ?? 0,
       textBytes: bytes.length,
+      inline,
       byMessage,
       failed,
     }));
-    if (bytes.length > 0) {
+    if (!inline) {
       if (byMessage) {
         const copies = Buffer.concat(Array.from(present, () => bytes));
         yield* patiently(this.#comm.isendEach(copies, bytes.length, present, TEXT_TAG));
@@ -294,8 +303,10 @@ export class Channel {
     if (this.#left.has(ROOT)) throw this.#rootLeft(kind);
     const own = contributionOf(collective);
     const root = Int32Array.of(ROOT);
-    const header = this.#comm.isendEach(this.#header(kind, database, own), MESSAGE_BYTES, root, HEADER_TAG);
-    const message = Buffer.alloc(MESSAGE_BYTES);
+    const header = this.#header(kind, database, own);
+    const come = this.#comm.isendEach(writeHeader(header), HEADER_BYTES, root, HEADER_TAG);
+    const early = sendEarly(this.#comm, header, own.frames);
+    const message = Buffer.alloc(ORDER_BYTES);
     const who = () => ranksText([ROOT]);
     // The first order follows when all have come: if it doesn't, somebody hasn't. From then on only the root ends the job:
     // a root that commits for long and one that is stuck are the same, seen from here.
@@ -309,11 +320,11 @@ export class Channel {
       progress.attend(request, bytes.length * this.size);
       return patiently(request);
     };
-    let come = first;
+    let ordered = first;
     let sent = 0;
     for (;;) {
-      yield* come(this.#comm.irecvEach(message, MESSAGE_BYTES, root, ORDER_TAG));
-      come = patiently;
+      yield* ordered(this.#comm.irecvEach(message, ORDER_BYTES, root, ORDER_TAG));
+      ordered = patiently;
       const order = readOrder(message);
       switch (order.order) {
         case 'text':
@@ -328,15 +339,16 @@ export class Channel {
           sent += order.frames;
           break;
         case 'verdict': {
-          const bytes = Buffer.alloc(order.textBytes);
-          if (bytes.length > 0) {
+          const bytes = order.inline ?? Buffer.alloc(order.textBytes);
+          if (!order.inline) {
             yield* patiently(
               order.byMessage
                 ? this.#comm.irecvEach(bytes, bytes.length, root, TEXT_TAG)
                 : this.#comm.ibcast(bytes, ROOT),
             );
           }
-          yield* wait(header);
+          yield* wait(come);
+          if (early) yield* wait(early);
           faultPoint('flush.told');
           const text = bytes.toString();
           return { text, committed: order.frames, error: order.failed ? errorOf(text) : undefined };
