@@ -165,14 +165,16 @@ export class Session {
     kind: CollectiveKind,
     contribute: () => Contribution,
     lead: (gathering: Gathering) => Steps<string>,
+    leadIdle?: (headers: readonly Header[]) => string,
   ): Request<Verdict> {
-    return this.channel.run({ kind, database: this.#database, patience: this.options, contribute, lead });
+    return this.channel.run({ kind, database: this.#database, patience: this.options, contribute, lead, leadIdle });
   }
 
   /**
    * Takes part in a collective that first commits all that is stored so far on every rank.
    *
-   * @param then what the root does when that is done; gives the text for all.
+   * @param then what the root does when that is done; gives the text for all. Not asked by a flush to which nobody brings
+   *   anything, whose text is empty.
    */
   startFlush(
     kind: 'flush' | 'onRoot' | 'close',
@@ -195,6 +197,7 @@ export class Session {
         return { frames: pending, recorded: spool?.recorded ?? 0, costs: this.costs.of(recorder, spool), text };
       },
       (gathering) => this.#leadFlush(gathering, then),
+      kind === 'flush' ? this.#leadIdle : undefined,
     );
     verdict.onDone(() => {
       if (come > 0) this.costs.told(come);
@@ -241,10 +244,21 @@ export class Session {
     const onRefused = (refused: readonly RefusedFrame[]) => refused.forEach((each) => this.#refused.push(each));
     const totals = yield* commitRounds(gathering, { ...this.#rounds, recorded, onRefused });
     this.costs.gathered(gathering.gatherMs);
-    // With BRAID=off there is none.
-    if (totals.ops === 0) this.store?.checkThere();
-    if (this.#refused.length > 0) throw lossOf(this.#refused.splice(0));
+    this.#checkFlushed(totals.ops);
     return yield* then(totals, headers);
+  }
+
+  /** The whole of a flush that brings nothing. */
+  readonly #leadIdle = (headers: readonly Header[]): string => {
+    this.costs.allCame(headers);
+    this.#checkFlushed(0);
+    return '';
+  };
+
+  #checkFlushed(ops: number): void {
+    // With BRAID=off there is none.
+    if (ops === 0) this.store?.checkThere();
+    if (this.#refused.length > 0) throw lossOf(this.#refused.splice(0));
   }
 
   /** On the root: what recording has cost as of the last flush, if there was one. */

@@ -34,6 +34,9 @@ const WORKS_FIRST: readonly CollectiveKind[] = ['recover', 'onRoot', 'close'];
 /** How much later than the root, which knows who is missing, the others end the job. */
 const GRACE_MS = 1000;
 
+const THE_ROOT = Int32Array.of(ROOT);
+const NONE: readonly number[] = [];
+
 /** One collective, as a rank calls it. */
 export interface Collective {
   readonly kind: CollectiveKind;
@@ -43,6 +46,8 @@ export interface Collective {
   readonly contribute: () => Contribution;
   /** What the root does with what came; gives the text that every rank gets. */
   readonly lead: (gathering: Gathering) => Steps<string>;
+  /** The same where no rank brings anything, if that takes no waiting. */
+  readonly leadIdle?: (headers: readonly Header[]) => string;
 }
 
 /** How a collective ended, the same on every rank but for `committed`, which is about this rank's frames. */
@@ -138,7 +143,7 @@ export class Channel {
     if (this.#current) this.#finish(this.#current, waitMs);
     if (this.#left.has(ROOT)) return;
     const header = writeHeader(this.#header('left', 0, { frames: [], recorded: 0 }));
-    this.#comm.isendEach(header, HEADER_BYTES, Int32Array.of(ROOT), HEADER_TAG);
+    this.#comm.isendEach(header, HEADER_BYTES, THE_ROOT, HEADER_TAG);
   }
 
   /**
@@ -165,7 +170,9 @@ export class Channel {
     yield* wait(this.#comm.irecvEach(message, HEADER_BYTES, Int32Array.of(rank), HEADER_TAG));
     const header = readHeader(message, 0);
     if (header.kind === 'left') return;
-    yield* takeEarly(this.#comm, new Map([[rank, header]]), wait);
+    const headers: Header[] = [];
+    headers[rank] = header;
+    yield* takeEarly(this.#comm, headers, (request) => request);
     yield* wait(this.#order(Int32Array.of(rank), () => ({ order: 'left' })));
   }
 
@@ -225,21 +232,22 @@ export class Channel {
     const { kind, database } = collective;
     const own = contributionOf(collective);
     const present = this.#present();
-    const messages = Buffer.alloc(present.length * HEADER_BYTES);
+    const messages = Buffer.allocUnsafe(present.length * HEADER_BYTES);
     const request = this.#comm.irecvEach(messages, HEADER_BYTES, present, HEADER_TAG);
     const ownHeader = this.#header(kind, database, own);
-    yield* this.#patiently(request, collective, () => ranksText(request.pending().map((i) => present[i])), 'come to');
+    yield this.#patiently(request, collective, () => ranksText(request.pending().map((i) => present[i])), 'come to');
 
     const headers: (Header | undefined)[] = Array.from({ length: this.size });
     headers[ROOT] = ownHeader;
-    present.forEach((rank, i) => (headers[rank] = readHeader(messages, i * HEADER_BYTES)));
-    present.forEach((rank) => {
-      if (headers[rank]!.kind === 'left') this.#left.add(rank);
+    present.forEach((rank, i) => {
+      const header = readHeader(messages, i * HEADER_BYTES);
+      headers[rank] = header;
+      if (header.kind === 'left') this.#left.add(rank);
     });
 
     // Who is slow to join what was ordered can't be told: it may be any of them.
     const patiently = (request: Request) => this.#patiently(request, collective, () => anyText([...this.#present()]));
-    const early = yield* takeEarly(this.#comm, new Map(headers.entries()), patiently);
+    const early = yield* takeEarly(this.#comm, headers, patiently);
     const sends: Request[] = [];
     let gathering: Gathering | undefined;
     let text = '';
@@ -247,37 +255,36 @@ export class Channel {
     try {
       const objection = objectionTo(headers, this.#left);
       if (objection) throw objection;
-      const give = (orderFor: OrderFor) => void sends.push(this.#order(this.#others, orderFor));
-      gathering = new Gathering(this.#comm, { own, headers: headers as Header[], early, order: give, patiently });
-      const failed = headers.findIndex((header) => header!.failed);
-      if (failed >= 0) throw own.failure ?? failureOf(failed, (yield* gathering.texts())[failed]);
-      if (WORKS_FIRST.includes(kind)) give(() => ({ order: 'wait' }));
-      text = yield* collective.lead(gathering);
+      const all = headers as Header[];
+      if (collective.leadIdle && all.every(bringsNothing)) text = collective.leadIdle(all);
+      else {
+        const give = (orderFor: OrderFor) => void sends.push(this.#order(this.#others, orderFor));
+        gathering = new Gathering(this.#comm, { own, headers: all, early, order: give, patiently });
+        const failed = all.findIndex((header) => header.failed);
+        if (failed >= 0) throw own.failure ?? failureOf(failed, (yield* gathering.texts())[failed]);
+        if (WORKS_FIRST.includes(kind)) give(() => ({ order: 'wait' }));
+        text = yield* collective.lead(gathering);
+      }
     } catch (caught) {
       error = caught as Error;
       text = textOf({ frames: [], recorded: 0, failure: error });
     }
-    const { committed = [] } = gathering ?? {};
+    const committed = gathering?.committed ?? NONE;
     faultPoint('flush.verdict');
-    yield* this.#pronounce(text, error !== undefined, committed, patiently);
-    for (const send of sends) yield* wait(send);
+    for (const told of this.#pronounce(text, error !== undefined, committed)) yield patiently(told);
+    for (const send of sends) yield send;
     faultPoint('flush.pronounced');
     return { text, committed: committed[ROOT] ?? 0, error };
   }
 
-  /** Sends the verdict to all who are still there. */
-  *#pronounce(
-    text: string,
-    failed: boolean,
-    committed: readonly number[],
-    patiently: (request: Request) => Steps<void>,
-  ): Steps<void> {
+  /** Sends the verdict to all who are still there: what is on its way by that. */
+  #pronounce(text: string, failed: boolean, committed: readonly number[]): Request[] {
     const present = this.#present();
-    if (present.length === 0) return;
+    if (present.length === 0) return [];
     const bytes = Buffer.from(text);
     const byMessage = this.#left.size > 0;
     const inline = isInline(bytes.length) ? bytes : undefined;
-    const orders = this.#order(present, (rank) => ({
+    const order = this.#order(present, (rank) => ({
       order: 'verdict',
       frames: committed[rank] ?? 0,
       textBytes: bytes.length,
@@ -285,15 +292,10 @@ export class Channel {
       byMessage,
       failed,
     }));
-    if (!inline) {
-      if (byMessage) {
-        const copies = Buffer.concat(Array.from(present, () => bytes));
-        yield* patiently(this.#comm.isendEach(copies, bytes.length, present, TEXT_TAG));
-      } else {
-        yield* patiently(this.#comm.ibcast(bytes, ROOT));
-      }
-    }
-    yield* patiently(orders);
+    if (inline) return [order];
+    if (!byMessage) return [order, this.#comm.ibcast(bytes, ROOT)];
+    const copies = Buffer.concat(Array.from(present, () => bytes));
+    return [order, this.#comm.isendEach(copies, bytes.length, present, TEXT_TAG)];
   }
 
   *#follow(collective: Collective): Steps<Verdict> {
@@ -302,11 +304,10 @@ export class Channel {
     // It has told us once, and will not answer.
     if (this.#left.has(ROOT)) throw this.#rootLeft(kind);
     const own = contributionOf(collective);
-    const root = Int32Array.of(ROOT);
     const header = this.#header(kind, database, own);
-    const come = this.#comm.isendEach(writeHeader(header), HEADER_BYTES, root, HEADER_TAG);
+    const come = this.#comm.isendEach(writeHeader(header), HEADER_BYTES, THE_ROOT, HEADER_TAG);
     const early = sendEarly(this.#comm, header, own.frames);
-    const message = Buffer.alloc(ORDER_BYTES);
+    const message = Buffer.allocUnsafe(ORDER_BYTES);
     const who = () => ranksText([ROOT]);
     // The first order follows when all have come: if it doesn't, somebody hasn't. From then on only the root ends the job:
     // a root that commits for long and one that is stuck are the same, seen from here.
@@ -323,32 +324,32 @@ export class Channel {
     let ordered = first;
     let sent = 0;
     for (;;) {
-      yield* ordered(this.#comm.irecvEach(message, ORDER_BYTES, root, ORDER_TAG));
+      yield ordered(this.#comm.irecvEach(message, ORDER_BYTES, THE_ROOT, ORDER_TAG));
       ordered = patiently;
       const order = readOrder(message);
       switch (order.order) {
         case 'text':
-          yield* give(Buffer.from(textOf(own)));
+          yield give(Buffer.from(textOf(own)));
           break;
         case 'sizes':
-          yield* give(frameSizes(own.frames));
+          yield give(frameSizes(own.frames));
           break;
         case 'send':
           faultPoint('flush.send');
-          yield* give(promised(own.frames, sent, order.frames));
+          yield give(promised(own.frames, sent, order.frames));
           sent += order.frames;
           break;
         case 'verdict': {
           const bytes = order.inline ?? Buffer.alloc(order.textBytes);
           if (!order.inline) {
-            yield* patiently(
+            yield patiently(
               order.byMessage
-                ? this.#comm.irecvEach(bytes, bytes.length, root, TEXT_TAG)
+                ? this.#comm.irecvEach(bytes, bytes.length, THE_ROOT, TEXT_TAG)
                 : this.#comm.ibcast(bytes, ROOT),
             );
           }
-          yield* wait(come);
-          if (early) yield* wait(early);
+          yield come;
+          if (early) yield early;
           faultPoint('flush.told');
           const text = bytes.toString();
           return { text, committed: order.frames, error: order.failed ? errorOf(text) : undefined };
@@ -370,27 +371,28 @@ export class Channel {
     );
   }
 
-  /** Waits for what other ranks must do; says so when that takes long, and ends the job when it may and must. */
-  *#patiently(
+  /** For what other ranks must do: as long as it takes long says so, and ends the job when it may and must. */
+  #patiently(
     request: Request,
     { kind, patience }: Pick<Collective, 'kind' | 'patience'>,
     missing: () => string,
     toDo = 'go on with',
     graceMs = 0,
-  ): Steps<void> {
+  ): Request {
     // A communicator of one completes at once, and so do short messages to ranks that are there.
-    if (request.test()) return yield* wait(request);
+    if (request.test()) return request;
     const said = {
       stalled: () => `in ${callOf(kind)} for ${missing()}`,
       ended: () => `${missing()} did not ${toDo} ${callOf(kind)}`,
     };
     this.#watch.begin(patience, said, graceMs);
-    try {
-      yield* wait(request);
-    } finally {
-      this.#watch.end();
-    }
+    request.onDone(() => this.#watch.end());
+    return request;
   }
+}
+
+function bringsNothing({ frames, failed }: Header): boolean {
+  return frames === 0 && !failed;
 }
 
 /** What a rank brings. One that can't say what takes its place all the same, with the reason why. */

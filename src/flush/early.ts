@@ -10,6 +10,8 @@ import { EARLY_BYTES, EARLY_TAG, ROOT, isEarly, type Header } from './messages.j
  * bytes do. Their message has a length of its own, which the root knows before it has seen the header.
  */
 
+const NOTHING: ReadonlyMap<number, Buffer> = new Map();
+
 /** Sends what follows `header`, if anything does. */
 export function sendEarly(
   comm: RecorderCommunicator,
@@ -26,21 +28,31 @@ export function sendEarly(
 /**
  * Takes what has followed these headers, by rank. Also where there will be no gather: what nobody receives would be taken
  * for part of the next collective.
+ *
+ * @param headers by rank.
+ * @param patiently as `Come` has it.
  */
 export function* takeEarly(
   comm: RecorderCommunicator,
-  headers: ReadonlyMap<number, Pick<Header, 'bytes'> | undefined>,
-  patiently: (request: Request) => Steps<void>,
+  headers: readonly (Pick<Header, 'bytes'> | undefined)[],
+  patiently: (request: Request) => Request,
 ): Steps<ReadonlyMap<number, Buffer>> {
+  const ranks = earlyRanks(headers);
+  if (ranks.length === 0) return NOTHING;
   const early = new Map<number, Buffer>();
-  const come = [...headers].filter(([rank, header]) => rank !== ROOT && header !== undefined && isEarly(header));
-  if (come.length === 0) return early;
-  const messages = Buffer.allocUnsafe(come.length * EARLY_BYTES);
-  const ranks = Int32Array.from(come, ([rank]) => rank);
-  yield* patiently(comm.irecvEach(messages, EARLY_BYTES, ranks, EARLY_TAG));
-  come.forEach(([rank, header], i) => {
+  const messages = Buffer.allocUnsafe(ranks.length * EARLY_BYTES);
+  yield patiently(comm.irecvEach(messages, EARLY_BYTES, Int32Array.from(ranks), EARLY_TAG));
+  ranks.forEach((rank, i) => {
     const at = i * EARLY_BYTES;
-    early.set(rank, messages.subarray(at, at + header!.bytes));
+    early.set(rank, messages.subarray(at, at + headers[rank]!.bytes));
   });
   return early;
+}
+
+function earlyRanks(headers: readonly (Pick<Header, 'bytes'> | undefined)[]): number[] {
+  const ranks: number[] = [];
+  headers.forEach((header, rank) => {
+    if (rank !== ROOT && header && isEarly(header)) ranks.push(rank);
+  });
+  return ranks;
 }

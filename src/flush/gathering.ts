@@ -39,6 +39,11 @@ export class RoundMemory {
   #next = 0;
   peakBytes = 0;
 
+  /** Nothing is being committed: the first of them is next, which is the warmer one where there is one round. */
+  begin(): void {
+    this.#next = 0;
+  }
+
   /** @param most what a round has, if it isn't one frame that has more. */
   take(bytes: number, most: number): SharedArrayBuffer {
     const index = this.#next;
@@ -112,8 +117,8 @@ export interface Come {
   /** The frames of those ranks that have sent theirs with the header. */
   readonly early: ReadonlyMap<number, Buffer>;
   readonly order: (orderFor: OrderFor) => void;
-  /** Waits for what other ranks must join. */
-  readonly patiently: (request: Request) => Steps<void>;
+  /** Watches what other ranks must join. */
+  readonly patiently: (request: Request) => Request;
 }
 
 /** The root's side of a collective in which all ranks take part: it orders, they give. */
@@ -157,6 +162,7 @@ export class Gathering {
     const all: PlannedRound = { counts: headers.map(({ frames }) => frames), bytes: headers.map(({ bytes }) => bytes) };
     const plan = total <= roundBytes ? [all] : planRounds(yield* this.#sizes(), roundBytes);
     let underway: { request: Request<unknown>; counts: readonly number[] } | undefined;
+    memory.begin();
     const placed: Placed = { ownFrames: 0, early: headers.map(() => 0) };
     try {
       for (const round of plan) {
@@ -232,7 +238,7 @@ export class Gathering {
     const started = performance.now();
     const request = this.#comm.igatherv(own ?? Buffer.alloc(0), rank, bytes, received, displs);
     progress.attend(request, bytes.length);
-    yield* patiently(request);
+    yield patiently(request);
     this.gatherMs += performance.now() - started;
   }
 }
