@@ -9,8 +9,10 @@ import { randomFillSync } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { MPI } from 'braid-mpi/mpi';
 import { Request } from '#src/comm/request.js';
-import { Channel, ROOT, verdictText } from '#src/flush/channel.js';
-import { RoundMemory, type SendableFrame } from '#src/flush/gathering.js';
+import { Channel, verdictText } from '#src/flush/channel.js';
+import type { Steps } from '#src/flush/drive.js';
+import { RoundMemory, type Gathering, type SendableFrame } from '#src/flush/gathering.js';
+import { ROOT } from '#src/flush/messages.js';
 import { MAX_FRAME_BYTES } from '#src/frame/format.js';
 import { parseOptions } from '#src/options.js';
 import { print, quantile } from './side-figures.js';
@@ -51,21 +53,24 @@ function framesOf(bytes: number): SendableFrame[] {
   return frames;
 }
 
+/** What the root does. The recorder's is not made for each flush, either. */
+function* lead(gathering: Gathering): Steps<string> {
+  let gathered = 0;
+  yield* gathering.rounds(roundBytes, memory, ({ bytes }) => {
+    gathered += bytes;
+    return Request.completed();
+  });
+  return JSON.stringify({ records: 0, ops: 0, bytes: gathered, ms: 0 });
+}
+
 /** Collective. What a flush tells the ranks when it has committed is told here, too. */
 async function flush(frames: readonly SendableFrame[]): Promise<void> {
   const verdict = await channel.run({
     kind: 'flush',
     database: 1,
     patience,
-    contribute: () => ({ frames, recorded: 0, captureMs: 0 }),
-    lead: function* (gathering) {
-      let gathered = 0;
-      yield* gathering.rounds(roundBytes, memory, ({ bytes }) => {
-        gathered += bytes;
-        return Request.completed();
-      });
-      return JSON.stringify({ records: 0, ops: 0, bytes: gathered, ms: 0 });
-    },
+    contribute: () => ({ frames, recorded: 0 }),
+    lead,
   });
   verdictText(verdict);
   if (verdict.committed !== frames.length) throw new Error(`${verdict.committed} of ${frames.length} frames came`);

@@ -1,7 +1,8 @@
 /** Rounds of frames as the root gathers them of several ranks: by the recorder's own classes, and by one process. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { contiguous, planRounds } from '#src/flush/gathering.js';
+import { contiguous } from '#src/flush/gathering.js';
+import { planRounds } from '#src/flush/plan.js';
 import { bootId, host } from '#src/host.js';
 import { parseOptions } from '#src/options.js';
 import { Existing } from '#src/record/record.js';

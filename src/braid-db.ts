@@ -6,8 +6,9 @@ import { seemsRoot, selectCommunicator } from './comm/select.js';
 import { BraidError } from './errors.js';
 import { sayEnd, unwatchExit, watchExit, type ExitAware } from './exit.js';
 import { faultPoint } from './fault.js';
-import { ROOT, verdictText, type Verdict } from './flush/channel.js';
+import { verdictText, type Verdict } from './flush/channel.js';
 import type { Steps } from './flush/drive.js';
+import { ROOT } from './flush/messages.js';
 import { parseOptions, type OpenOptions, type ParsedOptions } from './options.js';
 import { BraidReader } from './query/reader.js';
 import { BraidFact } from './record/fact.js';
@@ -18,6 +19,7 @@ import { RECORDER, type HasRecorder, type Recorder } from './record/recorder.js'
 import { RecordReference } from './record/reference.js';
 import { BraidVersion } from './record/version.js';
 import { LAST_WORDS_MS, Session } from './session.js';
+import type { CommitTotals } from './store/commit.js';
 import { StoreClient } from './store/store-client.js';
 import { AskedPromise } from './waiting.js';
 
@@ -138,7 +140,11 @@ export class BraidDB implements HasRecorder {
         else resolve(text === '' ? nothingFlushed() : (JSON.parse(text) as FlushResult));
       });
     });
-    result.onAsked = () => verdict && this.#session.costs.blocks(verdict);
+    result.onAsked = () => {
+      if (!verdict) return;
+      this.#session.costs.blocks(verdict);
+      verdict.linger();
+    };
     return result;
   }
 
@@ -371,10 +377,13 @@ function nothingFlushed(): FlushResult {
 }
 
 /** What the root tells all ranks of a flush. */
-function flushed(started: number): (totals: { records: number; ops: number; bytes: number }) => Steps<string> {
-  return function* (totals) {
-    return totals.ops === 0 ? '' : JSON.stringify({ ...totals, ms: performance.now() - started } satisfies FlushResult);
-  };
+function flushed(started: number): (totals: CommitTotals) => Steps<string> {
+  return (totals) => tellFlushed(totals, started);
+}
+
+/** Not inside `flushed`: V8 gives each generator function a shape of its own, and learns anew how to run it. */
+function* tellFlushed(totals: CommitTotals, started: number): Steps<string> {
+  return totals.ops === 0 ? '' : JSON.stringify({ ...totals, ms: performance.now() - started } satisfies FlushResult);
 }
 
 function toJson(value: unknown): string {

@@ -226,10 +226,11 @@ export interface MpiAddon {
   ialltoall(comm: CommunicatorId, send: NumericArray | null, receive: NumericArray): RequestId;
 
   /**
-   * Tests all requests in flight by one MPI call, and never waits. Writes a row of {@link RequestColumn}s for each that has
-   * completed, as many as have room; the rest comes with the next call. Returns the number of rows.
+   * Tests all requests in flight by one MPI call, and again and again until one of them has completed, but no longer than
+   * `withinMs`, which may be 0. Writes a row of {@link RequestColumn}s for each that has completed, as many as have room; the
+   * rest comes with the next call. Returns the number of rows.
    */
-  testSome(rows: Float64Array): number;
+  testSome(rows: Float64Array, withinMs: number): number;
   /** Writes the indices of a request's messages that have not completed, and returns how many they are. */
   pending(request: RequestId, indices: Int32Array): number;
 }

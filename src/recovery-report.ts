@@ -1,4 +1,4 @@
-import { ranksText } from './flush/channel.js';
+import { ranksText } from './flush/words.js';
 import { groupBy } from './group-by.js';
 import type { SpoolReport } from './leftovers.js';
 import { finalStatus, lossesOf, type DeadAttempt } from './recovery.js';

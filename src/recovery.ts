@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { BraidError } from './errors.js';
 import { faultPoint } from './fault.js';
-import { ROOT, ranksText } from './flush/channel.js';
+import { ROOT } from './flush/messages.js';
+import { ranksText } from './flush/words.js';
 import { commitRounds, type CommitRounds } from './flush/commit-rounds.js';
 import { wait, type Steps } from './flush/drive.js';
 import type { Gathering } from './flush/gathering.js';

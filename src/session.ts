@@ -1,8 +1,9 @@
 import { commitRounds } from './flush/commit-rounds.js';
-import { Channel, ROOT, ranksText, verdictText, type Verdict } from './flush/channel.js';
+import { Channel, verdictText, type Verdict } from './flush/channel.js';
 import { wait, type Steps } from './flush/drive.js';
 import { RoundMemory, type Contribution, type Gathering } from './flush/gathering.js';
-import type { CollectiveKind, Header } from './flush/messages.js';
+import { ROOT, type CollectiveKind, type Header } from './flush/messages.js';
+import { ranksText } from './flush/words.js';
 import { Request } from './comm/request.js';
 import { captureContext } from './context.js';
 import { CostMeter } from './cost-meter.js';
@@ -169,14 +170,16 @@ export class Session {
     kind: CollectiveKind,
     contribute: () => Contribution,
     lead: (gathering: Gathering) => Steps<string>,
+    leadIdle?: (headers: readonly Header[]) => string,
   ): Request<Verdict> {
-    return this.channel.run({ kind, database: this.#database, patience: this.options, contribute, lead });
+    return this.channel.run({ kind, database: this.#database, patience: this.options, contribute, lead, leadIdle });
   }
 
   /**
    * Takes part in a collective that first commits all that is stored so far on every rank.
    *
-   * @param then what the root does when that is done; gives the text for all.
+   * @param then what the root does when that is done; gives the text for all. Not asked by a flush to which nobody brings
+   *   anything, whose text is empty.
    */
   startFlush(
     kind: 'flush' | 'onRoot' | 'close',
@@ -199,6 +202,7 @@ export class Session {
         return { frames: pending, recorded: spool?.recorded ?? 0, costs: this.costs.of(recorder, spool), text };
       },
       (gathering) => this.#leadFlush(gathering, then),
+      kind === 'flush' ? this.#leadIdle : undefined,
     );
     verdict.onDone(() => {
       if (come > 0) this.costs.told(come);
@@ -246,10 +250,21 @@ export class Session {
     const onRefused = (refused: readonly RefusedFrame[]) => refused.forEach((each) => this.#refused.push(each));
     const totals = yield* commitRounds(gathering, { ...this.#rounds, recorded, onRefused });
     this.costs.gathered(gathering.gatherMs);
-    // With BRAID=off there is none.
-    if (totals.ops === 0) this.store?.checkThere();
-    if (this.#refused.length > 0) throw lossOf(this.#refused.splice(0));
+    this.#checkFlushed(totals.ops);
     return yield* then(totals, headers);
+  }
+
+  /** The whole of a flush that brings nothing. */
+  readonly #leadIdle = (headers: readonly Header[]): string => {
+    this.costs.allCame(headers);
+    this.#checkFlushed(0);
+    return '';
+  };
+
+  #checkFlushed(ops: number): void {
+    // With BRAID=off there is none.
+    if (ops === 0) this.store?.checkThere();
+    if (this.#refused.length > 0) throw lossOf(this.#refused.splice(0));
   }
 
   /** On the root: what recording has cost as of the last flush, if there was one. */

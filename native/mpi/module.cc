@@ -1,5 +1,6 @@
 #include "module.h"
 
+#include <algorithm>
 #include <exception>
 
 #include "arguments.h"
@@ -99,8 +100,12 @@ Napi::Value Wtime(Module&, const Napi::CallbackInfo& info) {
 Napi::Value TestSome(Module& module, const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const auto [rows, count] = arguments.Float64s();
-  return Napi::Number::New(info.Env(),
-                           static_cast<double>(module.requests.Test(rows, count / Requests::column_count)));
+  const double within_ms = arguments.Number();
+  /* Never longer than a second: the event loop waits meanwhile. */
+  const double most_ms = within_ms > 0 ? std::min(within_ms, 1000.0) : 0;
+  const std::chrono::nanoseconds within(static_cast<int64_t>(most_ms * 1e6));
+  return Napi::Number::New(
+      info.Env(), static_cast<double>(module.requests.Test(rows, count / Requests::column_count, within)));
 }
 
 Napi::Value Pending(Module& module, const Napi::CallbackInfo& info) {

@@ -10,6 +10,14 @@
 
 namespace braid {
 
+namespace {
+
+/* A look at the clock takes as long as a test, but for a test that leaves the core to other ranks. */
+constexpr int tests_per_look = 8;
+constexpr std::chrono::microseconds slow_look(50);
+
+}  // namespace
+
 int CountReceived(const MPI_Status& status, size_t bytes_each, MPI_Count* count) {
   /* By bytes: Open MPI 4 can't count the elements of a type that is filled in part, as one of many elements
    * may be. */
@@ -56,8 +64,19 @@ int32_t Requests::Start(std::unique_ptr<Request> request) {
   return last_id_;
 }
 
-size_t Requests::Test(double* rows, size_t row_count) {
+size_t Requests::Test(double* rows, size_t row_count, std::chrono::nanoseconds within) {
   if (!handles_.empty()) TestMessages();
+  if (within.count() > 0) {
+    const auto start = std::chrono::steady_clock::now();
+    auto now = start;
+    int tests = tests_per_look;
+    while (completed_.empty() && !handles_.empty() && now - start < within) {
+      for (int i = 0; i < tests && completed_.empty() && !handles_.empty(); i++) TestMessages();
+      const auto before = now;
+      now = std::chrono::steady_clock::now();
+      if (now - before > slow_look) tests = 1;
+    }
+  }
 
   const size_t count = std::min(row_count, completed_.size());
   for (size_t i = 0; i < count; i++) {

@@ -3,6 +3,7 @@
 #include <mpi.h>
 #include <napi.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
@@ -83,10 +84,11 @@ class Requests {
   int32_t Start(std::unique_ptr<Request> request);
 
   /*
-   * Tests everything in flight once. Writes a row for each completed request, at most `row_count`; what finds
-   * no room comes with the next call. Returns the number of rows.
+   * Tests everything in flight once, and again for as long as `within` while no request has completed. Writes
+   * a row for each completed one, at most `row_count`; what finds no room comes with the next call. Returns
+   * the number of rows.
    */
-  size_t Test(double* rows, size_t row_count);
+  size_t Test(double* rows, size_t row_count, std::chrono::nanoseconds within);
 
   /* Indices of the messages of a request that have not completed; false if the id isn't in flight. */
   bool Pending(int32_t id, std::vector<int32_t>& indices) const;

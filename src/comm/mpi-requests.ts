@@ -48,12 +48,14 @@ export class MpiRequests implements Pollable {
     return [...indices.subarray(0, this.#addon.pending(id, indices))];
   }
 
-  test(): boolean {
+  test(withinMs = 0): boolean {
     let completed = false;
     for (let count = ROWS; count === ROWS;) {
-      count = this.#addon.testSome(this.#rows);
+      count = this.#addon.testSome(this.#rows, completed ? 0 : withinMs);
       completed ||= count > 0;
-      for (const finish of this.#take(count)) finish();
+      // A finish has read its row before it tells anybody.
+      if (count === 1) this.#takeOne(this.#rows)(this.#rows);
+      else for (const finish of this.#take(count)) finish();
     }
     if (this.#inFlight.size === 0) progress.remove(this);
     return completed;
@@ -64,12 +66,17 @@ export class MpiRequests implements Pollable {
     const finishes: (() => void)[] = [];
     for (let i = 0; i < count; i++) {
       const row = this.#rows.slice(i * RequestColumn.count, (i + 1) * RequestColumn.count);
-      const id = row[RequestColumn.id];
-      const finish = this.#inFlight.get(id)!;
-      this.#inFlight.delete(id);
+      const finish = this.#takeOne(row);
       finishes.push(() => finish(row));
     }
     return finishes;
+  }
+
+  #takeOne(row: Float64Array): Finish {
+    const id = row[RequestColumn.id];
+    const finish = this.#inFlight.get(id)!;
+    this.#inFlight.delete(id);
+    return finish;
   }
 
   #track<T>(call: string, id: RequestId, request: Request<T>, valueOf: (row: Float64Array) => T): void {

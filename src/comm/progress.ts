@@ -2,6 +2,8 @@ import type { Pollable } from './request.js';
 
 /** How long it is tested in one turn of the loop, which by itself takes as long as some ten tests. */
 const TURN_MS = 0.05;
+/** How long the loop may be kept waiting, between two of its turns, where there is good reason to. */
+const SLICE_MS = 0.5;
 /**
  * After so many turns without a completion the loop is no longer polled at full speed: after 2 ms, or later where others
  * have the core meanwhile, to whom MPI gives it at each test. Those we wait for are among them, and have done little.
@@ -9,6 +11,13 @@ const TURN_MS = 0.05;
 const SPIN_TURNS = 40;
 /** The pause between two tests from then on. */
 const PAUSE_MS = 1;
+/** What moves more slowly is no better off for being tested at full speed: 50 MB/s. */
+const SLOWEST_BYTES_PER_MS = 50_000;
+
+/** A request, as far as it is looked at here. */
+interface Awaited {
+  readonly done: boolean;
+}
 
 /**
  * Tests what is under way from the event loop.
@@ -25,6 +34,10 @@ export class Progress {
   #pause: NodeJS.Timeout | undefined;
   /** Turns since the last completion. */
   #idleTurns = 0;
+  /** What is moving, and how long that may take. */
+  #transfer: { request: Awaited; end: number } | undefined;
+  /** When the loop is due; 0 if nobody has kept it waiting since its last turn. */
+  #lingerEnd = 0;
 
   /** Tests `pollable` from now on, and keeps the process alive until it is removed. */
   add(pollable: Pollable): void {
@@ -57,18 +70,38 @@ export class Progress {
     if (completed) this.#idleTurns = 0;
   }
 
-  /** Tests until something has completed, and not longer than the rest of the program can wait. */
-  #spin(): void {
-    this.#idleTurns++;
-    const end = performance.now() + TURN_MS;
-    do {
-      let completed = false;
-      for (const pollable of this.#active) completed = pollable.test() || completed;
-      if (completed) {
-        this.#idleTurns = 0;
-        return;
-      }
-    } while (performance.now() < end);
+  /**
+   * Tests until `awaited` is done. Where it takes longer than the rest of the program can wait, the loop goes on with it: that
+   * gets its turn after so many short waits, too.
+   */
+  linger(awaited: Awaited): void {
+    let now = performance.now();
+    if (this.#lingerEnd === 0) this.#lingerEnd = now + SLICE_MS;
+    while (!awaited.done && this.#active.size > 0 && now < this.#lingerEnd) {
+      this.#test(this.#lingerEnd - now);
+      now = performance.now();
+    }
+  }
+
+  /**
+   * So many bytes are about to come or go by `request`, and whoever is at its other end is there: without pauses, in which
+   * nothing would move, for MPI moves most of it in pieces, inside the tests.
+   */
+  attend(request: Awaited, bytes: number): void {
+    this.#transfer = { request, end: performance.now() + bytes / SLOWEST_BYTES_PER_MS };
+  }
+
+  #isMoving(): boolean {
+    if (this.#transfer && (this.#transfer.request.done || performance.now() > this.#transfer.end))
+      this.#transfer = undefined;
+    return this.#transfer !== undefined;
+  }
+
+  /** Tests until something has completed, and not longer than `withinMs`. */
+  #test(withinMs: number): void {
+    let completed = false;
+    for (const pollable of this.#active) completed = pollable.test(withinMs) || completed;
+    if (completed) this.#idleTurns = 0;
   }
 
   #schedule(): void {
@@ -77,10 +110,12 @@ export class Progress {
     const turn = () => {
       this.#scheduled = false;
       this.#pause = undefined;
-      this.#spin();
+      this.#lingerEnd = 0;
+      this.#idleTurns++;
+      this.#test(this.#isMoving() ? SLICE_MS : TURN_MS);
       this.#schedule();
     };
-    if (this.#idleTurns < SPIN_TURNS) setImmediate(turn);
+    if (this.#idleTurns < SPIN_TURNS || this.#isMoving()) setImmediate(turn);
     else this.#pause = setTimeout(turn, PAUSE_MS);
   }
 }

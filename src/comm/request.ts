@@ -3,8 +3,12 @@ import { progress } from './progress.js';
 
 /** Something under way that is tested from the event loop: an MPI request, a commit in the worker. */
 export interface Pollable {
-  /** Looks whether anything has completed, and if so runs its completions. Never waits. Returns true if something had. */
-  test(): boolean;
+  /**
+   * Looks whether anything has completed, and if so runs its completions. Returns true if something had.
+   *
+   * @param withinMs to look again until something has, for so long; else once.
+   */
+  test(withinMs?: number): boolean;
 }
 
 /**
@@ -57,6 +61,11 @@ export class Request<T = void> implements PromiseLike<T> {
     return this.value;
   }
 
+  /** For who has nothing to do before its end: it may be as near as a few microseconds, which no turn of the event loop is. */
+  linger(): void {
+    if (!this.#settled) progress.linger(this);
+  }
+
   /**
    * Runs `callback` on completion, at once if it is complete already. What it throws becomes an uncaught exception of the
    * process: whoever happened to test, a recording call perhaps, has nothing to do with it.
@@ -83,6 +92,7 @@ export class Request<T = void> implements PromiseLike<T> {
     this.#promise ??= new Promise<T>((resolve, reject) => {
       this.onDone(() => (this.#error ? reject(this.#error) : resolve(this.#value as T)));
     });
+    this.linger();
     return this.#promise.then(fulfilled, rejected);
   }
 

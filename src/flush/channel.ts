@@ -5,11 +5,15 @@ import { BraidError, type BraidErrorCode } from '../errors.js';
 import { faultPoint } from '../fault.js';
 import { drive, wait, type Steps } from './drive.js';
 import { Gathering, frameSizes, promised, textOf, type Contribution } from './gathering.js';
+import { sendEarly, takeEarly } from './early.js';
 import {
+  HEADER_BYTES,
   HEADER_TAG,
-  MESSAGE_BYTES,
+  ORDER_BYTES,
   ORDER_TAG,
+  ROOT,
   TEXT_TAG,
+  isInline,
   readHeader,
   readOrder,
   writeHeader,
@@ -20,7 +24,9 @@ import {
 } from './messages.js';
 import type { Patience } from '../options.js';
 import { NO_COSTS } from '../run-report.js';
+import { objectionTo } from './objection.js';
 import { WaitWatch } from './patience.js';
+import { anyText, callOf, endedBefore, ranksText } from './words.js';
 
 /** Where the root has something of its own to do before its first order, it tells the others that all have come. */
 const WORKS_FIRST: readonly CollectiveKind[] = ['recover', 'onRoot', 'close'];
@@ -28,8 +34,8 @@ const WORKS_FIRST: readonly CollectiveKind[] = ['recover', 'onRoot', 'close'];
 /** How much later than the root, which knows who is missing, the others end the job. */
 const GRACE_MS = 1000;
 
-/** The rank that owns the database. */
-export const ROOT = 0;
+const THE_ROOT = Int32Array.of(ROOT);
+const NONE: readonly number[] = [];
 
 /** One collective, as a rank calls it. */
 export interface Collective {
@@ -40,6 +46,8 @@ export interface Collective {
   readonly contribute: () => Contribution;
   /** What the root does with what came; gives the text that every rank gets. */
   readonly lead: (gathering: Gathering) => Steps<string>;
+  /** The same where no rank brings anything, if that takes no waiting. */
+  readonly leadIdle?: (headers: readonly Header[]) => string;
 }
 
 /** How a collective ended, the same on every rank but for `committed`, which is about this rank's frames. */
@@ -134,8 +142,8 @@ export class Channel {
     }
     if (this.#current) this.#finish(this.#current, waitMs);
     if (this.#left.has(ROOT)) return;
-    const header = this.#header('left', 0, { frames: [], recorded: 0 });
-    this.#comm.isendEach(header, MESSAGE_BYTES, Int32Array.of(ROOT), HEADER_TAG);
+    const header = writeHeader(this.#header('left', 0, { frames: [], recorded: 0 }));
+    this.#comm.isendEach(header, HEADER_BYTES, THE_ROOT, HEADER_TAG);
   }
 
   /**
@@ -158,9 +166,14 @@ export class Channel {
   }
 
   *#answer(rank: number): Steps<void> {
-    const header = Buffer.alloc(MESSAGE_BYTES);
-    yield* wait(this.#comm.irecvEach(header, MESSAGE_BYTES, Int32Array.of(rank), HEADER_TAG));
-    if (readHeader(header, 0).kind !== 'left') yield* wait(this.#order(Int32Array.of(rank), () => ({ order: 'left' })));
+    const message = Buffer.alloc(HEADER_BYTES);
+    yield* wait(this.#comm.irecvEach(message, HEADER_BYTES, Int32Array.of(rank), HEADER_TAG));
+    const header = readHeader(message, 0);
+    if (header.kind === 'left') return;
+    const headers: Header[] = [];
+    headers[rank] = header;
+    yield* takeEarly(this.#comm, headers, (request) => request);
+    yield* wait(this.#order(Int32Array.of(rank), () => ({ order: 'left' })));
   }
 
   #finish(kind: CollectiveKind, waitMs: number): void {
@@ -188,9 +201,9 @@ export class Channel {
     if (!this.#current) this.#queue.shift()?.();
   }
 
-  #header(kind: CollectiveKind, database: number, contribution: Contribution): Buffer {
+  #header(kind: CollectiveKind, database: number, contribution: Contribution): Header {
     const frames = contribution.failure ? [] : contribution.frames;
-    return writeHeader({
+    return {
       kind,
       ordinal: this.#ordinal,
       database,
@@ -200,7 +213,7 @@ export class Channel {
       bytes: frames.reduce((sum, { size }) => sum + size, 0),
       recorded: contribution.recorded,
       costs: contribution.costs ?? NO_COSTS,
-    });
+    };
   }
 
   #present(): Int32Array {
@@ -209,9 +222,9 @@ export class Channel {
   }
 
   #order(ranks: Int32Array, orderFor: OrderFor): Request {
-    const orders = Buffer.alloc(ranks.length * MESSAGE_BYTES);
-    ranks.forEach((rank, i) => writeOrder(orders, i * MESSAGE_BYTES, orderFor(rank)));
-    return this.#comm.isendEach(orders, MESSAGE_BYTES, ranks, ORDER_TAG);
+    const orders = Buffer.alloc(ranks.length * ORDER_BYTES);
+    ranks.forEach((rank, i) => writeOrder(orders, i * ORDER_BYTES, orderFor(rank)));
+    return this.#comm.isendEach(orders, ORDER_BYTES, ranks, ORDER_TAG);
   }
 
   *#lead(collective: Collective): Steps<Verdict> {
@@ -219,72 +232,70 @@ export class Channel {
     const { kind, database } = collective;
     const own = contributionOf(collective);
     const present = this.#present();
-    const messages = Buffer.alloc(present.length * MESSAGE_BYTES);
-    const request = this.#comm.irecvEach(messages, MESSAGE_BYTES, present, HEADER_TAG);
-    const ownHeader = readHeader(this.#header(kind, database, own), 0);
-    yield* this.#patiently(request, collective, () => ranksText(request.pending().map((i) => present[i])), 'come to');
+    const messages = Buffer.allocUnsafe(present.length * HEADER_BYTES);
+    const request = this.#comm.irecvEach(messages, HEADER_BYTES, present, HEADER_TAG);
+    const ownHeader = this.#header(kind, database, own);
+    yield this.#patiently(request, collective, () => ranksText(request.pending().map((i) => present[i])), 'come to');
 
     const headers: (Header | undefined)[] = Array.from({ length: this.size });
     headers[ROOT] = ownHeader;
-    present.forEach((rank, i) => (headers[rank] = readHeader(messages, i * MESSAGE_BYTES)));
-    present.forEach((rank) => {
-      if (headers[rank]!.kind === 'left') this.#left.add(rank);
+    present.forEach((rank, i) => {
+      const header = readHeader(messages, i * HEADER_BYTES);
+      headers[rank] = header;
+      if (header.kind === 'left') this.#left.add(rank);
     });
 
     // Who is slow to join what was ordered can't be told: it may be any of them.
     const patiently = (request: Request) => this.#patiently(request, collective, () => anyText([...this.#present()]));
+    const early = yield* takeEarly(this.#comm, headers, patiently);
     const sends: Request[] = [];
     let gathering: Gathering | undefined;
     let text = '';
     let error: Error | undefined;
     try {
-      const objection = this.#objection(headers);
+      const objection = objectionTo(headers, this.#left);
       if (objection) throw objection;
-      const give = (orderFor: OrderFor) => void sends.push(this.#order(this.#others, orderFor));
-      gathering = new Gathering(this.#comm, own, headers as Header[], give, patiently);
-      const failed = headers.findIndex((header) => header!.failed);
-      if (failed >= 0) throw own.failure ?? failureOf(failed, (yield* gathering.texts())[failed]);
-      if (WORKS_FIRST.includes(kind)) give(() => ({ order: 'wait' }));
-      text = yield* collective.lead(gathering);
+      const all = headers as Header[];
+      if (collective.leadIdle && all.every(bringsNothing)) text = collective.leadIdle(all);
+      else {
+        const give = (orderFor: OrderFor) => void sends.push(this.#order(this.#others, orderFor));
+        gathering = new Gathering(this.#comm, { own, headers: all, early, order: give, patiently });
+        const failed = all.findIndex((header) => header.failed);
+        if (failed >= 0) throw own.failure ?? failureOf(failed, (yield* gathering.texts())[failed]);
+        if (WORKS_FIRST.includes(kind)) give(() => ({ order: 'wait' }));
+        text = yield* collective.lead(gathering);
+      }
     } catch (caught) {
       error = caught as Error;
       text = textOf({ frames: [], recorded: 0, failure: error });
     }
-    const { committed = [] } = gathering ?? {};
+    const committed = gathering?.committed ?? NONE;
     faultPoint('flush.verdict');
-    yield* this.#pronounce(text, error !== undefined, committed, patiently);
-    for (const send of sends) yield* wait(send);
+    for (const told of this.#pronounce(text, error !== undefined, committed)) yield patiently(told);
+    for (const send of sends) yield send;
     faultPoint('flush.pronounced');
     return { text, committed: committed[ROOT] ?? 0, error };
   }
 
-  /** Sends the verdict to all who are still there. */
-  *#pronounce(
-    text: string,
-    failed: boolean,
-    committed: readonly number[],
-    patiently: (request: Request) => Steps<void>,
-  ): Steps<void> {
+  /** Sends the verdict to all who are still there: what is on its way by that. */
+  #pronounce(text: string, failed: boolean, committed: readonly number[]): Request[] {
     const present = this.#present();
-    if (present.length === 0) return;
+    if (present.length === 0) return [];
     const bytes = Buffer.from(text);
     const byMessage = this.#left.size > 0;
-    const orders = this.#order(present, (rank) => ({
+    const inline = isInline(bytes.length) ? bytes : undefined;
+    const order = this.#order(present, (rank) => ({
       order: 'verdict',
       frames: committed[rank] ?? 0,
       textBytes: bytes.length,
+      inline,
       byMessage,
       failed,
     }));
-    if (bytes.length > 0) {
-      if (byMessage) {
-        const copies = Buffer.concat(Array.from(present, () => bytes));
-        yield* patiently(this.#comm.isendEach(copies, bytes.length, present, TEXT_TAG));
-      } else {
-        yield* patiently(this.#comm.ibcast(bytes, ROOT));
-      }
-    }
-    yield* patiently(orders);
+    if (inline) return [order];
+    if (!byMessage) return [order, this.#comm.ibcast(bytes, ROOT)];
+    const copies = Buffer.concat(Array.from(present, () => bytes));
+    return [order, this.#comm.isendEach(copies, bytes.length, present, TEXT_TAG)];
   }
 
   *#follow(collective: Collective): Steps<Verdict> {
@@ -293,9 +304,10 @@ export class Channel {
     // It has told us once, and will not answer.
     if (this.#left.has(ROOT)) throw this.#rootLeft(kind);
     const own = contributionOf(collective);
-    const root = Int32Array.of(ROOT);
-    const header = this.#comm.isendEach(this.#header(kind, database, own), MESSAGE_BYTES, root, HEADER_TAG);
-    const message = Buffer.alloc(MESSAGE_BYTES);
+    const header = this.#header(kind, database, own);
+    const come = this.#comm.isendEach(writeHeader(header), HEADER_BYTES, THE_ROOT, HEADER_TAG);
+    const early = sendEarly(this.#comm, header, own.frames);
+    const message = Buffer.allocUnsafe(ORDER_BYTES);
     const who = () => ranksText([ROOT]);
     // The first order follows when all have come: if it doesn't, somebody hasn't. From then on only the root ends the job:
     // a root that commits for long and one that is stuck are the same, seen from here.
@@ -303,35 +315,41 @@ export class Channel {
       this.#patiently(request, collective, () => `${who()} or a rank that it waits for`, 'come to', GRACE_MS);
     const { stallMs } = collective.patience;
     const patiently = (request: Request) => this.#patiently(request, { kind, patience: { stallMs } }, who);
-    const give = (bytes: Buffer) => patiently(this.#comm.igatherv(bytes, ROOT, null, null, null));
-    let come = first;
+    const give = (bytes: Buffer) => {
+      const request = this.#comm.igatherv(bytes, ROOT, null, null, null);
+      // The root takes those of the others meanwhile.
+      progress.attend(request, bytes.length * this.size);
+      return patiently(request);
+    };
+    let ordered = first;
     let sent = 0;
     for (;;) {
-      yield* come(this.#comm.irecvEach(message, MESSAGE_BYTES, root, ORDER_TAG));
-      come = patiently;
+      yield ordered(this.#comm.irecvEach(message, ORDER_BYTES, THE_ROOT, ORDER_TAG));
+      ordered = patiently;
       const order = readOrder(message);
       switch (order.order) {
         case 'text':
-          yield* give(Buffer.from(textOf(own)));
+          yield give(Buffer.from(textOf(own)));
           break;
         case 'sizes':
-          yield* give(frameSizes(own.frames));
+          yield give(frameSizes(own.frames));
           break;
         case 'send':
           faultPoint('flush.send');
-          yield* give(promised(own.frames, sent, order.frames));
+          yield give(promised(own.frames, sent, order.frames));
           sent += order.frames;
           break;
         case 'verdict': {
-          const bytes = Buffer.alloc(order.textBytes);
-          if (bytes.length > 0) {
-            yield* patiently(
+          const bytes = order.inline ?? Buffer.alloc(order.textBytes);
+          if (!order.inline) {
+            yield patiently(
               order.byMessage
-                ? this.#comm.irecvEach(bytes, bytes.length, root, TEXT_TAG)
+                ? this.#comm.irecvEach(bytes, bytes.length, THE_ROOT, TEXT_TAG)
                 : this.#comm.ibcast(bytes, ROOT),
             );
           }
-          yield* wait(header);
+          yield come;
+          if (early) yield early;
           faultPoint('flush.told');
           const text = bytes.toString();
           return { text, committed: order.frames, error: order.failed ? errorOf(text) : undefined };
@@ -353,69 +371,28 @@ export class Channel {
     );
   }
 
-  /** Waits for what other ranks must do; says so when that takes long, and ends the job when it may and must. */
-  *#patiently(
+  /** For what other ranks must do: as long as it takes long says so, and ends the job when it may and must. */
+  #patiently(
     request: Request,
     { kind, patience }: Pick<Collective, 'kind' | 'patience'>,
     missing: () => string,
     toDo = 'go on with',
     graceMs = 0,
-  ): Steps<void> {
+  ): Request {
     // A communicator of one completes at once, and so do short messages to ranks that are there.
-    if (request.test()) return yield* wait(request);
+    if (request.test()) return request;
     const said = {
       stalled: () => `in ${callOf(kind)} for ${missing()}`,
       ended: () => `${missing()} did not ${toDo} ${callOf(kind)}`,
     };
     this.#watch.begin(patience, said, graceMs);
-    try {
-      yield* wait(request);
-    } finally {
-      this.#watch.end();
-    }
-  }
-
-  /** Why this collective can't take place, if it can't: a rank has left, or the ranks have come for different things. */
-  #objection(headers: readonly (Header | undefined)[]): BraidError | undefined {
-    const wanted = headers[ROOT]!;
-    const isAlike = ({ kind, database }: Header) =>
-      kind === wanted.kind && (kind === 'open' || database === wanted.database);
-    if (this.#left.size === 0 && headers.every((header) => isAlike(header!))) return undefined;
-    const called = (header: Header) =>
-      callOf(header.kind) +
-      (header.database === wanted.database || header.kind === 'open'
-        ? ''
-        : ` of its database number ${header.database}`);
-    if (this.#left.size > 0) {
-      return new BraidError(
-        'ERR_BRAID_RANK_LEFT',
-        `${ranksText([...this.#left])} ${endedBefore(wanted.kind)}, while rank ${ROOT} called ${called(wanted)}: ` +
-          'every rank must make the same collective calls. What is recorded stays in the spools until the next open, or braid recover',
-      );
-    }
-    const groups = new Map<string, number[]>();
-    headers.forEach((header, rank) => {
-      const call = called(header!);
-      groups.set(call, [...(groups.get(call) ?? []), rank]);
-    });
-    if (groups.size === 1) return undefined;
-    const who = [...groups].map(([call, ranks]) => `${call} on ${ranksText(ranks)}`).join(', ');
-    return new BraidError(
-      'ERR_BRAID_COLLECTIVE_MISMATCH',
-      `the ranks have called different things: ${who}. Every rank must make the same collective calls in the same order`,
-    );
+    request.onDone(() => this.#watch.end());
+    return request;
   }
 }
 
-/** A collective in the words of whoever called it: an open is several. */
-function callOf(kind: CollectiveKind): string {
-  if (kind === 'begin') return 'the rest of open()';
-  return kind === 'recover' ? 'recovery' : `${kind}()`;
-}
-
-/** Of a rank that has left: at an open it may have closed all that it had. */
-function endedBefore(kind: CollectiveKind): string {
-  return kind === 'open' ? 'ended' : 'ended without close()';
+function bringsNothing({ frames, failed }: Header): boolean {
+  return frames === 0 && !failed;
 }
 
 /** What a rank brings. One that can't say what takes its place all the same, with the reason why. */
@@ -425,24 +402,6 @@ function contributionOf({ contribute }: Collective): Contribution {
   } catch (error) {
     return { frames: [], recorded: 0, failure: error as Error };
   }
-}
-
-/** "rank 3", "ranks 0, 2-5 and 9 more". */
-export function ranksText(ranks: number[]): string {
-  const spans: string[] = [];
-  for (let i = 0; i < ranks.length;) {
-    let last = i;
-    while (ranks[last + 1] === ranks[last] + 1) last++;
-    spans.push(last === i ? `${ranks[i]}` : `${ranks[i]}-${ranks[last]}`);
-    i = last + 1;
-  }
-  const shown = spans.slice(0, 8).join(', ') + (spans.length > 8 ? ` and more` : '');
-  return `${ranks.length === 1 ? 'rank' : 'ranks'} ${shown}`;
-}
-
-/** As of ranks of which some are meant, and nobody knows which: "rank 3", "some of ranks 0, 2-5". */
-function anyText(ranks: number[]): string {
-  return ranks.length === 1 ? ranksText(ranks) : `some of ${ranksText(ranks)}`;
 }
 
 function failureOf(rank: number, text: string): BraidError {

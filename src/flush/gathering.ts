@@ -1,8 +1,10 @@
 import type { RecorderCommunicator } from '../comm/communicator.js';
+import { progress } from '../comm/progress.js';
 import { Request } from '../comm/request.js';
 import type { RankCosts } from '../run-report.js';
 import { wait, type Steps } from './drive.js';
 import type { Header, OrderFor } from './messages.js';
+import { planRounds, type PlannedRound } from './plan.js';
 
 /** A frame on its way: its size is known without reading it, its bytes may be read when its round comes. */
 export interface SendableFrame {
@@ -36,6 +38,11 @@ export class RoundMemory {
   readonly #buffers: (SharedArrayBuffer | undefined)[] = [undefined, undefined];
   #next = 0;
   peakBytes = 0;
+
+  /** Nothing is being committed: the first of them is next, which is the warmer one where there is one round. */
+  begin(): void {
+    this.#next = 0;
+  }
 
   /** @param most what a round has, if it isn't one frame that has more. */
   take(bytes: number, most: number): SharedArrayBuffer {
@@ -102,6 +109,18 @@ export function frameSizes(frames: readonly SendableFrame[]): Buffer {
   return Buffer.from(Uint32Array.from(frames, ({ size }) => size).buffer);
 }
 
+/** What a collective begins with on the root, when all have come. */
+export interface Come {
+  readonly own: Contribution;
+  /** By rank. */
+  readonly headers: readonly Header[];
+  /** The frames of those ranks that have sent theirs with the header. */
+  readonly early: ReadonlyMap<number, Buffer>;
+  readonly order: (orderFor: OrderFor) => void;
+  /** Watches what other ranks must join. */
+  readonly patiently: (request: Request) => Request;
+}
+
 /** The root's side of a collective in which all ranks take part: it orders, they give. */
 export class Gathering {
   /** How many frames of each rank are committed. */
@@ -109,22 +128,24 @@ export class Gathering {
   /** What gathering them took. */
   gatherMs = 0;
 
-  constructor(
-    private readonly comm: RecorderCommunicator,
-    private readonly own: Contribution,
-    /** By rank. */
-    readonly headers: readonly Header[],
-    private readonly order: (orderFor: OrderFor) => void,
-    /** Waits for what other ranks must join. */
-    private readonly patiently: (request: Request) => Steps<void>,
-  ) {
-    this.committed = headers.map(() => 0);
+  /** By rank. */
+  readonly headers: readonly Header[];
+  readonly #comm: RecorderCommunicator;
+  readonly #come: Come;
+
+  constructor(comm: RecorderCommunicator, come: Come) {
+    this.#comm = comm;
+    this.#come = come;
+    this.headers = come.headers;
+    this.committed = this.headers.map(() => 0);
   }
 
   /** Every rank's text. */
   *texts(): Steps<string[]> {
     const counts = this.headers.map(({ textBytes }) => textBytes);
-    const { bytes, displs } = yield* this.#gather(() => ({ order: 'text' }), Buffer.from(textOf(this.own)), counts);
+    const displs = displsOf(counts);
+    const bytes = Buffer.alloc(counts.reduce((sum, each) => sum + each, 0));
+    yield* this.#gather(() => ({ order: 'text' }), Buffer.from(textOf(this.#come.own)), bytes, counts, displs);
     return counts.map((count, rank) => bytes.toString('utf8', displs[rank], displs[rank] + count));
   }
 
@@ -140,18 +161,19 @@ export class Gathering {
     if (total === 0) return;
     const all: PlannedRound = { counts: headers.map(({ frames }) => frames), bytes: headers.map(({ bytes }) => bytes) };
     const plan = total <= roundBytes ? [all] : planRounds(yield* this.#sizes(), roundBytes);
-    const { rank } = this.comm;
-    let sent = 0;
     let underway: { request: Request<unknown>; counts: readonly number[] } | undefined;
+    memory.begin();
+    const placed: Placed = { ownFrames: 0, early: headers.map(() => 0) };
     try {
-      for (const { counts, bytes } of plan) {
+      for (const round of plan) {
+        const { counts, bytes } = round;
         const total = bytes.reduce((sum, each) => sum + each, 0);
         const target = memory.take(total, roundBytes);
-        // The root's own go straight to their place: it has no memory to spare for another copy.
-        const place = bytes.slice(0, rank).reduce((sum, each) => sum + each, 0);
-        copied(this.own.frames.slice(sent, sent + counts[rank]), Buffer.from(target, place, bytes[rank]));
-        sent += counts[rank];
-        yield* this.#gather((rank) => ({ order: 'send', frames: counts[rank] }), undefined, bytes, target);
+        const asked = this.#place(round, placed, target);
+        if (asked.some((each) => each > 0)) {
+          const orderFor: OrderFor = (rank) => ({ order: 'send', frames: asked[rank] > 0 ? counts[rank] : 0 });
+          yield* this.#gather(orderFor, undefined, Buffer.from(target, 0, total), asked, displsOf(bytes));
+        }
         const before = underway;
         underway = undefined;
         if (before) yield* this.#settle(before);
@@ -170,8 +192,30 @@ export class Gathering {
 
   *#sizes(): Steps<Uint32Array[]> {
     const counts = this.headers.map(({ frames }) => frames * 4);
-    const { bytes, displs } = yield* this.#gather(() => ({ order: 'sizes' }), frameSizes(this.own.frames), counts);
+    const displs = displsOf(counts);
+    const bytes = Buffer.alloc(counts.reduce((sum, each) => sum + each, 0));
+    yield* this.#gather(() => ({ order: 'sizes' }), frameSizes(this.#come.own.frames), bytes, counts, displs);
     return counts.map((count, rank) => new Uint32Array(bytes.buffer, bytes.byteOffset + displs[rank], count / 4));
+  }
+
+  /** Puts the next of those frames of a round that are here into their places; gives the bytes that each rank is still to send. */
+  #place({ counts, bytes }: PlannedRound, placed: Placed, target: SharedArrayBuffer): number[] {
+    const { own, early } = this.#come;
+    const displs = displsOf(bytes);
+    return bytes.map((each, rank) => {
+      const place = Buffer.from(target, displs[rank], each);
+      if (rank === this.#comm.rank) {
+        // The root's own go straight to their place: it has no memory to spare for another copy.
+        copied(own.frames.slice(placed.ownFrames, placed.ownFrames + counts[rank]), place);
+        placed.ownFrames += counts[rank];
+        return 0;
+      }
+      const come = early.get(rank);
+      if (!come) return each;
+      come.copy(place, 0, placed.early[rank]);
+      placed.early[rank] += each;
+      return 0;
+    });
   }
 
   /**
@@ -182,57 +226,34 @@ export class Gathering {
   *#gather(
     orderFor: OrderFor,
     own: Buffer | undefined,
+    bytes: Buffer,
     counts: readonly number[],
-    memory?: SharedArrayBuffer,
-  ): Steps<{ bytes: Buffer; displs: Int32Array }> {
-    const displs = new Int32Array(counts.length);
-    let total = 0;
-    counts.forEach((count, rank) => {
-      displs[rank] = total;
-      total += count;
-    });
-    const bytes = Buffer.from(memory ?? new ArrayBuffer(total), 0, total);
-    this.order(orderFor);
-    const { rank } = this.comm;
+    displs: Int32Array,
+  ): Steps<void> {
+    const { order, patiently } = this.#come;
+    order(orderFor);
+    const { rank } = this.#comm;
     const received = Int32Array.from(counts);
     if (!own) received[rank] = 0;
     const started = performance.now();
-    yield* this.patiently(this.comm.igatherv(own ?? Buffer.alloc(0), rank, bytes, received, displs));
+    const request = this.#comm.igatherv(own ?? Buffer.alloc(0), rank, bytes, received, displs);
+    progress.attend(request, bytes.length);
+    yield patiently(request);
     this.gatherMs += performance.now() - started;
-    return { bytes, displs };
   }
 }
 
-/** By rank: how many of its next frames, and their bytes. */
-interface PlannedRound {
-  readonly counts: number[];
-  readonly bytes: number[];
+/** What is in its place of the frames that nobody needs to send: by number of the root's own, by bytes of the others'. */
+interface Placed {
+  ownFrames: number;
+  readonly early: number[];
 }
 
-/** Which frames go into which round: one of each rank in turn, so that a round's ids lie close together. */
-export function planRounds(sizes: readonly Uint32Array[], roundBytes: number): PlannedRound[] {
-  const next = sizes.map(() => 0);
-  const rounds: PlannedRound[] = [];
-  let left = sizes.reduce((sum, { length }) => sum + length, 0);
-  while (left > 0) {
-    const round: PlannedRound = { counts: sizes.map(() => 0), bytes: sizes.map(() => 0) };
-    let total = 0;
-    for (let full = false; !full;) {
-      full = true;
-      for (let rank = 0; rank < sizes.length; rank++) {
-        const size = sizes[rank][next[rank]];
-        if (size === undefined || (total > 0 && total + size > roundBytes)) continue;
-        total += size;
-        next[rank]++;
-        round.counts[rank]++;
-        round.bytes[rank] += size;
-        left--;
-        full = false;
-      }
-    }
-    rounds.push(round);
-  }
-  return rounds;
+/** Where each rank's part begins, where they lie one behind the other. */
+function displsOf(counts: readonly number[]): Int32Array {
+  const displs = new Int32Array(counts.length);
+  for (let rank = 1; rank < counts.length; rank++) displs[rank] = displs[rank - 1] + counts[rank - 1];
+  return displs;
 }
 
 /** What a rank's text is: what it has to say, or why it failed. */

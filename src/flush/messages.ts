@@ -1,13 +1,25 @@
 import type { RankCosts } from '../run-report.js';
 
+/** The rank that owns the database. */
+export const ROOT = 0;
+
 /**
  * The two fixed messages of a collective: every rank's header to the root, and the root's orders to every rank.
  * Both sides run the same version of this library: the magic says so, and nothing more is negotiated.
  */
-export const MESSAGE_BYTES = 88;
+export const HEADER_BYTES = 88;
+export const ORDER_BYTES = 256;
 export const HEADER_TAG = 1;
 export const ORDER_TAG = 2;
 export const TEXT_TAG = 3;
+/** Of frames that follow their header unasked. */
+export const EARLY_TAG = 4;
+
+/**
+ * Frames of no more than so many bytes follow their header, unasked, in a message of this length. As much every MPI takes
+ * from a sender before anybody receives it, so that a rank is not held by a root that goes away.
+ */
+export const EARLY_BYTES = 2048;
 
 const HEADER_MAGIC = 0x31484242; // 'BBH1'
 const ORDER_MAGIC = 0x314f4242; // 'BBO1'
@@ -35,7 +47,7 @@ export interface Header {
 }
 
 export function writeHeader(header: Header): Buffer {
-  const message = Buffer.allocUnsafe(MESSAGE_BYTES);
+  const message = Buffer.allocUnsafe(HEADER_BYTES);
   message.writeUInt32LE(HEADER_MAGIC, 0);
   message.writeUInt32LE(KINDS.indexOf(header.kind), 4);
   message.writeUInt32LE(header.ordinal, 8);
@@ -53,6 +65,11 @@ export function writeHeader(header: Header): Buffer {
   message.writeDoubleLE(costs.blockedMs, 72);
   message.writeDoubleLE(costs.peakSpoolBytes, 80);
   return message;
+}
+
+/** Whether a rank's frames follow its header at once. */
+export function isEarly({ bytes }: Pick<Header, 'bytes'>): boolean {
+  return bytes > 0 && bytes <= EARLY_BYTES;
 }
 
 export function readHeader(messages: Buffer, at: number): Header {
@@ -76,6 +93,9 @@ export function readHeader(messages: Buffer, at: number): Header {
   };
 }
 
+/** Where an order has its text. */
+const ORDER_TEXT = 24;
+
 const ORDERS = ['text', 'sizes', 'send', 'verdict', 'left', 'wait'] as const;
 
 /**
@@ -87,8 +107,10 @@ export interface Order {
   readonly order: (typeof ORDERS)[number];
   /** `send`: how many of its next frames. `verdict`: how many of them are committed. */
   readonly frames: number;
-  /** `verdict`: bytes of the text that follows, by broadcast unless `byMessage`. */
+  /** `verdict`: bytes of its text. */
   readonly textBytes: number;
+  /** The text, if the order has room for it; else it follows, by broadcast unless `byMessage`. */
+  readonly inline?: Buffer;
   readonly byMessage: boolean;
   /** `verdict`: the text tells of an error. */
   readonly failed: boolean;
@@ -104,14 +126,22 @@ export function writeOrder(messages: Buffer, at: number, order: ReturnType<Order
   messages.writeUInt32LE(order.textBytes ?? 0, at + 12);
   messages.writeUInt32LE(order.failed ? 1 : 0, at + 16);
   messages.writeUInt32LE(order.byMessage ? 1 : 0, at + 20);
+  order.inline?.copy(messages, at + ORDER_TEXT);
+}
+
+/** Whether a verdict's text goes with it. */
+export function isInline(textBytes: number): boolean {
+  return textBytes <= ORDER_BYTES - ORDER_TEXT;
 }
 
 export function readOrder(message: Buffer): Order {
   if (message.readUInt32LE(0) !== ORDER_MAGIC) throw new Error('a message that is not an order of this version');
+  const textBytes = message.readUInt32LE(12);
   return {
     order: ORDERS[message.readUInt32LE(4)],
     frames: message.readUInt32LE(8),
-    textBytes: message.readUInt32LE(12),
+    textBytes,
+    inline: isInline(textBytes) ? message.subarray(ORDER_TEXT, ORDER_TEXT + textBytes) : undefined,
     failed: message.readUInt32LE(16) === 1,
     byMessage: message.readUInt32LE(20) === 1,
   };

@@ -88,6 +88,8 @@ export class StoreClient implements Pollable {
 
   /** Looks whether the files are still there, while others are waited for: for `checkThere`. */
   look(): void {
+    // Flushes that follow each other at once would do little else.
+    if (performance.now() - this.#lookedAt < LOOK_HOLDS_MS / 2) return;
     try {
       this.#lookedAt = -Infinity;
       checkInodes(this.#opened!.inodes);

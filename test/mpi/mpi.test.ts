@@ -52,7 +52,7 @@ for (const vendor of vendors) {
     this.timeout(70_000);
 
     for (const ranks of vendor.ranks) {
-      for (const name of ['collectives', 'errors', 'objects', 'progress']) {
+      for (const name of ['collectives', 'errors', 'flush', 'objects', 'progress']) {
         it(`passes the ${name} program with ${ranks} ranks`, async () => {
           const run = await mpiexec(vendor, ranks, program(name));
           expectRun(run, done, new RegExp(`^ran [1-9]\\d* cases on each of ${ranks} ranks\\n$`));

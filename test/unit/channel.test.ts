@@ -4,6 +4,7 @@ import { Request } from '#src/comm/request.js';
 import type { BraidError } from '#src/errors.js';
 import { Channel, type Collective, type Verdict } from '#src/flush/channel.js';
 import { RoundMemory, type SendableFrame } from '#src/flush/gathering.js';
+import { EARLY_BYTES } from '#src/flush/messages.js';
 import { SimulatedWorld } from '../support/simulated-communicator.js';
 
 const flush = (more: Partial<Collective> = {}): Collective => ({
@@ -35,6 +36,8 @@ function committing(rounds: Buffer[]): Collective['lead'] {
 }
 
 const frame = (fill: number): SendableFrame => ({ size: 8, bytes: Buffer.alloc(8, fill) });
+/** Not sent before it is asked for. */
+const large: SendableFrame = { size: EARLY_BYTES + 1, bytes: Buffer.alloc(EARLY_BYTES + 1, 1) };
 const unreadable: SendableFrame = {
   size: 8,
   get bytes(): Buffer {
@@ -133,7 +136,7 @@ describe('a channel of ranks', () => {
           // Its ranks never all join.
           igatherv: { value: () => new Request() },
         }) as RecorderCommunicator;
-        const contribute = () => ({ frames: [frame(1)], recorded: 1 });
+        const contribute = () => ({ frames: [large], recorded: 1 });
         for (const comm of world.comms.slice(1)) void new Channel(comm).run(flush({ contribute }));
         // That they have come takes a moment, which on a busy machine is a long one.
         const patience = { stallMs: 1, abortMs: 500 };

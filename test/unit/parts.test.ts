@@ -4,7 +4,7 @@ import { Request } from '#src/comm/request.js';
 import { withoutSecrets } from '#src/context.js';
 import { drive, wait, type Steps } from '#src/flush/drive.js';
 import { contiguous } from '#src/flush/gathering.js';
-import { ranksText } from '#src/flush/channel.js';
+import { ranksText } from '#src/flush/words.js';
 import { parseOptions } from '#src/options.js';
 import { now } from '#src/record/clock.js';
 import type { SpoolReport } from '#src/leftovers.js';
