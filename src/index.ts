@@ -19,6 +19,8 @@ export {
   type RunRow,
   type VersionRow,
 } from './query/reader.js';
+export type { SearchOptions } from './query/search.js';
+export { BraidSearchError } from './query/search-expression.js';
 export type { VerifyCheck, VerifyProblem, VerifyReport } from './query/verify.js';
 export { verify } from './verify.js';
 export { BraidData } from './record/data.js';
