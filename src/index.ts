@@ -11,6 +11,13 @@ export type { Kind } from './frame/format.js';
 export type { OpenOptions } from './options.js';
 export { findRecord, findRun } from './query/find.js';
 export {
+  follow,
+  type FollowEvent,
+  type FollowOptions,
+  type FollowedRun,
+  type FollowedVersion,
+} from './query/follow.js';
+export {
   BraidReader,
   type LineageOptions,
   type LineageRow,
