@@ -19,6 +19,8 @@ type Query = <Row>(sql: string, ...values: unknown[]) => Row[];
  * order of their ids: what is kept in between is bounded.
  */
 const MOST_CANDIDATES = 100_000;
+/** Counting what is met everywhere would take longer than finding what is rare: so few are counted first, and then more. */
+const COUNTED = [1000, 10_000, MOST_CANDIDATES];
 /** How many selects of ids are put together at most. SQLite takes 500. */
 const MOST_SELECTS = 100;
 
@@ -33,7 +35,7 @@ export function searchClause(expression: string, { limit }: SearchOptions, layou
   }
   const tree = parseSearch(expression);
   const condition = conditionOf(tree, layout);
-  const found = new IndexedSearch(query).candidates(tree);
+  const found = new IndexedSearch(query).fewest(tree);
   const where = found ? combined([around('r.record_id IN (', found.ids, ')'), condition], 'AND') : condition;
   return joined([around('WHERE ', where, ' ORDER BY r.record_id'), sql('LIMIT ?', limit ?? -1)], ' ');
 }
@@ -56,50 +58,58 @@ class IndexedSearch {
     this.#present = new Set(query<{ name: SearchIndex }>(PRESENT_SEARCH_INDEXES).map(({ name }) => name));
   }
 
-  /** Undefined where no index helps, or where it leads to too many. */
-  candidates(expression: Expression): Candidates | undefined {
+  /** Undefined where no index helps, or where all lead to too many. */
+  fewest(expression: Expression): Candidates | undefined {
+    for (const most of COUNTED) {
+      const found = this.#candidates(expression, most);
+      if (found) return found;
+    }
+    return undefined;
+  }
+
+  #candidates(expression: Expression, most: number): Candidates | undefined {
     switch (expression.type) {
       case 'and':
         return expression.terms
-          .map((term) => this.candidates(term))
+          .map((term) => this.#candidates(term, most))
           .reduce((best, each) => (!best || (each && each.count < best.count) ? each : best));
       case 'or':
-        return this.#together(expression.terms);
+        return this.#together(expression.terms, most);
       case 'name':
-        return this.#ofName(expression.comparison, expression.value);
+        return this.#ofName(expression.comparison, expression.value, most);
       case 'tag':
-        return this.#ofTag(expression.key, expression.comparison, expression.value);
+        return this.#ofTag(expression.key, expression.comparison, expression.value, most);
       default:
         return undefined;
     }
   }
 
-  #together(terms: readonly Expression[]): Candidates | undefined {
+  #together(terms: readonly Expression[], most: number): Candidates | undefined {
     const all: Candidates[] = [];
     let [selects, count] = [0, 0];
     for (const term of terms) {
-      const each = this.candidates(term);
+      const each = this.#candidates(term, most);
       if (!each) return undefined;
       all.push(each);
       selects += each.selects;
       count += each.count;
-      if (selects > MOST_SELECTS || count > MOST_CANDIDATES) return undefined;
+      if (selects > MOST_SELECTS || count > most) return undefined;
     }
     return { ids: joined(all.map(({ ids }) => ids), ' UNION ALL '), selects, count }; // prettier-ignore
   }
 
-  #ofName(comparison: Comparison, value: Text): Candidates | undefined {
+  #ofName(comparison: Comparison, value: Text, most: number): Candidates | undefined {
     const range = comparison === '!=' ? undefined : inRange('name', value);
-    return range && this.#count('ix_records_name', 'records', range);
+    return range && this.#count('ix_records_name', 'records', range, most);
   }
 
-  #ofTag(key: string, comparison: Comparison, value: TagOperand): Candidates | undefined {
+  #ofTag(key: string, comparison: Comparison, value: TagOperand, most: number): Candidates | undefined {
     // Most have another value.
     if (comparison === '!=') return undefined;
     if ('text' in value) {
       const strings = sql('key = ? AND tag_type = 1', key);
       const range = comparison === '=' || comparison === '~' ? inRange('value', value) : undefined;
-      return this.#count('ix_tags_key_string', 'tags', range ? joined([strings, range], ' AND ') : strings);
+      return this.#count('ix_tags_key_string', 'tags', range ? joined([strings, range], ' AND ') : strings, most);
     }
     const number = 'boolean' in value ? Number(value.boolean) : Number(value.number);
     // Of two that are rounded alike the one may be less.
@@ -108,16 +118,18 @@ class IndexedSearch {
       'ix_tags_key_number',
       'tags',
       sql(`key = ? AND tag_type IN (2, 3) AND ${roundedNumber('value')} ${rounded} ?`, key, roundNumber(number)),
+      most,
     );
   }
 
-  #count(index: SearchIndex, table: 'records' | 'tags', where: Sql): Candidates | undefined {
+  #count(index: SearchIndex, table: 'records' | 'tags', where: Sql, most: number): Candidates | undefined {
     if (!this.#present.has(index)) return undefined;
     const [{ count }] = this.#query<{ count: number }>(
-      `SELECT count(*) AS count FROM (SELECT 1 FROM ${table} WHERE ${where.text} LIMIT ${MOST_CANDIDATES + 1})`,
+      `SELECT count(*) AS count FROM (SELECT 1 FROM ${table} WHERE ${where.text} LIMIT ?)`,
       ...where.values,
+      most + 1,
     );
-    if (count > MOST_CANDIDATES) return undefined;
+    if (count > most) return undefined;
     return { ids: around(`SELECT record_id FROM ${table} WHERE `, where, ''), selects: 1, count };
   }
 }
