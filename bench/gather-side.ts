@@ -13,8 +13,8 @@ import { Channel, verdictText } from '#src/flush/channel.js';
 import type { Steps } from '#src/flush/drive.js';
 import { RoundMemory, type Gathering, type SendableFrame } from '#src/flush/gathering.js';
 import { ROOT } from '#src/flush/messages.js';
-import { MAX_FRAME_BYTES } from '#src/frame/format.js';
 import { parseOptions } from '#src/options.js';
+import { FRAME_BYTES } from '#src/spool/spool.js';
 import { print, quantile } from './side-figures.js';
 
 const sizes = process.argv[2].split(',').map((each) => each.split(':').map(Number));
@@ -46,8 +46,8 @@ if (comm.rank === ROOT) print(figures);
 function framesOf(bytes: number): SendableFrame[] {
   const all = randomFillSync(Buffer.alloc(bytes));
   const frames: SendableFrame[] = [];
-  for (let at = 0; at < bytes; at += MAX_FRAME_BYTES) {
-    const frame = all.subarray(at, at + MAX_FRAME_BYTES);
+  for (let at = 0; at < bytes; at += FRAME_BYTES) {
+    const frame = all.subarray(at, at + FRAME_BYTES);
     frames.push({ size: frame.length, bytes: frame });
   }
   return frames;

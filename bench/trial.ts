@@ -12,6 +12,7 @@ export const PHASES = [
   'ranks',
   'open',
   'durability',
+  'search',
   'MPI',
 ] as const;
 export type Phase = (typeof PHASES)[number];
@@ -27,6 +28,7 @@ export type Program =
   | 'idle-side'
   | 'open-side'
   | 'durability-side'
+  | 'search-side'
   | 'mpi-side'
   | 'mpi.c'
   | 'mpi.py'

@@ -282,6 +282,21 @@ const durability: Trial = {
   })),
 };
 
+/** Of 1 M records, of which the first two find 1,000. */
+const search: Trial = {
+  name: 'search of 1 M records',
+  phase: 'search',
+  seconds: 25,
+  length: 'full',
+  sides: [{ name: 'search', program: 'search-side', args: HERE, records: 1_000_000 }],
+  comparisons: [
+    { title: 'a range of a tag, 1,000 found', of: 'search.range', unit: 'ms', target: { atMost: 20 } },
+    { title: 'that, another tag and a kind', of: 'search.combined', unit: 'ms', target: { atMost: 20 } },
+    { title: 'a tag, 1 found', of: 'search.one', unit: 'ms' },
+    { title: 'the beginning of a name, 1,111 found', of: 'search.name', unit: 'ms', target: { atMost: 20 } },
+  ],
+};
+
 const exchange = (name: string, unit: string, pattern: string, targets: { c?: Target; mpi4py?: Target }): Trial => ({
   name,
   phase: 'MPI',
@@ -322,6 +337,7 @@ export const TRIALS: readonly Trial[] = [
   open(1),
   open(2),
   durability,
+  search,
   exchange('MPI latency, 8 B', 'µs', 'latency', { mpi4py: { atMost: 1 } }),
   exchange('MPI bandwidth, 1 MiB', 'MB/s', 'bandwidth', { c: { atLeast: 0.95 } }),
   exchange('MPI_Allreduce, 4 MiB of floats', 'ms', 'allreduce', {}),

@@ -11,6 +11,13 @@ export type { Kind } from './frame/format.js';
 export type { OpenOptions } from './options.js';
 export { findRecord, findRun } from './query/find.js';
 export {
+  follow,
+  type FollowEvent,
+  type FollowOptions,
+  type FollowedRun,
+  type FollowedVersion,
+} from './query/follow.js';
+export {
   BraidReader,
   type LineageOptions,
   type LineageRow,
@@ -19,6 +26,8 @@ export {
   type RunRow,
   type VersionRow,
 } from './query/reader.js';
+export type { SearchOptions } from './query/search.js';
+export { BraidSearchError } from './query/search-expression.js';
 export type { VerifyCheck, VerifyProblem, VerifyReport } from './query/verify.js';
 export { verify } from './verify.js';
 export { BraidData } from './record/data.js';

@@ -2,18 +2,24 @@
 import { Command, CommanderError } from 'commander';
 import { BraidError } from '../errors.js';
 import { packageVersion } from '../package.js';
+import { BraidSearchError } from '../query/search-expression.js';
+import { addCompletion } from './completion.js';
 import { addCreate } from './create.js';
 import { addDoctor } from './doctor.js';
 import { addLineage } from './lineage.js';
 import { ClosedPipe, printable, toJson } from './output.js';
 import { addPrint } from './print.js';
 import { addRecover } from './recover.js';
+import { addSearch } from './search.js';
 import { addStats } from './stats.js';
+import { addTail } from './tail.js';
 import { addVerify } from './verify.js';
 import { isWrongUsage } from './usage.js';
 
 const EXIT_PROBLEM = 1;
 const EXIT_USAGE = 2;
+
+const json = process.argv.includes('--json');
 
 // Each command says what it needs of the library when it runs, so that `braid --help` loads none of it.
 const program = new Command('braid')
@@ -27,13 +33,26 @@ const program = new Command('braid')
     'after',
     `
 Exit codes: 0 fine, 1 a problem found, 2 wrong usage.
-Errors are one line on stderr, "braid: CODE: message"; with --json it is {"error":{"code":…,"message":…}}.
+Errors are one line on stderr, "braid: CODE: message"; with --json it is {"error":{"code":…,"message":…}}. What is wrong in
+an expression is shown under it. Output is coloured on a terminal, and not if NO_COLOR is set.
 
 Example:
   $ braid stats run.db
 `,
   );
-for (const add of [addCreate, addPrint, addStats, addLineage, addVerify, addRecover, addDoctor]) add(program);
+const ADD = [
+  addCreate,
+  addPrint,
+  addSearch,
+  addTail,
+  addStats,
+  addLineage,
+  addVerify,
+  addRecover,
+  addDoctor,
+  addCompletion,
+];
+for (const add of ADD) add(program);
 
 // Their errors come with the write that they are of.
 process.stdout.on('error', () => {});
@@ -57,12 +76,21 @@ function fail(error: unknown): void {
     return;
   }
   process.exitCode = isWrongUsage(error) ? EXIT_USAGE : EXIT_PROBLEM;
-  if (error instanceof BraidError) say(error.code, error.message);
+  if (error instanceof BraidSearchError) sayWhere(error);
+  else if (error instanceof BraidError) say(error.code, error.message);
   else say('ERR_BRAID_INTERNAL', (error as Error).stack ?? String(error));
 }
 
-function say(code: string, message: string): void {
+function say(code: string, message: string, more?: object): void {
   const line = message.trim().split(/\s*\n\s*/).join(' '); // prettier-ignore
-  const json = process.argv.includes('--json');
-  process.stderr.write(`${json ? toJson({ error: { code, message: line } }) : `braid: ${code}: ${printable(line)}`}\n`);
+  const text = json ? toJson({ error: { code, message: line, ...more } }) : `braid: ${code}: ${printable(line)}`;
+  process.stderr.write(`${text}\n`);
+}
+
+/** With the expression below it, and a mark under the place. */
+function sayWhere({ code, message, expression, position }: BraidSearchError): void {
+  say(code, message, { position });
+  if (json) return;
+  const before = [...printable(expression.slice(0, position))].length;
+  process.stderr.write(`  ${printable(expression)}\n  ${' '.repeat(before)}^\n`);
 }

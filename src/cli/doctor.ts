@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { DoctorReport, Finding } from '../doctor.js';
-import { printable, writeJson, writeLines } from './output.js';
+import { printable, styled, writeJson, writeLines } from './output.js';
 import { jsonOption } from './usage.js';
 
 const AREAS: Record<Finding['area'], string> = {
@@ -10,7 +10,12 @@ const AREAS: Record<Finding['area'], string> = {
   spool: 'Spool of this process',
   system: 'System',
 };
-const MARKS: Record<Finding['level'], string> = { ok: 'ok  ', note: 'note', warn: 'warn', fail: 'FAIL' };
+const MARKS: Record<Finding['level'], string> = {
+  ok: styled('good', 'ok  '),
+  note: 'note',
+  warn: styled('note', 'warn'),
+  fail: styled('bad', 'FAIL'),
+};
 
 export function addDoctor(program: Command): void {
   program

@@ -1,3 +1,5 @@
+import { styleText } from 'node:util';
+
 /** Nobody reads our output any more, as after `| head -1`: not an error, and no reason to go on. */
 export class ClosedPipe extends Error {}
 
@@ -7,7 +9,7 @@ const CHUNK_CHARS = 2 ** 16;
 export async function writeLines(lines: Iterable<string>): Promise<void> {
   let chunk = '';
   for (const line of lines) {
-    chunk += `${printable(line)}\n`;
+    chunk += `${printableStyled(line)}\n`;
     if (chunk.length < CHUNK_CHARS) continue;
     await write(chunk);
     chunk = '';
@@ -48,6 +50,26 @@ export function printable(text: string): string {
     if (char === '\t') return '\\t';
     return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : escaped(char);
   });
+}
+
+/** What is printed in a style: what is wrong, what is in order, what wants a look, what is less important. */
+const STYLES = { bad: 'red', good: 'green', note: 'yellow', faint: 'dim' } as const;
+export type Style = keyof typeof STYLES;
+
+/** On a terminal that shows colours, unless NO_COLOR forbids them. */
+const coloured = process.stdout.isTTY && process.stdout.hasColors();
+
+/** Text in a style, where output is coloured. What is somebody else's in it must be printable already. */
+export function styled(style: Style, text: string): string {
+  return coloured ? styleText(STYLES[style], text) : text;
+}
+
+/** What `styled` puts around a text, and no other order to a terminal. */
+const STYLING = /(\x1b\[(?:2|22|31|32|33|39)m)/;
+
+function printableStyled(line: string): string {
+  if (!coloured) return printable(line);
+  return line.split(STYLING).map((part, i) => (i % 2 === 1 ? part : printable(part))).join(''); // prettier-ignore
 }
 
 /** "2026-07-28 09:30:00.123", UTC. */

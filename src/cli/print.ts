@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import type { BraidReader, RecordRow } from '../query/reader.js';
 import type { Kind } from '../frame/format.js';
-import type { Tag } from '../record/tags.js';
-import { dateText, printable, toJson, writeLines } from './output.js';
+import { dateText, printable, styled, toJson, writeLines } from './output.js';
+import { tagText } from './record-text.js';
 import { jsonOption, kindOption } from './usage.js';
 
 interface Options {
@@ -53,7 +53,7 @@ function* textLines(reader: BraidReader, records: Iterable<RecordRow>): Iterable
     const { id, name, time, uris, tags, valid } = record;
     const derived = derivedIds(reader, id, SHOWN + 1);
     const shown = derived.slice(0, SHOWN).join(', ') + (derived.length > SHOWN ? ', …' : '');
-    const mark = valid ? '' : '  INVALID';
+    const mark = valid ? '' : `  ${styled('bad', 'INVALID')}`;
     yield `[${String(id).padStart(5)}] : ${printable(name).padEnd(16)} ${dateText(time)} <- [${shown}]${mark}`;
     for (const uri of uris) yield `          URI: ${printable(uri)}`;
     for (const [key, value] of Object.entries(tags)) yield `          TAG: ${printable(key)} = ${tagText(value)}`;
@@ -64,9 +64,4 @@ function derivedIds(reader: BraidReader, id: number, limit = -1): number[] {
   return reader
     .query<{ id: number }>('SELECT derivation AS id FROM derivations WHERE record_id = ? ORDER BY 1 LIMIT ?', id, limit)
     .map((row) => row.id);
-}
-
-/** Strings in quotes, so that the text "1" is not taken for the number. */
-function tagText(value: Tag): string {
-  return typeof value === 'string' ? printable(JSON.stringify(value)) : String(value);
 }

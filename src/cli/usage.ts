@@ -2,7 +2,12 @@ import { InvalidArgumentError, Option } from 'commander';
 import { BraidError } from '../errors.js';
 
 /** A BraidError of wrong usage, and not of what was found. */
-const USAGE_CODES = new Set(['ERR_BRAID_OPTION_INVALID', 'ERR_BRAID_ID_INVALID', 'ERR_BRAID_PATH_INVALID']);
+const USAGE_CODES = new Set([
+  'ERR_BRAID_OPTION_INVALID',
+  'ERR_BRAID_ID_INVALID',
+  'ERR_BRAID_PATH_INVALID',
+  'ERR_BRAID_SEARCH_INVALID',
+]);
 
 export function isWrongUsage(error: unknown): boolean {
   return error instanceof BraidError && USAGE_CODES.has(error.code);

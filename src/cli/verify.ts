@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { VerifyProblem, VerifyReport } from '../query/verify.js';
-import { plural, printable, writeJson, writeLines } from './output.js';
+import { plural, printable, styled, writeJson, writeLines } from './output.js';
 import { jsonOption } from './usage.js';
 
 export function addVerify(program: Command): void {
@@ -25,7 +25,7 @@ export function addVerify(program: Command): void {
 function* textLines({ path, madeBy, checked, problems }: VerifyReport): Iterable<string> {
   for (const { check, what } of checked) {
     const found = problems.filter((problem) => problem.check === check);
-    yield `${found.length === 0 ? 'ok ' : 'BAD'}  ${check.padEnd(10)}  ${what}`;
+    yield `${found.length === 0 ? styled('good', 'ok ') : styled('bad', 'BAD')}  ${check.padEnd(10)}  ${what}`;
     for (const problem of found) yield `     ${' '.repeat(10)}  ${problemText(problem)}`;
   }
   const what = madeBy === 'braid-db' ? ' (made by Braid-DB)' : '';

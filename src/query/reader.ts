@@ -10,6 +10,7 @@ import { parseTime } from '../time.js';
 import { TagType } from '../frame/format.js';
 import { layoutOf, type Layout } from './layout.js';
 import { openReadOnly } from './open.js';
+import { searchClause, type SearchOptions } from './search.js';
 
 export interface RecordRow {
   id: number;
@@ -172,6 +173,19 @@ export class BraidReader {
   records(filter: RecordFilter = {}): IterableIterator<RecordRow> {
     const { where, values } = this.#filter(filter);
     return this.#map(`SELECT ${this.#columns()} FROM records r WHERE ${where} ORDER BY r.record_id`, values, toRecord);
+  }
+
+  /**
+   * Records for which an expression holds, such as `kind=data and loss<0.05`, in the order of their ids; docs/search.md has
+   * all that can be written.
+   *
+   * @throws BraidError ERR_BRAID_SEARCH_INVALID (a `BraidSearchError`, which points at the place), ERR_BRAID_OPTION_INVALID
+   */
+  search(expression: string, options: SearchOptions = {}): IterableIterator<RecordRow> {
+    const { text, values } = searchClause(expression, options, this.#layout, (sql, ...bound) =>
+      this.#all(sql, ...bound),
+    );
+    return this.#map(`SELECT ${this.#columns()} FROM records r ${text}`, [...values], toRecord);
   }
 
   /** What a record is directly derived from. */

@@ -23,7 +23,7 @@ import {
  * What a frame grows to, if no call is larger: little, so that sealing one holds nobody up, and that the root can take those
  * of many ranks in turn.
  */
-const FRAME_BYTES = 128 * 2 ** 10;
+export const FRAME_BYTES = 128 * 2 ** 10;
 
 export type SpoolOptions = SegmentsOptions;
 

@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BraidData, BraidDB, BraidReader } from 'braid-mpi';
 import Database from 'better-sqlite3';
+import fc from 'fast-check';
+import { roundNumber, roundedNumber } from '#src/store/search-indexes.js';
 
 describe('indexes for searches', function () {
   this.timeout(60_000);
@@ -28,7 +30,8 @@ describe('indexes for searches', function () {
     read((db) =>
       db
         .prepare(
-          "SELECT name FROM sqlite_schema WHERE type = 'index' AND name IN ('ix_records_name', 'ix_tags_key_value')",
+          `SELECT name FROM sqlite_schema WHERE type = 'index'
+             AND name IN ('ix_records_name', 'ix_tags_key_string', 'ix_tags_key_number')`,
         )
         .pluck()
         .all(),
@@ -38,7 +41,7 @@ describe('indexes for searches', function () {
 
   const store = async (searchIndexes: boolean | undefined, count = 3) => {
     const db = await BraidDB.open(path, { searchIndexes });
-    for (let i = 0; i < count; i++) new BraidData(db, { name: `scan-${i}`, tags: { loss: i / 10 } });
+    for (let i = 0; i < count; i++) new BraidData(db, { name: `scan-${i}`, tags: { loss: i / 10, phase: `p${i}` } });
     return db;
   };
 
@@ -52,14 +55,24 @@ describe('indexes for searches', function () {
     await db.flush();
     assert.equal(indexes(), 0);
     await db.close();
-    assert.equal(indexes(), 2);
+    assert.equal(indexes(), 3);
     assert.match(plan("SELECT record_id FROM records WHERE name = 'scan-1'").join(), /ix_records_name/);
-    assert.match(plan("SELECT record_id FROM tags WHERE key = 'loss' AND value = '0.1'").join(), /ix_tags_key_value/);
+    const string = "key = 'phase' AND value = 'p1' AND tag_type = 1";
+    assert.match(
+      plan(`SELECT record_id FROM tags WHERE ${string}`).join(),
+      /ix_tags_key_string \(key=\? AND value=\?\)/,
+    );
+    const number = `key = 'loss' AND tag_type IN (2, 3) AND ${roundedNumber('value')} <= 0.1`;
+    assert.match(
+      plan(`SELECT record_id FROM tags WHERE ${number}`).join(),
+      /ix_tags_key_number \(key=\? AND <expr><\?\)/,
+    );
     await (await store(undefined)).close();
-    assert.equal(indexes(), 2);
+    assert.equal(indexes(), 3);
     const found = (sql: string) => read((db) => db.prepare(sql).pluck().get());
     assert.equal(found("SELECT count(*) FROM records INDEXED BY ix_records_name WHERE name = 'scan-1'"), 2);
-    assert.equal(found("SELECT count(*) FROM tags INDEXED BY ix_tags_key_value WHERE key = 'loss'"), 6);
+    assert.equal(found(`SELECT count(*) FROM tags INDEXED BY ix_tags_key_string WHERE ${string}`), 2);
+    assert.equal(found(`SELECT count(*) FROM tags INDEXED BY ix_tags_key_number WHERE ${number}`), 4);
     assert.equal(
       read((db) => db.pragma('integrity_check', { simple: true })),
       'ok',
@@ -81,7 +94,29 @@ describe('indexes for searches', function () {
     assert.equal(reader.record(1)?.name, 'scan-0');
     reader.close();
     await (await store(undefined)).close();
-    assert.equal(indexes(), 2);
+    assert.equal(indexes(), 3);
+  });
+
+  it('hold numbers rounded as they are compared, in their order, and so that a last bit makes no difference', () => {
+    const db = new Database(':memory:');
+    const inSql = db.prepare(`SELECT ${roundedNumber('value')} FROM (SELECT ? AS value)`).pluck();
+    const finite = fc.oneof(
+      fc.double({ noNaN: true, noDefaultInfinity: true }),
+      fc.constantFrom(0, 5e-324, 1.7e308, 2 ** 63),
+    );
+    fc.assert(
+      fc.property(finite, finite, (one, other) => {
+        const [low, high] = [Math.min(one, other), Math.max(one, other)];
+        assert.ok(roundNumber(low) <= roundNumber(high));
+        assert.equal(inSql.get(String(one)), roundNumber(one) + 0);
+        assert.ok(Math.abs(roundNumber(one) - one) <= Math.abs(one) * 2 ** -25);
+      }),
+      { numRuns: 1000 },
+    );
+    const next = 0.1 + 2 ** -56;
+    assert.notEqual(next, 0.1);
+    assert.equal(roundNumber(next), roundNumber(0.1));
+    db.close();
   });
 
   it('wait for the last of the runs that record at once', async () => {
@@ -89,7 +124,7 @@ describe('indexes for searches', function () {
     await (await store(true)).close();
     assert.equal(indexes(), 0);
     await other.close();
-    assert.equal(indexes(), 2);
+    assert.equal(indexes(), 3);
   });
 
   it('are asked for by 1 or 0 in the environment, and by nothing else', async () => {
