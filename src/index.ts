@@ -12,12 +12,21 @@ export type { OpenOptions } from './options.js';
 export { findRecord, findRun } from './query/find.js';
 export {
   BraidReader,
+  type CommonRow,
+  type Difference,
+  type ExposureRow,
   type LineageOptions,
   type LineageRow,
+  type NodeName,
   type RecordFilter,
   type RecordRow,
+  type Relation,
   type RunRow,
+  type VersionName,
+  type VersionOf,
   type VersionRow,
+  type Why,
+  type WhyStep,
 } from './query/reader.js';
 export type { VerifyCheck, VerifyProblem, VerifyReport } from './query/verify.js';
 export { verify } from './verify.js';
