@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../context.js';
 import { BraidError } from '../errors.js';
 import { addCreate } from './create.js';
+import { addDependence } from './dependence.js';
 import { addDoctor } from './doctor.js';
 import { addLineage } from './lineage.js';
 import { ClosedPipe, printable, toJson } from './output.js';
@@ -10,6 +11,7 @@ import { addPrint } from './print.js';
 import { addRecover } from './recover.js';
 import { addStats } from './stats.js';
 import { addVerify } from './verify.js';
+import { addVersions } from './versions.js';
 import { isWrongUsage } from './usage.js';
 
 const EXIT_PROBLEM = 1;
@@ -33,7 +35,7 @@ Example:
   $ braid stats run.db
 `,
   );
-for (const add of [addCreate, addPrint, addStats, addLineage, addVerify, addRecover, addDoctor]) add(program);
+for (const add of [addCreate, addPrint, addStats, addLineage, addVersions, addDependence, addVerify, addRecover, addDoctor]) add(program);
 
 // Their errors come with the write that they are of.
 process.stdout.on('error', () => {});
