@@ -19,12 +19,21 @@ export {
 } from './query/follow.js';
 export {
   BraidReader,
+  type CommonRow,
+  type Difference,
+  type ExposureRow,
   type LineageOptions,
   type LineageRow,
+  type NodeName,
   type RecordFilter,
   type RecordRow,
+  type Relation,
   type RunRow,
+  type VersionName,
+  type VersionOf,
   type VersionRow,
+  type Why,
+  type WhyStep,
 } from './query/reader.js';
 export type { SearchOptions } from './query/search.js';
 export { BraidSearchError } from './query/search-expression.js';

@@ -149,8 +149,10 @@ void DerivationColumn(const Round& round, size_t row, RowOp& row_op, int column,
       return out.Integer(op.derived);
     case 2:
       return out.Time(op.time);
-    default:
+    case 3:
       return out.Integer(op.version.form == Form::kUnknown);
+    default:
+      return out.Integer(round.TypeAt(round.derivations[row].row.op) == OpType::kDerivation);
   }
 }
 
@@ -278,7 +280,7 @@ constexpr Table kTables[] = {
      "CREATE TABLE x(record_id INTEGER, key TEXT, value TEXT, tag_type INTEGER, boolean INTEGER)",
      Count<&Round::tags>, TagsColumn},
     {"braid_round_derivations",
-     "CREATE TABLE x(record_id INTEGER, derivation INTEGER, time TEXT, unversioned INTEGER)",
+     "CREATE TABLE x(record_id INTEGER, derivation INTEGER, time TEXT, unversioned INTEGER, stated INTEGER)",
      Count<&Round::derivations>, DerivationColumn},
     {"braid_round_derivation_versions",
      "CREATE TABLE x(record_id INTEGER, derivation INTEGER, run TEXT, attempt INTEGER, step INTEGER, "

@@ -5,6 +5,7 @@ import { packageVersion } from '../package.js';
 import { BraidSearchError } from '../query/search-expression.js';
 import { addCompletion } from './completion.js';
 import { addCreate } from './create.js';
+import { addDependence } from './dependence.js';
 import { addDoctor } from './doctor.js';
 import { addLineage } from './lineage.js';
 import { ClosedPipe, printable, toJson } from './output.js';
@@ -14,6 +15,7 @@ import { addSearch } from './search.js';
 import { addStats } from './stats.js';
 import { addTail } from './tail.js';
 import { addVerify } from './verify.js';
+import { addVersions } from './versions.js';
 import { isWrongUsage } from './usage.js';
 
 const EXIT_PROBLEM = 1;
@@ -47,6 +49,8 @@ const ADD = [
   addTail,
   addStats,
   addLineage,
+  addVersions,
+  addDependence,
   addVerify,
   addRecover,
   addDoctor,

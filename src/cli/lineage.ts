@@ -1,67 +1,63 @@
 import type { Command } from 'commander';
-import type { LineageRow, RecordRow } from '../query/reader.js';
-import type { Kind } from '../frame/format.js';
-import { dateText, printable, toJson, writeLines } from './output.js';
-import { jsonOption, kindOption, wholeNumber } from './usage.js';
+import type { LineageOptions } from '../query/reader.js';
+import { rowLine } from './node-text.js';
+import { toJson, writeLines } from './output.js';
+import { jsonOption, kindOption, NODE_HELP, tagArgument, timeArgument, wholeNumber } from './usage.js';
 
-interface Options {
+interface Options extends LineageOptions {
   down?: boolean;
-  depth?: number;
-  kind?: Kind;
-  ever?: boolean;
   json?: boolean;
 }
-
-/** Deeper lines are not moved further to the right: their number says how deep they are. */
-const INDENTED = 12;
 
 export function addLineage(program: Command): void {
   program
     .command('lineage')
-    .summary('show what a record comes from, or what came of it')
+    .summary('show what a record or a version comes from, or what came of it')
     .description(
-      'Lists all that a record is derived from, directly or not, the nearest first; with --down, all that is derived from it. ' +
-        'Each record is listed once, at its shortest distance. Derivations that ever were are followed, whatever their time.',
+      'Lists all that a record, or a version of a model, is derived from, directly or not, the nearest first; with --down, ' +
+        'all that is derived from it. What a model learnt after a version is not shown for what that version made. What may ' +
+        'be an ancestor, and is not known to be, comes last and is marked as inferred. Each is listed once, at its shortest distance.',
     )
     .argument('<db>', 'database')
-    .argument('<record>', 'id of a record, or name:NAME where only one has that name')
+    .argument('<record>', 'a record or a version, see below')
     .option('--down', 'what is derived from it')
     .option('--depth <steps>', 'not further than so many steps', wholeNumber)
+    .option('--ever', 'follow all derivations that ever were, whatever had been seen when')
     .addOption(kindOption())
-    .option('--ever', 'follow all derivations that ever were: what this version does in any case')
+    .option('--name <name>', 'only records of this name')
+    .option('--run <run>', 'only what this run has made; the first digits of its id are enough')
+    .option('--rank <rank>', 'only what this rank has made', wholeNumber)
+    .option('--tag <key=value>', 'only what has this tag; may be given again', tagArgument)
+    .option('--since <time>', 'only what is not older; UTC, unless it says otherwise', timeArgument)
+    .option('--until <time>', 'only what is not newer', timeArgument)
     .addOption(jsonOption('print one JSON object a line, the record itself first at depth 0'))
     .addHelpText(
       'after',
-      '\nExamples:\n  $ braid lineage run.db 17\n  $ braid lineage run.db name:braggnn --down --depth 2\n',
+      `${NODE_HELP}
+Examples:
+  $ braid lineage run.db 17
+  $ braid lineage run.db name:braggnn@step=12 --kind data
+  $ braid lineage run.db name:braggnn --down --depth 2
+`,
     )
-    .action(async (path: string, text: string, { down, depth, kind, ever, json }: Options) => {
-      const [{ BraidReader }, { findRecord }] = await Promise.all([
+    .action(async (path: string, text: string, { down, json, run, ...filter }: Options) => {
+      const [{ BraidReader }, { findRun }] = await Promise.all([
         import('../query/reader.js'),
         import('../query/find.js'),
       ]);
       const reader = BraidReader.open(path);
       try {
-        const id = findRecord(reader, text);
-        const options = { depth, kind, ever };
-        const rows = down ? reader.descendants(id, options) : reader.ancestors(id, options);
-        await writeLines(lines({ ...reader.record(id)!, depth: 0 }, rows, json ? toJson : lineText));
+        const self = reader.node(text);
+        const options = { ...filter, run: run === undefined ? undefined : findRun(reader, run) };
+        const rows = down ? reader.descendants(text, options) : reader.ancestors(text, options);
+        await writeLines(lines(self, rows, json ? toJson : rowLine));
       } finally {
         reader.close();
       }
     });
 }
 
-function* lines(self: LineageRow, rows: Iterable<LineageRow>, text: (row: LineageRow) => string): Iterable<string> {
+function* lines<Row>(self: Row, rows: Iterable<Row>, text: (row: Row) => string): Iterable<string> {
   yield text(self);
   for (const row of rows) yield text(row);
-}
-
-function lineText(row: LineageRow): string {
-  const { depth, id, kind, name, time, valid } = row;
-  const indent = '  '.repeat(Math.min(depth, INDENTED));
-  return `${String(depth).padStart(3)}  ${indent}[${id}] ${kind} ${printable(name)}  ${dateText(time)}${whose(row)}${valid ? '' : '  INVALID'}`;
-}
-
-function whose({ run, rank }: RecordRow): string {
-  return run === undefined ? '' : `  run ${run.slice(0, 8)} rank ${rank}`;
 }

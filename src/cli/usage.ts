@@ -1,5 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { BraidError } from '../errors.js';
+import type { Tag, Tags } from '../record/tags.js';
+import { parseUtc } from '../time.js';
 
 /** A BraidError of wrong usage, and not of what was found. */
 const USAGE_CODES = new Set([
@@ -7,7 +9,15 @@ const USAGE_CODES = new Set([
   'ERR_BRAID_ID_INVALID',
   'ERR_BRAID_PATH_INVALID',
   'ERR_BRAID_SEARCH_INVALID',
+  'ERR_BRAID_VERSION_INVALID',
 ]);
+
+/** What RECORD and MODEL may be, for help. */
+export const NODE_HELP = `
+A record is an id, or name:NAME where only one has that name. A version of a model is MODEL@3 (by number), MODEL@step=12
+(MODEL@step=12,run=8861a738,attempt=2 where several attempts have it), MODEL@time=2026-07-28T09:30:00Z (the newest then),
+MODEL@when=RECORD (the newest when that record was made), or its key. A model without a version is all that it has learnt.
+`;
 
 export function isWrongUsage(error: unknown): boolean {
   return error instanceof BraidError && USAGE_CODES.has(error.code);
@@ -19,6 +29,27 @@ export function jsonOption(what = 'print one JSON document'): Option {
 
 export function kindOption(): Option {
   return new Option('--kind <kind>', 'only records of this kind').choices(['fact', 'data', 'model', 'record']);
+}
+
+/** A tag as KEY=VALUE, typed as it looks: a number, true or false, else text; "1" in quotes is text. Added to those before. */
+export function tagArgument(text: string, before: Tags = {}): Tags {
+  const [, key, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+  if (key === undefined) throw new InvalidArgumentError('It must be KEY=VALUE.');
+  return { ...before, [key]: tagOf(value) };
+}
+
+function tagOf(text: string): Tag {
+  if (text === 'true' || text === 'false') return text === 'true';
+  if (/^".*"$/s.test(text)) return text.slice(1, -1);
+  if (/^[+-]?\d+$/.test(text)) return Number.isSafeInteger(Number(text)) ? Number(text) : BigInt(text);
+  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : text;
+}
+
+/** A time, in UTC unless it says otherwise. */
+export function timeArgument(text: string): Date {
+  const time = parseUtc(text);
+  if (time) return time;
+  throw new InvalidArgumentError('It must be a time: 2026-07-28T09:30:00Z, or 2026-07-28.');
 }
 
 export function wholeNumber(text: string): number {

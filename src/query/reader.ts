@@ -1,91 +1,41 @@
 import type Database from 'better-sqlite3';
 import { BraidError } from '../errors.js';
-import { KINDS, KindCode, type Kind } from '../frame/format.js';
-import { tagText, tagTypeOf, tagValue, type Tag, type Tags } from '../record/tags.js';
 import { ensureSchema } from '../store/schema.js';
 import { openSqlite } from '../store/sqlite.js';
 import { explainSqliteError } from '../store/sqlite-error.js';
-import type { RunStatus } from '../store/store.js';
-import { parseTime } from '../time.js';
-import { TagType } from '../frame/format.js';
+import { Connection } from './connection.js';
+import { common, walk, why, type CommonRow, type Why } from './dependence.js';
+import { conditionOf, filteredRecords, type RecordFilter } from './filter.js';
+import { findRecord } from './find.js';
 import { layoutOf, type Layout } from './layout.js';
+import { Nodes, type LineageOptions, type LineageRow } from './lineage.js';
 import { openReadOnly } from './open.js';
+import { resolveNode, startOf, type NodeName } from './resolve.js';
+import { RecordRows, recordColumns, type RawRecord, type RecordRow } from './rows.js';
+import { runRows, type RunRow } from './runs.js';
+import type { Direction } from './steps.js';
+import type { VersionOf } from './version-names.js';
+import { Versions, type VersionRow } from './versions.js';
+import { Walks } from './walk.js';
 import { searchClause, type SearchOptions } from './search.js';
 
-export interface RecordRow {
-  id: number;
-  /** `record` if it isn't known, as of records that Braid-DB has written. */
-  kind: Kind;
-  name: string;
-  time: Date;
-  uris: string[];
-  /** Of a key that was added more than once, the last. */
-  tags: Tags;
-  valid: boolean;
-  /** The run that made it, as 32 hex digits. */
-  run?: string;
-  rank?: number;
-}
+export type { CommonRow, Why, WhyStep } from './dependence.js';
+export type { RecordFilter } from './filter.js';
+export type { LineageOptions, LineageRow } from './lineage.js';
+export type { NodeName } from './resolve.js';
+export type { RecordRow } from './rows.js';
+export type { RunRow } from './runs.js';
+export type { Relation } from './steps.js';
+export type { VersionOf } from './version-names.js';
+export type { ExposureRow, VersionName, VersionRow } from './versions.js';
 
-export interface LineageRow extends RecordRow {
-  /** Steps from the record that was asked about. */
-  depth: number;
-  version?: number;
-  step?: number;
-  inferred?: boolean;
-}
-
-export interface LineageOptions {
-  /** Not further than so many steps. */
-  depth?: number;
-  /** Only records of this kind are given; the way may lead over others. */
-  kind?: Kind;
-  /** The plain closure of all derivations ever. */
-  ever?: boolean;
-}
-
-export interface RecordFilter {
-  name?: string;
-  kind?: Kind;
-  /** Tags that it must have, by value and type. */
-  tag?: Tags;
-  run?: string;
-  rank?: number;
-}
-
-export interface RunRow {
-  id: string;
-  name?: string;
-  status: RunStatus;
-  /** Ranks of its last attempt. */
-  size: number;
-  attempts: number;
-  started: Date;
-  ended?: Date;
-  /** Ops that its ranks are known to have recorded. */
-  recorded: number;
-  /** Ops of it that are in the database. */
-  committed: number;
-  /** How many of those are records. */
-  records: number;
-  /** What its ranks sent to the root. */
-  bytes: number;
-}
-
-/** A version of a model, as it is stored. */
-export interface VersionRow {
-  /** Of the model. */
-  model: number;
-  /** `model@number`; undefined while it is only named and no update of it is committed. */
-  number?: number;
-  step?: number;
-  /** What `db.version` takes. */
-  key: string;
-  time?: Date;
-  /** Ranks that took part. */
-  ranks: number[];
-  uris: string[];
-  tags: Tags;
+/** What a version, or any node, has seen that another had not. */
+export interface Difference {
+  /** Of those that were asked about, the one that the other comes from; the first, where neither does. */
+  earlier: LineageRow;
+  later: LineageRow;
+  /** What the later one comes from and the earlier one doesn't, the nearest to the later one first. */
+  rows: IterableIterator<LineageRow>;
 }
 
 /** @internal */
@@ -94,51 +44,27 @@ interface ReaderOptions {
   before?: () => void;
 }
 
-interface RawRow {
-  id: number;
-  kind: number;
-  name: string;
-  time: string;
-  invalidation: string | null;
-  uris: string;
-  tags: string;
-  run: string | null;
-  rank: number | null;
-  depth?: number;
-}
-
-/** Ancestors are found by going from derived to source, descendants the other way. */
-const DIRECTIONS = {
-  ancestors: { from: 'derivation', to: 'record_id' },
-  descendants: { from: 'record_id', to: 'derivation' },
-} as const;
-
 /**
  * Reads a database of ours, or one that Braid-DB has made; while somebody writes it, too. Results that can be large come
  * as iterators, and the connection can do nothing else but read while one is under way.
  */
 export class BraidReader {
   readonly path: string;
-  readonly #db: Database.Database;
-  readonly #layout: Layout;
-  readonly #before: () => void;
-  readonly #statements = new Map<string, Database.Statement>();
-  /** Nodes that a lineage under way has met, by its number. */
-  readonly #visited = new Map<number, Set<number>>();
-  #walks = 0;
+  /** @internal */
+  readonly layout: Layout;
+  /** @internal */
+  readonly versionTable: Versions;
+  readonly #connection: Connection;
+  readonly #walks: Walks;
+  readonly #nodes: Nodes;
 
   private constructor(db: Database.Database, before: () => void) {
-    this.#db = db;
     this.path = db.name;
-    this.#layout = layoutOf(db);
-    this.#before = before;
-    // Keeps a walk from going in circles, and by the shortest way: the recursion takes nodes in the order of their depth.
-    db.function('braid_first_visit', { deterministic: false, directOnly: true }, (walk, id) => {
-      const visited = this.#visited.get(walk as number)!;
-      if (visited.has(id as number)) return 0;
-      visited.add(id as number);
-      return 1;
-    });
+    this.layout = layoutOf(db);
+    this.#connection = new Connection(db, before);
+    this.#walks = new Walks(this.#connection, this.layout);
+    this.#nodes = new Nodes(this.#connection, this.layout, this.#walks);
+    this.versionTable = new Versions(this.#connection, this.layout);
   }
 
   /**
@@ -165,14 +91,19 @@ export class BraidReader {
 
   /** A record by its id; undefined if there is none (or none yet). */
   record(id: number): RecordRow | undefined {
-    const row = this.#get<RawRow>(`SELECT ${this.#columns()} FROM records r WHERE r.record_id = ?`, id);
-    return row && toRecord(row);
+    const sql = `SELECT ${recordColumns(this.layout)} FROM records r WHERE r.record_id = ?`;
+    const raw = this.#connection.raw<RawRecord>(sql, id);
+    return raw && new RecordRows(this.#connection, this.layout, id).row(raw);
   }
 
-  /** Records in the order of their ids. All filters that are given must hold. */
+  /**
+   * Records in the order of their ids. All filters that are given must hold.
+   *
+   * @throws BraidError ERR_BRAID_FILTER_INVALID
+   */
   records(filter: RecordFilter = {}): IterableIterator<RecordRow> {
-    const { where, values } = this.#filter(filter);
-    return this.#map(`SELECT ${this.#columns()} FROM records r WHERE ${where} ORDER BY r.record_id`, values, toRecord);
+    const { where, values } = conditionOf(filter, filteredRecords(this.layout));
+    return this.#records(`WHERE ${where} ORDER BY r.record_id`, values);
   }
 
   /**
@@ -182,243 +113,165 @@ export class BraidReader {
    * @throws BraidError ERR_BRAID_SEARCH_INVALID (a `BraidSearchError`, which points at the place), ERR_BRAID_OPTION_INVALID
    */
   search(expression: string, options: SearchOptions = {}): IterableIterator<RecordRow> {
-    const { text, values } = searchClause(expression, options, this.#layout, (sql, ...bound) =>
-      this.#all(sql, ...bound),
+    const connection = this.#connection;
+    const { text, values } = searchClause(expression, options, this.layout, (sql, ...bound) =>
+      connection.all(sql, ...bound),
     );
-    return this.#map(`SELECT ${this.#columns()} FROM records r ${text}`, [...values], toRecord);
+    return this.#records(text, [...values]);
   }
 
-  /** What a record is directly derived from. */
+  /** What a record is directly derived from, ever. */
   sources(id: number): RecordRow[] {
-    return this.#neighbours('ancestors', id);
+    const joined = 'JOIN derivations d ON r.record_id = d.record_id WHERE d.derivation = ? ORDER BY r.record_id';
+    return [...this.#records(joined, [id])];
   }
 
-  /** What is directly derived from a record. */
+  /** What is directly derived from a record, ever. */
   derived(id: number): RecordRow[] {
-    return this.#neighbours('descendants', id);
+    const joined = 'JOIN derivations d ON r.record_id = d.derivation WHERE d.record_id = ? ORDER BY r.record_id';
+    return [...this.#records(joined, [id])];
   }
 
-  /** All that a record comes from, the nearest first. Cycles end where they began. */
-  ancestors(id: number, options: LineageOptions = {}): IterableIterator<LineageRow> {
-    return this.#lineage('ancestors', id, options);
+  /**
+   * All that a record or a version comes from: what is certain, the nearest first, then what may be, the nearest first. Each
+   * once, and cycles end where they began. What a model learnt after a version is no ancestor of what that version made,
+   * unless `ever` is asked for.
+   *
+   * @param node a record's id, or a name of it or of a version; a model without a version is all that it has ever learnt.
+   * @throws BraidError ERR_BRAID_FILTER_INVALID, ERR_BRAID_ID_INVALID, ERR_BRAID_NO_SUCH_RECORD, ERR_BRAID_RECORD_AMBIGUOUS, ERR_BRAID_NO_SUCH_VERSION, ERR_BRAID_VERSION_AMBIGUOUS, ERR_BRAID_VERSION_INVALID
+   */
+  ancestors(node: NodeName, options: LineageOptions = {}): IterableIterator<LineageRow> {
+    return this.#lineage('ancestors', node, options);
   }
 
-  /** All that has come from a record, the nearest first. */
-  descendants(id: number, options: LineageOptions = {}): IterableIterator<LineageRow> {
-    return this.#lineage('descendants', id, options);
+  /**
+   * All that has come from a record or a version: that of which it is an ancestor.
+   *
+   * @throws BraidError as `ancestors`
+   */
+  descendants(node: NodeName, options: LineageOptions = {}): IterableIterator<LineageRow> {
+    return this.#lineage('descendants', node, options);
+  }
+
+  /**
+   * Why one thing depends on another: one shortest chain of evidence between them, and over nothing inferred where there is
+   * such. Undefined if neither comes from the other.
+   *
+   * @throws BraidError as `ancestors`
+   */
+  why(a: NodeName, b: NodeName): Why | undefined {
+    return why(this.#walks, this.#nodes, this.#start(a), this.#start(b));
+  }
+
+  /**
+   * What two things both depend on: the nearest of their shared ancestors, from which each comes by a way over no other
+   * shared one. One of the two, if the other comes from it.
+   *
+   * @throws BraidError as `ancestors`
+   */
+  common(a: NodeName, b: NodeName): CommonRow[] {
+    return common(this.#walks, this.#nodes, this.#start(a), this.#start(b));
+  }
+
+  /**
+   * What the later of two versions, or records, has seen that the earlier one had not.
+   *
+   * @throws BraidError as `ancestors`
+   */
+  diff(a: NodeName, b: NodeName): Difference {
+    const [first, second] = [resolveNode(this, a), resolveNode(this, b)];
+    const starts = [startOf(first, this.versionTable), startOf(second, this.versionTable)];
+    let known = walk(this.#walks, starts[0]);
+    const swapped = starts[1].every((node) => known.has(node));
+    if (swapped) known = walk(this.#walks, starts[1]);
+    const [x, y] = [this.node(a), this.node(b)];
+    return {
+      earlier: swapped ? y : x,
+      later: swapped ? x : y,
+      rows: this.#nodes.lineage('ancestors', starts[swapped ? 0 : 1], {}, known),
+    };
+  }
+
+  /**
+   * The row that a record, or a version, has in a lineage.
+   *
+   * @throws BraidError as `ancestors`, and ERR_BRAID_NO_SUCH_RECORD
+   */
+  node(node: NodeName): LineageRow {
+    const { record, version } = resolveNode(this, node);
+    return this.#row(version === undefined ? record : -version);
   }
 
   /** Runs, the oldest first. */
   runs(): RunRow[] {
-    if (!this.#layout.ours) return [];
-    const rows = this.#all<Record<string, string | number | null>>(
-      `SELECT uuid, name, status, started, ended, size, attempts, recorded, committed, records, bytes FROM runs
-       JOIN (SELECT run_id, count(*) AS attempts, max(attempt) AS last, size FROM attempts GROUP BY run_id) USING (run_id)
-       JOIN (SELECT run_id, sum(l.recorded) AS recorded, sum(l.committed) AS committed, sum(l.records) AS records, sum(l.bytes) AS bytes
-             FROM attempts JOIN ledger l USING (attempt_id) GROUP BY run_id) USING (run_id)
-       ORDER BY run_id`,
-    );
-    return rows.map((row) => ({
-      id: row.uuid as string,
-      name: (row.name as string | null) ?? undefined,
-      status: row.status as RunStatus,
-      size: row.size as number,
-      attempts: row.attempts as number,
-      started: parseTime(row.started as string),
-      ended: row.ended === null ? undefined : parseTime(row.ended as string),
-      recorded: row.recorded as number,
-      committed: row.committed as number,
-      records: row.records as number,
-      bytes: row.bytes as number,
-    }));
+    return this.layout.ours ? runRows(this.#connection) : [];
   }
 
   /** The versions of a model, by number; those that are only named so far come last. */
   versions(model: number): IterableIterator<VersionRow> {
-    if (!this.#layout.ours) return [][Symbol.iterator]();
-    return this.#map(
-      `SELECT v.*, u.uuid, a.attempt,
-         (SELECT json_group_array(DISTINCT x.rank ORDER BY x.rank) FROM updates x WHERE x.version_id = v.version_id) AS ranks,
-         (SELECT json_group_array(uri) FROM version_uris x WHERE x.version_id = v.version_id) AS uris,
-         (SELECT json_group_array(json_array(t.key, t.value, t.tag_type, t.boolean) ORDER BY t.id) FROM version_tags t WHERE t.version_id = v.version_id) AS tags
-       FROM versions v JOIN attempts a USING (attempt_id) JOIN runs u USING (run_id)
-       WHERE v.model_id = ? ORDER BY v.number IS NULL, v.number, v.version_id`,
-      [model],
-      toVersion,
-    );
+    return this.versionTable.of(model);
+  }
+
+  /**
+   * A version of a model: by number, by step of an attempt of a run, or the newest at a time or when a record was made;
+   * undefined if there is none.
+   *
+   * @param model its id; or all in one, as text or key: `17@3`, `name:braggnn@step=12`.
+   * @throws BraidError ERR_BRAID_ID_INVALID, ERR_BRAID_NO_SUCH_RECORD, ERR_BRAID_RECORD_AMBIGUOUS, ERR_BRAID_VERSION_AMBIGUOUS, ERR_BRAID_VERSION_INVALID
+   */
+  version(model: NodeName, which?: VersionOf): VersionRow | undefined {
+    const found =
+      which === undefined ? this.#namedVersion(model) : this.findVersion(resolveNode(this, model).record, which);
+    return found === undefined ? undefined : this.versionTable.row(found);
   }
 
   /** Closes the connection. Iterators under way end with an error. */
   close(): void {
-    this.#statements.clear();
-    this.#db.close();
+    this.#connection.close();
   }
 
   /** @internal Runs another query over the same connection, with what is pending committed first. */
   query<Row>(sql: string, ...values: unknown[]): Row[] {
-    return this.#all<Row>(sql, ...values);
+    return this.#connection.all<Row>(sql, ...values);
   }
 
-  /** @internal */
-  get layout(): Layout {
-    return this.#layout;
+  /** @internal The row of a version of a model. */
+  findVersion(model: number, which: VersionOf): number | undefined {
+    return this.versionTable.find(model, which, (record) => this.#timeOf(record));
   }
 
-  #columns(): string {
-    const { kind, run, rank, boolean } = this.#layout;
-    return `r.record_id AS id, ${kind} AS kind, r.name, r.time, r.invalidation_id AS invalidation, ${run} AS run, ${rank} AS rank,
-      (SELECT json_group_array(u.uri ORDER BY u.id) FROM uris u WHERE u.record_id = r.record_id) AS uris,
-      (SELECT json_group_array(json_array(t.key, t.value, t.tag_type, ${boolean}))
-        FROM (SELECT * FROM tags WHERE record_id = r.record_id ORDER BY id) t) AS tags`;
-  }
-
-  #filter(filter: RecordFilter): { where: string; values: unknown[] } {
-    const { name, kind, tag, run, rank, ...unknown } = filter;
-    const [stranger] = Object.keys(unknown);
-    if (stranger !== undefined || (kind !== undefined && !(kind in KindCode))) {
-      const what = stranger === undefined ? `kind ${JSON.stringify(kind)}` : `property ${JSON.stringify(stranger)}`;
-      throw new BraidError(
-        'ERR_BRAID_FILTER_INVALID',
-        `a filter of records has no ${what}: it has name, kind, tag, run and rank`,
-      );
-    }
-    const conditions = ['true'];
-    const values: unknown[] = [];
-    const add = (condition: string, ...bound: unknown[]) => {
-      conditions.push(condition);
-      values.push(...bound);
-    };
-    if (name !== undefined) add('r.name = ?', name);
-    if (kind !== undefined) add(`${this.#layout.kind} = ?`, KindCode[kind]);
-    if (run !== undefined) add(`${this.#layout.run} = ?`, run);
-    if (rank !== undefined) add(`${this.#layout.rank} = ?`, rank);
-    for (const [key, value] of Object.entries(tag ?? {})) {
-      const { condition, bound } = tagCondition(key, value, this.#layout.boolean);
-      add(`EXISTS (SELECT 1 FROM tags t WHERE t.record_id = r.record_id AND ${condition})`, ...bound);
-    }
-    return { where: conditions.join(' AND '), values };
-  }
-
-  #neighbours(direction: keyof typeof DIRECTIONS, id: number): RecordRow[] {
-    const { from, to } = DIRECTIONS[direction];
-    return this.#all<RawRow>(
-      `SELECT ${this.#columns()} FROM derivations d JOIN records r ON r.record_id = d.${to} WHERE d.${from} = ? ORDER BY r.record_id`,
-      id,
-    ).map(toRecord);
-  }
-
-  *#lineage(
-    direction: keyof typeof DIRECTIONS,
-    id: number,
-    { depth = Number.MAX_SAFE_INTEGER, kind }: LineageOptions,
-  ): IterableIterator<LineageRow> {
-    const { from, to } = DIRECTIONS[direction];
-    const walk = ++this.#walks;
-    this.#visited.set(walk, new Set([id]));
+  #namedVersion(model: NodeName): number | undefined {
     try {
-      yield* this.#map(
-        `WITH RECURSIVE walk (id, depth) AS (
-           VALUES (@id, 0)
-           UNION ALL
-           SELECT d.${to}, walk.depth + 1 FROM walk JOIN derivations d ON d.${from} = walk.id
-           WHERE walk.depth < @depth AND braid_first_visit(@walk, d.${to})
-           ORDER BY 2
-         )
-         SELECT ${this.#columns()}, walk.depth AS depth FROM walk JOIN records r ON r.record_id = walk.id
-         WHERE walk.depth > 0 AND (@kind IS NULL OR ${this.#layout.kind} = @kind)`,
-        [{ id, depth, walk, kind: kind === undefined ? null : KindCode[kind] }],
-        (row: RawRow) => ({ ...toRecord(row), depth: row.depth! }),
-      );
-    } finally {
-      this.#visited.delete(walk);
-    }
-  }
-
-  #statement(sql: string): Database.Statement {
-    let statement = this.#statements.get(sql);
-    if (!statement) {
-      statement = this.#db.prepare(sql);
-      this.#statements.set(sql, statement);
-    }
-    return statement;
-  }
-
-  #get<Row>(sql: string, ...values: unknown[]): Row | undefined {
-    return this.#read(() => this.#statement(sql).get(...values) as Row | undefined);
-  }
-
-  #all<Row>(sql: string, ...values: unknown[]): Row[] {
-    return this.#read(() => this.#statement(sql).all(...values) as Row[]);
-  }
-
-  *#map<Raw, Row>(sql: string, values: unknown[], convert: (raw: Raw) => Row): IterableIterator<Row> {
-    // A statement of its own: two iterations of the same query may be under way at once.
-    const rows = this.#read(() => this.#db.prepare(sql).iterate(...values) as IterableIterator<Raw>);
-    try {
-      for (const row of rows) yield convert(row);
+      return resolveNode(this, model).version;
     } catch (error) {
-      // A damaged page shows only when the iteration comes to it.
-      throw explainSqliteError(error, this.path);
+      if (error instanceof BraidError && error.code === 'ERR_BRAID_NO_SUCH_VERSION') return undefined;
+      throw error;
     }
   }
 
-  #read<T>(read: () => T): T {
-    this.#before();
-    try {
-      return read();
-    } catch (error) {
-      throw explainSqliteError(error, this.path);
-    }
+  #timeOf(record: number | string): string {
+    const id = findRecord(this, String(record));
+    return this.query<{ time: string }>('SELECT time FROM records WHERE record_id = ?', id)[0].time;
   }
-}
 
-/** A tag with this key, value and type, as SQL over a row `t` of tags. */
-function tagCondition(key: string, value: Tag, boolean: string): { condition: string; bound: unknown[] } {
-  const type = tagTypeOf(key, value);
-  if (type === TagType.float || type === TagType.integer) {
-    // A number is a number: 1 finds a float tag of 1, and 0.5 one that Python wrote as 5e-1.
-    return {
-      condition: `t.key = ? AND t.tag_type IN (2, 3) AND ${boolean} = 0 AND CAST(t.value AS NUMERIC) = ?`,
-      bound: [key, value],
-    };
+  #lineage(direction: Direction, node: NodeName, options: LineageOptions): IterableIterator<LineageRow> {
+    const resolved = resolveNode(this, node);
+    const start = options.ever ? [resolved.record] : startOf(resolved, this.versionTable);
+    return this.#nodes.lineage(direction, start, options);
   }
-  const isBoolean = type === TagType.boolean;
-  return {
-    condition: `t.key = ? AND t.value = ? AND t.tag_type = ? AND ${boolean} = ?`,
-    bound: [key, tagText(value), isBoolean ? TagType.integer : type, isBoolean ? 1 : 0],
-  };
-}
 
-function toRecord(row: RawRow): RecordRow {
-  return {
-    id: row.id,
-    kind: KINDS[row.kind] ?? 'record',
-    name: row.name,
-    time: parseTime(row.time),
-    uris: JSON.parse(row.uris) as string[],
-    tags: toTags(row.tags),
-    valid: row.invalidation === null,
-    run: row.run ?? undefined,
-    rank: row.rank ?? undefined,
-  };
-}
+  #start(node: NodeName): number[] {
+    return startOf(resolveNode(this, node), this.versionTable);
+  }
 
-function toTags(json: string): Tags {
-  const tags = JSON.parse(json) as [key: string, value: string, type: number, boolean: number][];
-  // Own properties of whatever name, `__proto__` too.
-  return Object.fromEntries(tags.map(([key, value, type, boolean]) => [key, tagValue(value, type, boolean)]));
-}
+  #row(node: number): LineageRow {
+    const [row] = this.#nodes.rows([[node, 0, false]]);
+    if (row) return row;
+    throw new BraidError('ERR_BRAID_NO_SUCH_RECORD', `${this.path} has no record ${node}`);
+  }
 
-function toVersion(row: Record<string, string | number | null>): VersionRow {
-  const { model_id: model, step, rank, ordinal, uuid, attempt } = row;
-  return {
-    model: model as number,
-    number: (row.number as number | null) ?? undefined,
-    step: (step as number | null) ?? undefined,
-    key: `${model}@${uuid}.${attempt}.${step === null ? `o${rank}.${ordinal}` : `s${step}`}`,
-    time: row.time === null ? undefined : parseTime(row.time as string),
-    ranks: JSON.parse(row.ranks as string) as number[],
-    uris: JSON.parse(row.uris as string) as string[],
-    tags: toTags(row.tags as string),
-  };
+  #records(joined: string, values: unknown[]): IterableIterator<RecordRow> {
+    const rows = new RecordRows(this.#connection, this.layout);
+    return this.#connection.stream(`SELECT ${recordColumns(this.layout)} FROM records r ${joined}`, values, rows.row);
+  }
 }

@@ -1,6 +1,7 @@
 import { BraidError } from '../errors.js';
-import { isId, isUint32, type VersionName } from '../frame/format.js';
+import type { VersionName } from '../frame/format.js';
 import type { Recorder } from './recorder.js';
+import { parseVersionKey, versionKey } from './version-key.js';
 
 /**
  * A model as it was after one update of it, or after the updates of one step. A handle: whether such a version exists is
@@ -27,27 +28,18 @@ export class BraidVersion {
 
   /** A string that names the version to another rank or process: `db.version(key)` takes it. */
   get key(): string {
-    const { step, rank, ordinal, elsewhere } = this.versionName;
+    const { elsewhere, ...name } = this.versionName;
     const { run, attempt } = elsewhere ?? this.recorder.identity;
-    return `${this.model}@${run}.${attempt}.${step === undefined ? `o${rank}.${ordinal}` : `s${step}`}`;
+    return versionKey({ model: this.model, run, attempt, ...name });
   }
 
   /** @internal The inverse of `key`. */
   static parse(recorder: Recorder, key: string): BraidVersion {
-    const match = /^(\d{1,16})@([0-9a-f]{32})\.(\d{1,9})\.(?:s(\d{1,16})|o(\d{1,9})\.(\d{1,10}))$/.exec(key);
-    if (!match) throw invalid(key);
-    const [model, attempt, step, rank, ordinal] = [1, 3, 4, 5, 6].map((group) => Number(match[group]));
-    const run = match[2];
-    // More digits than the format holds, or an id or attempt of 0: no version was ever called that.
-    const sound =
-      isId(model) && attempt >= 1 && (match[4] === undefined ? isUint32(ordinal) : Number.isSafeInteger(step));
-    if (!sound) throw invalid(key);
+    const parts = parseVersionKey(key);
+    if (!parts) throw invalid(key);
+    const { model, run, attempt, ...name } = parts;
     const here = run === recorder.identity.run && attempt === recorder.identity.attempt;
-    const name: VersionName = {
-      ...(here ? {} : { elsewhere: { run, attempt } }),
-      ...(match[4] === undefined ? { rank, ordinal } : { step }),
-    };
-    return new BraidVersion(recorder, model, name);
+    return new BraidVersion(recorder, model, here ? name : { elsewhere: { run, attempt }, ...name });
   }
 }
 

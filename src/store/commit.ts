@@ -56,11 +56,16 @@ const INSERTS: [roundTable: RoundTable, sql: string][] = [
     'tags',
     `INSERT INTO tags (record_id, key, value, tag_type, boolean) SELECT record_id, key, value, tag_type, boolean FROM braid_round_tags`,
   ],
+  // Of a pair that is said again the first time is kept; but where the source's version isn't known, the last: any version up
+  // to then may be meant.
   [
     'derivations',
-    `INSERT INTO derivations (record_id, derivation, time, unversioned)
-     SELECT record_id, derivation, time, unversioned FROM braid_round_derivations WHERE true
-     ON CONFLICT DO UPDATE SET unversioned = 1 WHERE excluded.unversioned = 1 AND unversioned = 0`,
+    `INSERT INTO derivations (record_id, derivation, time, unversioned, stated)
+     SELECT record_id, derivation, time, unversioned, stated FROM braid_round_derivations WHERE true
+     ON CONFLICT DO UPDATE SET unversioned = max(unversioned, excluded.unversioned), stated = max(stated, excluded.stated),
+       time = iif(excluded.stated AND excluded.unversioned, max(time, excluded.time), time)
+     WHERE excluded.unversioned > unversioned OR excluded.stated > stated
+       OR excluded.stated AND excluded.unversioned AND excluded.time > time`,
   ],
   // A version may be named by one rank before the frame of the rank that makes it has come: whoever names it first adds it.
   [

@@ -15,7 +15,7 @@ export const ROUND_TABLES = {
   records: ['record_id', 'name', 'time', 'kind'],
   uris: ['record_id', 'uri'],
   tags: ['record_id', 'key', 'value', 'tag_type', 'boolean'],
-  derivations: ['record_id', 'derivation', 'time', 'unversioned'],
+  derivations: ['record_id', 'derivation', 'time', 'unversioned', 'stated'],
   derivation_versions: ['record_id', 'derivation', 'run', 'attempt', 'step', 'rank', 'ordinal'],
   versions: ['model_id', 'run', 'attempt', 'step', 'rank', 'ordinal'],
   updates: [
@@ -195,7 +195,7 @@ class RoundDecoder {
         return this.#push('tags', [op.record, op.key, op.value, ...tagColumns(op.type)]);
       case 'derivation': {
         this.#mention(frame, op.source, op.version);
-        this.#push('derivations', [op.source, op.derived, timeText(op.time), op.version === 'unknown' ? 1 : 0]);
+        this.#push('derivations', [op.source, op.derived, timeText(op.time), op.version === 'unknown' ? 1 : 0, 1]);
         if (typeof op.version !== 'string') {
           this.#push('derivation_versions', [op.source, op.derived, ...versionColumns(frame, op.version)]);
         }
@@ -214,7 +214,7 @@ class RoundDecoder {
         const unversioned = op.version === 'unknown' ? 1 : 0;
         this.#mention(frame, op.source, op.version);
         this.#push('exposures', [this.#updates - 1, op.source, unversioned, ...versionColumns(frame, op.version)]);
-        return this.#push('derivations', [op.source, this.#model, this.#time, unversioned]);
+        return this.#push('derivations', [op.source, this.#model, this.#time, unversioned, 0]);
       }
       case 'versionUri':
         return this.#push('version_uris', [this.#updates - 1, op.uri]);

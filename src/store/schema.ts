@@ -38,9 +38,10 @@ CREATE TABLE derivations (
   derivation INTEGER NOT NULL REFERENCES records (record_id),   -- the derived record
   time DATETIME NOT NULL,
   unversioned INTEGER NOT NULL DEFAULT 1,   -- 1: some statement of it didn't know the source's version
+  stated INTEGER NOT NULL DEFAULT 1,        -- 0: only updates of the derived model say it, and those have their versions
   PRIMARY KEY (record_id, derivation)
 ) WITHOUT ROWID;
-CREATE INDEX ix_derivations_derivation ON derivations (derivation);
+CREATE INDEX ix_derivations_derivation ON derivations (derivation, stated, unversioned);
 CREATE TABLE uris (
   id INTEGER NOT NULL PRIMARY KEY,
   record_id INTEGER NOT NULL REFERENCES records (record_id),
@@ -116,6 +117,7 @@ CREATE TABLE versions (
 CREATE UNIQUE INDEX ix_versions_step ON versions (model_id, attempt_id, step) WHERE step IS NOT NULL;
 CREATE UNIQUE INDEX ix_versions_ordinal ON versions (model_id, attempt_id, rank, ordinal) WHERE step IS NULL;
 CREATE UNIQUE INDEX ix_versions_number ON versions (model_id, number) WHERE number IS NOT NULL;
+CREATE INDEX ix_versions_time ON versions (model_id, time);
 CREATE TABLE updates (
   update_id INTEGER NOT NULL PRIMARY KEY,
   version_id INTEGER NOT NULL REFERENCES versions (version_id),
@@ -124,6 +126,7 @@ CREATE TABLE updates (
   seen INTEGER REFERENCES versions (version_id)    -- the version that the rank had seen before; NULL: none
 );
 CREATE INDEX ix_updates_version_id ON updates (version_id);
+CREATE INDEX ix_updates_seen ON updates (seen) WHERE seen IS NOT NULL;
 CREATE TABLE exposures (
   update_id INTEGER NOT NULL REFERENCES updates (update_id),
   ordinal INTEGER NOT NULL,
@@ -132,7 +135,7 @@ CREATE TABLE exposures (
   unversioned INTEGER NOT NULL,             -- 1: the source may be a model whose version isn't known
   PRIMARY KEY (update_id, ordinal)
 ) WITHOUT ROWID;
-CREATE INDEX ix_exposures_source_id ON exposures (source_id);
+CREATE INDEX ix_exposures_source_id ON exposures (source_id, version_id);
 CREATE TABLE version_uris (
   version_id INTEGER NOT NULL REFERENCES versions (version_id),
   uri TEXT NOT NULL,
@@ -154,6 +157,7 @@ CREATE TABLE derivation_versions (
   version_id INTEGER NOT NULL REFERENCES versions (version_id),   -- of the source, record_id
   PRIMARY KEY (derivation, record_id, version_id)
 ) WITHOUT ROWID;
+CREATE INDEX ix_derivation_versions_version_id ON derivation_versions (version_id);
 CREATE TABLE invalidation_requests (
   id CHAR(32) NOT NULL PRIMARY KEY,
   record_id INTEGER NOT NULL,

@@ -298,9 +298,9 @@ export const CONTRACT: ContractCase[] = [
       const labels = new BraidData(db, { name: `labels-${db.rank}`, derivedFrom: b });
       a.update(labels);
       const walked = await db.onRoot((reader) => ({
-        up: [...reader.ancestors(a.id)].map(({ name, depth }) => `${name}:${depth}`),
-        down: [...reader.descendants(a.id, { depth: 1 })].map(({ name }) => name),
-        models: [...reader.ancestors(labels.id, { kind: 'model' })].map(({ name }) => name),
+        up: [...reader.ancestors(a.id, { ever: true })].map(({ name, depth }) => `${name}:${depth}`),
+        down: [...reader.descendants(a.id, { depth: 1, ever: true })].map(({ name }) => name),
+        models: [...reader.ancestors(labels.id, { kind: 'model', ever: true })].map(({ name }) => name),
         sources: reader.sources(labels.id).map(({ name }) => name),
         derived: reader.derived(labels.id).map(({ name }) => name),
       }));

@@ -1,0 +1,94 @@
+import type { Command } from 'commander';
+import type { BraidReader } from '../query/reader.js';
+import { nodeLine, rowLine } from './node-text.js';
+import { toJson, writeJson, writeLines } from './output.js';
+import { jsonOption, NODE_HELP } from './usage.js';
+
+interface Options {
+  json?: boolean;
+}
+
+/** Commands on how two things depend on each other. */
+export function addDependence(program: Command): void {
+  program
+    .command('why')
+    .summary('show why one thing depends on another')
+    .description(
+      'Shows one shortest chain of evidence between two records or versions, whichever of them comes from the other; over ' +
+        'nothing that is only inferred, if there is such a chain.',
+    )
+    .argument('<db>', 'database')
+    .argument('<a>', 'a record or a version, see below')
+    .argument('<b>', 'another')
+    .addOption(jsonOption('print one JSON document; null where neither comes from the other'))
+    .addHelpText('after', `${NODE_HELP}\nExample:\n  $ braid why run.db name:peaks-1 name:beamline\n`)
+    .action((path: string, a: string, b: string, { json }: Options) =>
+      reading(path, async (reader) => {
+        const why = reader.why(a, b);
+        if (json) return writeJson(why ?? null);
+        if (!why) return writeLines([`neither of ${a} and ${b} comes from the other`]);
+        const { steps } = why;
+        await writeLines(steps.length === 1 ? [`${steps[0].text} is one and the same`] : steps.slice(1).map(({ text }) => text)); // prettier-ignore
+      }),
+    );
+
+  program
+    .command('common')
+    .summary('show what two things both depend on')
+    .description(
+      'Lists the nearest of what two records or versions both come from: what is reached from each by a way over nothing else ' +
+        'that they share. Numbers are steps from the first and from the second.',
+    )
+    .argument('<db>', 'database')
+    .argument('<a>', 'a record or a version, see below')
+    .argument('<b>', 'another')
+    .addOption(jsonOption('print one JSON object a line'))
+    .addHelpText('after', `${NODE_HELP}\nExample:\n  $ braid common run.db name:peaks-0 name:peaks-1\n`)
+    .action((path: string, a: string, b: string, { json }: Options) =>
+      reading(path, async (reader) => {
+        const rows = reader.common(a, b);
+        if (json) return writeLines(rows.map((row) => toJson(row)));
+        if (rows.length === 0) return writeLines([`${a} and ${b} have nothing in common`]);
+        await writeLines(rows.map((row) => `${row.depths.map((depth) => String(depth).padStart(3)).join('')}  ${nodeLine(row)}`)); // prettier-ignore
+      }),
+    );
+
+  program
+    .command('diff')
+    .summary('show what a version has seen that another had not')
+    .description(
+      'Lists what the later of two versions of a model comes from, and the earlier one does not, the nearest first. Which is ' +
+        'the later one is told by lineage: it comes from the other. Where neither does, it is the second.',
+    )
+    .argument('<db>', 'database')
+    .argument('<a>', 'a version, see below')
+    .argument('<b>', 'another')
+    .addOption(
+      jsonOption('print one JSON object a line: the earlier, the later, then what only the later one has seen'),
+    )
+    .addHelpText('after', `${NODE_HELP}\nExample:\n  $ braid diff run.db name:braggnn@3 name:braggnn@7\n`)
+    .action((path: string, a: string, b: string, { json }: Options) =>
+      reading(path, async (reader) => {
+        const { earlier, later, rows } = reader.diff(a, b);
+        const head = json
+          ? [toJson({ role: 'earlier', ...earlier }), toJson({ role: 'later', ...later })]
+          : [`earlier  ${nodeLine(earlier)}`, `later    ${nodeLine(later)}`];
+        await writeLines(lines(head, rows, json ? (row) => toJson({ role: 'seen', ...row }) : rowLine));
+      }),
+    );
+}
+
+async function reading(path: string, use: (reader: BraidReader) => Promise<void>): Promise<void> {
+  const { BraidReader } = await import('../query/reader.js');
+  const reader = BraidReader.open(path);
+  try {
+    await use(reader);
+  } finally {
+    reader.close();
+  }
+}
+
+function* lines<Row>(head: readonly string[], rows: Iterable<Row>, text: (row: Row) => string): Iterable<string> {
+  yield* head;
+  for (const row of rows) yield text(row);
+}

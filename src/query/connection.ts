@@ -1,0 +1,75 @@
+import type { Database, Statement } from 'better-sqlite3';
+import { explainSqliteError } from '../store/sqlite-error.js';
+
+/** The queries of one reader: what fails in SQLite is explained, and what is pending is committed before each. */
+export class Connection {
+  readonly #statements = new Map<string, Statement>();
+
+  /** @param before called before every read. */
+  constructor(
+    readonly db: Database,
+    private readonly before: () => void,
+  ) {}
+
+  /** The columns of the first row. */
+  raw<Raw extends readonly unknown[]>(sql: string, ...values: unknown[]): Raw | undefined {
+    return this.#read(() => this.#statement(sql, true).get(...values) as Raw | undefined);
+  }
+
+  all<Row>(sql: string, ...values: unknown[]): Row[] {
+    return this.#read(() => this.#statement(sql).all(...values) as Row[]);
+  }
+
+  /** The values of a query's only column. */
+  column<Value>(sql: string, ...values: unknown[]): Value[] {
+    return this.#read(
+      () =>
+        this.db
+          .prepare(sql)
+          .pluck()
+          .all(...values) as Value[],
+    );
+  }
+
+  /** Rows as they are found, as arrays: a statement of its own, for two iterations of a query may be under way at once. */
+  *stream<Raw extends readonly unknown[], Row>(
+    sql: string,
+    values: unknown[],
+    convert: (raw: Raw) => Row,
+  ): IterableIterator<Row> {
+    const rows = this.#read(() => {
+      const statement = this.db.prepare(sql).raw();
+      return statement.iterate(...values) as IterableIterator<Raw>;
+    });
+    try {
+      for (const row of rows) yield convert(row);
+    } catch (error) {
+      // A damaged page shows only when the iteration comes to it.
+      throw explainSqliteError(error, this.db.name);
+    }
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.db.close();
+  }
+
+  #statement(sql: string, raw = false): Statement {
+    let statement = this.#statements.get(sql);
+    if (!statement) {
+      statement = this.db.prepare(sql);
+      if (raw) statement.raw();
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  #read<T>(read: () => T): T {
+    this.before();
+    try {
+      return read();
+    } catch (error) {
+      throw explainSqliteError(error, this.db.name);
+    }
+  }
+}

@@ -1,0 +1,120 @@
+import type { LineageRow, Nodes } from './lineage.js';
+import type { Relation } from './steps.js';
+import { Visits, type Stop } from './visits.js';
+import type { Walks } from './walk.js';
+
+/** A step of a chain of evidence: the node, and how it is bound to the one before it. */
+export interface WhyStep {
+  node: LineageRow;
+  /** Undefined for the first. */
+  relation?: Relation;
+  /** It may be, and isn't known. */
+  inferred?: boolean;
+  /** "peaks-1 was derived from braggnn@3". */
+  text: string;
+}
+
+/** Why one thing depends on another. */
+export interface Why {
+  /** Whether the first that was asked about comes from the second, or the second from the first. */
+  direction: 'from' | 'to';
+  /** From the one that depends to the one that it depends on. */
+  steps: WhyStep[];
+}
+
+/** What two things both depend on. */
+export interface CommonRow extends LineageRow {
+  /** Steps from each of the two; 0 for one that is itself what the other depends on. */
+  depths: [number, number];
+}
+
+/** One shortest way from a node to what it comes from, or the other way round; undefined if neither comes from the other. */
+export function why(walks: Walks, nodes: Nodes, a: readonly number[], b: readonly number[]): Why | undefined {
+  const from = wayBetween(walks, a, b);
+  const way = from ?? wayBetween(walks, b, a);
+  if (!way) return undefined;
+  const rows = [...nodes.rows(way.map(({ node }, depth) => [node, depth, false] as const))];
+  // A record that is not committed has no row: its step can't be told, and those around it can.
+  const byDepth = new Map(rows.map((row) => [row.depth, row]));
+  const steps = way.flatMap(({ arrival }, depth): WhyStep[] => {
+    const node = byDepth.get(depth);
+    if (!node) return [];
+    if (!arrival) return [{ node, text: nodeText(node) }];
+    const before = byDepth.get(depth - 1);
+    const { relation, inferred } = arrival;
+    return [{ node, relation, ...(inferred ? { inferred } : {}), text: sentence(before, relation, inferred, node) }];
+  });
+  return { direction: from ? 'from' : 'to', steps };
+}
+
+function wayBetween(walks: Walks, start: readonly number[], end: readonly number[]): Stop[] | undefined {
+  const wanted = new Set(end);
+  const same = start.find((node) => wanted.has(node));
+  if (same !== undefined) return [{ node: same }];
+  const visits = new Visits(start, { arrivals: true });
+  for (const [node] of walks.nodes('ancestors', visits)) if (wanted.has(node)) return visits.wayTo(node);
+  return undefined;
+}
+
+/** "braggnn@3", or a record's name with its id. */
+export function nodeText({ id, name, version, step, key }: LineageRow): string {
+  if (key === undefined) return `${name} [${id}]`;
+  if (version !== undefined) return `${name}@${version}${step === undefined ? '' : ` (step ${step})`} [${id}]`;
+  return `${name}@${step === undefined ? key.slice(key.indexOf('@') + 1) : `step=${step}`} [${id}]`;
+}
+
+const SENTENCES: Record<Relation, readonly [known: string, inferred: string]> = {
+  derivation: ['was derived from', 'was derived from a version that is not known, which may be'],
+  exposure: ['was updated by exposure to', 'was updated by exposure to a version that is not known, which may be'],
+  seen: ['was an update of', 'may be an update of'],
+  step: ['came after', 'may have come after'],
+  version: ['is a version of', 'may be a version of'],
+  unseen: [
+    'was updated where no version had been seen, and goes on from',
+    'was updated where no version had been seen, and may go on from',
+  ],
+};
+
+function sentence(from: LineageRow | undefined, relation: Relation, inferred: boolean, to: LineageRow): string {
+  const subject = from ? nodeText(from) : 'a record that is not committed';
+  return `${subject} ${SENTENCES[relation][inferred ? 1 : 0]} ${nodeText(to)}`;
+}
+
+/**
+ * The nearest of what two nodes both come from: what is reached from each of them by a way over nothing else that they share.
+ * Three walks: who is an ancestor of both is known only when both have been walked.
+ */
+export function common(walks: Walks, nodes: Nodes, a: readonly number[], b: readonly number[]): CommonRow[] {
+  const first = walk(walks, a);
+  const nearB = frontier(walks, b, (node) => first.has(node));
+  const nearA = frontier(walks, a, (node) => nearB.depths.has(node));
+  const shared = [...nearA.near].filter((node) => nearB.near.has(node));
+  const depths = (node: number): [number, number] => [nearA.depths.get(node)!, nearB.depths.get(node)!];
+  const sum = (node: number) => depths(node)[0] + depths(node)[1];
+  shared.sort((x, y) => sum(x) - sum(y) || Math.abs(x) - Math.abs(y));
+  const isInferred = (node: number) => !nearA.certain(node) || !nearB.certain(node);
+  // Its place in the list goes where the depth is, so that rows that are not there are left out of both.
+  return Array.from(nodes.rows(shared.map((node, i) => [node, i, isInferred(node)] as const)), (row) => {
+    const both = depths(shared[row.depth]);
+    return { ...row, depth: Math.max(...both), depths: both };
+  });
+}
+
+/** The nodes that are met, and those of the start. */
+export function walk(walks: Walks, start: readonly number[]): Set<number> {
+  const met = new Set(start);
+  for (const [node] of walks.nodes('ancestors', new Visits(start))) met.add(node);
+  return met;
+}
+
+/** What is met of `isShared`, how far it is, and which of it is met from something that isn't shared, or is the start itself. */
+function frontier(walks: Walks, start: readonly number[], isShared: (node: number) => boolean) {
+  const near = new Set(start.filter(isShared));
+  const depths = new Map(start.map((node) => [node, 0]));
+  const onStep = (from: number, to: number) => {
+    if (!isShared(from) && isShared(to)) near.add(to);
+  };
+  const visits = new Visits(start, { onStep });
+  for (const [node, , depth] of walks.nodes('ancestors', visits)) depths.set(node, depth);
+  return { near, depths, certain: (node: number) => visits.certain.has(node) };
+}

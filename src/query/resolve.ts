@@ -1,0 +1,73 @@
+import { BraidError } from '../errors.js';
+import { findRecord } from './find.js';
+import type { BraidReader } from './reader.js';
+import { parseVersionOf } from './version-names.js';
+import type { Versions } from './versions.js';
+
+/**
+ * What lineage is asked about: a record, by its id; or by text, as people write it: `17`, `name:scan-17`, and a version of a
+ * model as `17@3`, `17@step=12`, `17@step=12,run=8861a738,attempt=2`, `17@time=2026-07-28T09:30:00Z`, `17@when=name:scan-17`,
+ * or `name:braggnn@3`; or what has the key of a version. A model without a version is all that it has ever learnt.
+ */
+export type NodeName = number | string | { readonly key: string };
+
+/** A record, or a version of the model that the record is. */
+export interface ResolvedNode {
+  readonly record: number;
+  readonly version?: number;
+}
+
+/** What `Walks` starts from. */
+export function startOf({ record, version }: ResolvedNode, versions: Versions): number[] {
+  return version === undefined ? [record, ...versions.idsOf(record).map((id) => -id)] : [-version];
+}
+
+/**
+ * The record or version that is meant.
+ *
+ * @throws BraidError ERR_BRAID_ID_INVALID, ERR_BRAID_NO_SUCH_RECORD, ERR_BRAID_RECORD_AMBIGUOUS, ERR_BRAID_NO_SUCH_VERSION, ERR_BRAID_VERSION_AMBIGUOUS, ERR_BRAID_VERSION_INVALID
+ */
+export function resolveNode(reader: BraidReader, node: NodeName): ResolvedNode {
+  if (typeof node === 'number') return { record: node };
+  if (typeof node === 'string') return resolveText(reader, node);
+  const key: unknown = node?.key;
+  if (typeof key !== 'string') {
+    throw new BraidError(
+      'ERR_BRAID_ID_INVALID',
+      'the id of a record, its name as text, or a version is needed: 17, "name:scan-17", "17@3"',
+    );
+  }
+  return { record: Number.parseInt(key, 10), version: existing(reader, reader.versionTable.byKey(key), key) };
+}
+
+function resolveText(reader: BraidReader, text: string): ResolvedNode {
+  const at = text.lastIndexOf('@', text.includes('@when=') ? text.indexOf('@when=') : undefined);
+  // A name may have an @ in it.
+  if (at <= 0 || (text.startsWith('name:') && isName(reader, text.slice('name:'.length)))) {
+    return { record: findRecord(reader, text) };
+  }
+  const byKey = reader.versionTable.byKey(text);
+  if (byKey !== undefined) return { record: Number.parseInt(text, 10), version: byKey };
+  const which = parseVersionOf(text.slice(at + 1));
+  if (which === undefined) {
+    if (text.startsWith('name:')) return { record: findRecord(reader, text) };
+    throw new BraidError(
+      'ERR_BRAID_VERSION_INVALID',
+      `'${text}' names no version: write 17@3, 17@step=12, 17@time=2026-07-28T09:30:00Z or 17@when=RECORD`,
+    );
+  }
+  const record = findRecord(reader, text.slice(0, at));
+  return { record, version: existing(reader, reader.findVersion(record, which), text) };
+}
+
+function isName(reader: BraidReader, name: string): boolean {
+  return !reader.records({ name }).next().done;
+}
+
+function existing(reader: BraidReader, version: number | undefined, text: string): number {
+  if (version !== undefined) return version;
+  throw new BraidError(
+    'ERR_BRAID_NO_SUCH_VERSION',
+    `${reader.path} has no version ${text}: braid versions lists those of a model`,
+  );
+}

@@ -1,0 +1,237 @@
+/**
+ * What a step of lineage is. A node is a record, by its id, or a version of a model, by the negative of its version_id. A
+ * model's record is the model as it was made, before any update: its versions come from it.
+ *
+ * Each relation is written twice, from the derived node to its sources and back. The two must say the same.
+ */
+
+/** Why one node comes from another. */
+export type Relation =
+  /** It was said to be derived from it. */
+  | 'derivation'
+  /** An update of the version was exposed to it. */
+  | 'exposure'
+  /** A rank that updated the version had seen that one. */
+  | 'seen'
+  /** The version of the next smaller step of the same attempt. */
+  | 'step'
+  /** The model that it is a version of. */
+  | 'version'
+  /** A rank updated a model of which it had seen no version, and other attempts had left some. */
+  | 'unseen';
+
+export type Direction = 'ancestors' | 'descendants';
+
+export interface Step {
+  readonly relation: Relation;
+  /** It may be, and isn't known: which version it was of a model that had several. */
+  readonly inferred: boolean;
+  /** What the row `w` of the walk is joined with, in this order; the last of them by what its index finds and nothing else. */
+  readonly from: string;
+  /** The node that the step leads to. */
+  readonly to: string;
+  /** What else must hold of the last. */
+  readonly where: string;
+}
+
+const AFTER = (key: string, time: string) => `json_each(json_array(braid_after(@walk, w.inferred, ${key}, ${time}))) b`;
+const BEFORE = (key: string, time: string) =>
+  `json_each(json_array(braid_before(@walk, w.inferred, ${key}, ${time}))) b`;
+
+/** A derivation that names versions of its source comes from those alone, unless one of its statements named none. */
+const OF_RECORD = `d.stated AND (d.unversioned OR NOT EXISTS (
+  SELECT 1 FROM derivation_versions x WHERE x.derivation = d.derivation AND x.record_id = d.record_id))`;
+
+/** Of a derivation `d`, whose derived record is `r`, if it is there: until when its source may have been updated. */
+const UNTIL = 'max(d.time, ifnull(r.time, d.time))';
+
+export const STEPS: Record<Direction, readonly Step[]> = {
+  ancestors: [
+    {
+      relation: 'derivation',
+      inferred: false,
+      from: 'derivations d ON w.node > 0 AND d.derivation = w.node',
+      to: 'd.record_id',
+      where: OF_RECORD,
+    },
+    {
+      relation: 'derivation',
+      inferred: false,
+      from: 'derivation_versions x ON w.node > 0 AND x.derivation = w.node',
+      to: '-x.version_id',
+      where: 'true',
+    },
+    {
+      relation: 'derivation',
+      inferred: true,
+      from: `derivations d ON w.node > 0 AND d.derivation = w.node AND d.stated = 1 AND d.unversioned = 1
+        AND EXISTS (SELECT 1 FROM versions s WHERE s.model_id = d.record_id)
+        LEFT JOIN records r ON r.record_id = w.node
+        CROSS JOIN ${AFTER('d.record_id', UNTIL)}
+        CROSS JOIN versions v INDEXED BY ix_versions_time ON v.model_id = d.record_id AND v.time > b.value AND v.time <= ${UNTIL}`,
+      to: '-v.version_id',
+      where: 'true',
+    },
+    {
+      relation: 'exposure',
+      inferred: false,
+      from: `updates u ON w.node < 0 AND u.version_id = -w.node
+        CROSS JOIN exposures e ON e.update_id = u.update_id`,
+      to: 'ifnull(-e.version_id, e.source_id)',
+      where: 'true',
+    },
+    {
+      relation: 'exposure',
+      inferred: true,
+      from: `updates u ON w.node < 0 AND u.version_id = -w.node
+        CROSS JOIN exposures e ON e.update_id = u.update_id AND e.unversioned = 1
+        CROSS JOIN ${AFTER('e.source_id', 'u.time')}
+        CROSS JOIN versions v INDEXED BY ix_versions_time ON v.model_id = e.source_id AND v.time > b.value AND v.time <= u.time`,
+      to: '-v.version_id',
+      where: 'true',
+    },
+    {
+      relation: 'seen',
+      inferred: false,
+      from: 'updates u ON w.node < 0 AND u.version_id = -w.node',
+      to: '-u.seen',
+      where: 'u.seen IS NOT NULL',
+    },
+    {
+      relation: 'step',
+      inferred: false,
+      from: `versions v ON w.node < 0 AND v.version_id = -w.node AND v.step IS NOT NULL
+        CROSS JOIN versions p ON p.version_id = (SELECT o.version_id FROM versions o
+          WHERE o.model_id = v.model_id AND o.attempt_id = v.attempt_id AND o.step IS NOT NULL AND o.step < v.step
+          ORDER BY o.step DESC LIMIT 1)`,
+      to: '-p.version_id',
+      where: 'true',
+    },
+    {
+      relation: 'version',
+      inferred: false,
+      from: 'versions v ON w.node < 0 AND v.version_id = -w.node',
+      to: 'v.model_id',
+      where: 'true',
+    },
+    {
+      relation: 'unseen',
+      inferred: true,
+      from: `updates u ON w.node < 0 AND u.version_id = -w.node AND u.seen IS NULL
+        CROSS JOIN versions v ON v.version_id = -w.node
+        CROSS JOIN ${AFTER("v.model_id || '/' || v.attempt_id", 'u.time')}
+        CROSS JOIN versions o INDEXED BY ix_versions_time ON o.model_id = v.model_id AND o.time > b.value AND o.time <= u.time`,
+      to: '-o.version_id',
+      where: 'o.attempt_id <> v.attempt_id',
+    },
+  ],
+  descendants: [
+    {
+      relation: 'derivation',
+      inferred: false,
+      from: 'derivations d ON w.node > 0 AND d.record_id = w.node',
+      to: 'd.derivation',
+      where: OF_RECORD,
+    },
+    {
+      relation: 'derivation',
+      inferred: false,
+      from: 'derivation_versions x ON w.node < 0 AND x.version_id = -w.node',
+      to: 'x.derivation',
+      where: 'true',
+    },
+    {
+      relation: 'derivation',
+      inferred: true,
+      from: `versions v ON w.node < 0 AND v.version_id = -w.node AND v.time IS NOT NULL
+        CROSS JOIN ${BEFORE('v.model_id', 'v.time')}
+        CROSS JOIN derivations d ON d.record_id = v.model_id AND b.value IS NOT NULL AND d.stated = 1 AND d.unversioned = 1
+        LEFT JOIN records r ON r.record_id = d.derivation`,
+      to: 'd.derivation',
+      where: `${UNTIL} >= v.time AND ${UNTIL} < b.value`,
+    },
+    {
+      relation: 'exposure',
+      inferred: false,
+      from: `exposures e ON w.node > 0 AND e.source_id = w.node AND e.version_id IS NULL
+        CROSS JOIN updates u ON u.update_id = e.update_id`,
+      to: '-u.version_id',
+      where: 'true',
+    },
+    {
+      relation: 'exposure',
+      inferred: false,
+      from: `versions v ON w.node < 0 AND v.version_id = -w.node
+        CROSS JOIN exposures e ON e.source_id = v.model_id AND e.version_id = v.version_id
+        CROSS JOIN updates u ON u.update_id = e.update_id`,
+      to: '-u.version_id',
+      where: 'true',
+    },
+    {
+      relation: 'exposure',
+      inferred: true,
+      from: `versions v ON w.node < 0 AND v.version_id = -w.node AND v.time IS NOT NULL
+        CROSS JOIN ${BEFORE("'e' || v.model_id", 'v.time')}
+        CROSS JOIN exposures e ON e.source_id = v.model_id AND e.version_id IS NULL AND b.value IS NOT NULL AND e.unversioned = 1
+        CROSS JOIN updates u ON u.update_id = e.update_id`,
+      to: '-u.version_id',
+      where: 'u.time >= v.time AND u.time < b.value',
+    },
+    {
+      relation: 'seen',
+      inferred: false,
+      from: 'updates u ON w.node < 0 AND u.seen = -w.node',
+      to: '-u.version_id',
+      where: 'true',
+    },
+    {
+      relation: 'step',
+      inferred: false,
+      from: `versions v ON w.node < 0 AND v.version_id = -w.node AND v.step IS NOT NULL
+        CROSS JOIN versions n ON n.version_id = (SELECT o.version_id FROM versions o
+          WHERE o.model_id = v.model_id AND o.attempt_id = v.attempt_id AND o.step IS NOT NULL AND o.step > v.step
+          ORDER BY o.step LIMIT 1)`,
+      to: '-n.version_id',
+      where: 'true',
+    },
+    {
+      relation: 'version',
+      inferred: false,
+      from: 'versions v INDEXED BY ix_versions_time ON w.node > 0 AND v.model_id = w.node',
+      to: '-v.version_id',
+      where: 'true',
+    },
+    {
+      relation: 'unseen',
+      inferred: true,
+      from: `versions v ON w.node < 0 AND v.version_id = -w.node AND v.time IS NOT NULL
+        CROSS JOIN ${BEFORE("v.model_id || '/' || v.attempt_id", 'v.time')}
+        CROSS JOIN versions o INDEXED BY ix_versions_time ON o.model_id = v.model_id AND b.value IS NOT NULL AND o.attempt_id <> v.attempt_id
+        CROSS JOIN updates u ON u.version_id = o.version_id`,
+      to: '-o.version_id',
+      where: 'u.seen IS NULL AND u.time >= v.time AND u.time < b.value',
+    },
+  ],
+};
+
+/** The plain closure: every derivation that ever was, between records. All that a database of Braid-DB can tell. */
+export const PLAIN_STEPS: Record<Direction, readonly Step[]> = {
+  ancestors: [
+    {
+      relation: 'derivation',
+      inferred: false,
+      from: 'derivations d ON d.derivation = w.node',
+      to: 'd.record_id',
+      where: 'true',
+    },
+  ],
+  descendants: [
+    {
+      relation: 'derivation',
+      inferred: false,
+      from: 'derivations d ON d.record_id = w.node',
+      to: 'd.derivation',
+      where: 'true',
+    },
+  ],
+};

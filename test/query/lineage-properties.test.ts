@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { BraidReader, LineageRow } from 'braid-mpi';
+import fc from 'fast-check';
+import { labelOf, ownerOf, RANKS, readerOf, RUN, type Event, type Made, type Named } from './graph.js';
+import { Oracle } from './oracle.js';
+
+const RECORDS = 4;
+const MODELS = 3;
+const records = fc.integer({ min: 1, max: RECORDS + MODELS });
+const models = fc.integer({ min: RECORDS + 1, max: RECORDS + MODELS });
+const rank = fc.nat({ max: RANKS - 1 });
+const attempt = fc.integer({ min: 1, max: 2 });
+const time = fc.nat({ max: 12 });
+const madeIn = (attempts: fc.Arbitrary<number>): fc.Arbitrary<Made> =>
+  fc.oneof(
+    fc.record({ attempt: attempts, step: fc.nat({ max: 3 }) }),
+    fc.record({ attempt: attempts, rank, ordinal: fc.nat({ max: 2 }) }),
+  );
+const versionOf = (source: number): fc.Arbitrary<Named> =>
+  source <= RECORDS
+    ? fc.constantFrom<Named>('none', 'unknown')
+    : fc.oneof({ weight: 3, arbitrary: madeIn(attempt) }, { weight: 1, arbitrary: fc.constant<Named>('unknown') });
+const source = records.chain((id) => fc.record({ source: fc.constant(id), version: versionOf(id) }));
+
+const derivation: fc.Arbitrary<Event> = fc
+  .record({ from: source, derived: records, time, rank, attempt })
+  .filter(({ from, derived }) => from.source !== derived)
+  .map(({ from, ...rest }) => ({ type: 'derivation', ...from, ...rest }));
+const update: fc.Arbitrary<Event> = fc
+  .record({
+    model: models,
+    made: madeIn(attempt),
+    time,
+    rank,
+    seen: fc.option(madeIn(attempt), { nil: undefined }),
+    exposures: fc.array(source, { maxLength: 3 }),
+  })
+  .map(({ model, exposures, ...rest }) => ({
+    type: 'update',
+    model,
+    exposures: exposures.filter((each) => each.source !== model),
+    ...rest,
+  }));
+const made: fc.Arbitrary<Event[]> = fc
+  .array(time, { minLength: RECORDS + MODELS, maxLength: RECORDS + MODELS })
+  .map((times) => times.map((time, i) => ({ type: 'record', id: i + 1, kind: i < RECORDS ? 'data' : 'model', time })));
+
+/** Any graph, cycles included, in the order in which it is committed. */
+const graph: fc.Arbitrary<Event[]> = fc
+  .tuple(made, fc.array(fc.oneof(derivation, update), { maxLength: 14 }))
+  .map((parts) => parts.flat())
+  .map((events) =>
+    events.toSorted((a, b) => {
+      const [x, y] = [ownerOf(a), ownerOf(b)];
+      return x.attempt - y.attempt || x.rank - y.rank;
+    }),
+  );
+
+const nameOf = (label: string): number | string =>
+  label.includes('@') ? label.replace('@', `@${RUN}.`) : Number(label);
+
+function found(rows: Iterable<LineageRow>): Map<string, { depth: number; inferred: boolean }> {
+  const all = [...rows];
+  const byLabel = new Map(all.map((row) => [labelOf(row), { depth: row.depth, inferred: row.inferred ?? false }]));
+  assert.equal(byLabel.size, all.length, 'each once');
+  const order = all.map(({ depth, inferred }) => (inferred ? 1e6 : 0) + depth);
+  assert.deepEqual(order, order.toSorted((a, b) => a - b)); // prettier-ignore
+  return byLabel;
+}
+
+const sorted = <T>(map: Map<string, T>) => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
+
+describe('lineage that respects time, against its definition', function () {
+  this.timeout(300_000);
+  let directory: string;
+  before(() => (directory = mkdtempSync(join(tmpdir(), 'braid-lineage-'))));
+  after(() => rmSync(directory, { recursive: true }));
+
+  const holds = (
+    numRuns: number,
+    property: (reader: BraidReader, oracle: Oracle, events: readonly Event[]) => void,
+  ) => {
+    fc.assert(
+      fc.property(graph, (events) => {
+        const reader = readerOf(directory, events);
+        try {
+          property(reader, new Oracle(events), events);
+        } finally {
+          reader.close();
+        }
+      }),
+      { numRuns },
+    );
+  };
+
+  it('finds the ancestors and descendants of every node, at their depths, and says which are inferred', () => {
+    holds(60, (reader, oracle) => {
+      for (const node of oracle.nodes) {
+        for (const direction of ['ancestors', 'descendants'] as const) {
+          const start = oracle.startOf(node);
+          for (const depth of [undefined, 2]) {
+            const actual = found(reader[direction](nameOf(node), { depth }));
+            assert.deepEqual(
+              sorted(actual),
+              sorted(oracle.closure(direction, start, depth)),
+              `${direction} of ${node}`,
+            );
+          }
+        }
+      }
+    });
+  });
+
+  it('explains each dependence by a chain that is as short as any, and certain where there is such', () => {
+    holds(60, (reader, oracle) => {
+      for (const node of oracle.nodes) {
+        const ancestors = oracle.closure('ancestors', [node]);
+        for (const other of oracle.nodes.slice(0, 6)) {
+          if (oracle.startOf(node).length > 1 || oracle.startOf(other).length > 1) continue;
+          const chain = reader.why(nameOf(node), nameOf(other));
+          const expected = ancestors.get(other) ?? oracle.closure('ancestors', [other]).get(node);
+          if (node === other || !expected) {
+            assert.equal(chain?.steps.length, node === other ? 1 : undefined);
+            continue;
+          }
+          const labels = chain!.steps.map((step) => labelOf(step.node));
+          assert.equal(labels.length - 1, expected.depth);
+          assert.deepEqual(new Set([labels[0], labels.at(-1)]), new Set([node, other]));
+          for (const [i, step] of chain!.steps.entries()) {
+            if (i > 0) assert.equal(oracle.edge(labels[i - 1], labels[i]), step.inferred ? 'inferred' : 'certain');
+          }
+          assert.equal(chain!.steps.some(({ inferred }) => inferred), expected.inferred); // prettier-ignore
+        }
+      }
+    });
+  });
+
+  it('finds what two nodes share over nothing else that they share, and what one has seen and the other had not', () => {
+    holds(60, (reader, oracle) => {
+      const [a, b] = oracle.nodes.slice(-2);
+      const [ofA, ofB] = [a, b].map((node) => new Set([node, ...oracle.closure('ancestors', oracle.startOf(node)).keys(), ...oracle.startOf(node)])); // prettier-ignore
+      const shared = new Set([...ofA].filter((node) => ofB.has(node)));
+      const near = (start: readonly string[]) => {
+        const reached = new Set(start);
+        for (let changed = true; changed;) {
+          changed = false;
+          for (const from of reached) {
+            if (shared.has(from)) continue;
+            for (const to of oracle.nodes) {
+              if (!oracle.edge(from, to) || reached.has(to)) continue;
+              reached.add(to);
+              changed = true;
+            }
+          }
+        }
+        return [...reached].filter((node) => shared.has(node));
+      };
+      const nearB = near(oracle.startOf(b));
+      const expected = near(oracle.startOf(a)).filter((node) => nearB.includes(node));
+      assert.deepEqual(reader.common(nameOf(a), nameOf(b)).map(labelOf).sort(), expected.sort());
+
+      const { earlier, rows } = reader.diff(nameOf(a), nameOf(b));
+      const [known, later] = labelOf(earlier) === a ? [ofA, ofB] : [ofB, ofA];
+      const start = oracle.startOf(labelOf(earlier) === a ? b : a);
+      assert.deepEqual(
+        [...rows].map(labelOf).sort(),
+        [...later].filter((node) => !known.has(node) && !start.includes(node)).sort(),
+      );
+    });
+  });
+
+  it('gives the plain closure of derivations where it is asked for', () => {
+    holds(40, (reader, oracle, events) => {
+      const pairs = events.flatMap((event): [number, number][] =>
+        event.type === 'derivation'
+          ? [[event.source, event.derived]]
+          : event.type === 'update'
+            ? event.exposures.map(({ source }) => [source, event.model])
+            : [],
+      );
+      for (let id = 1; id <= RECORDS + MODELS; id++) {
+        const reached = new Set([id]);
+        for (const at of reached) for (const [source, derived] of pairs) if (derived === at) reached.add(source);
+        reached.delete(id);
+        const rows = [...reader.ancestors(id, { ever: true })];
+        assert.deepEqual(new Set(rows.map((row) => row.id)), reached);
+        assert.ok(rows.every(({ version, inferred }) => version === undefined && inferred === undefined));
+      }
+      assert.ok(oracle);
+    });
+  });
+});
