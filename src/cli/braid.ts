@@ -35,7 +35,18 @@ Example:
   $ braid stats run.db
 `,
   );
-for (const add of [addCreate, addPrint, addStats, addLineage, addVersions, addDependence, addVerify, addRecover, addDoctor]) add(program);
+for (const add of [
+  addCreate,
+  addPrint,
+  addStats,
+  addLineage,
+  addVersions,
+  addDependence,
+  addVerify,
+  addRecover,
+  addDoctor,
+])
+  add(program);
 
 // Their errors come with the write that they are of.
 process.stdout.on('error', () => {});

@@ -63,7 +63,9 @@ export function addDependence(program: Command): void {
     .argument('<db>', 'database')
     .argument('<a>', 'a version, see below')
     .argument('<b>', 'another')
-    .addOption(jsonOption('print one JSON object a line: the earlier, the later, then what only the later one has seen'))
+    .addOption(
+      jsonOption('print one JSON object a line: the earlier, the later, then what only the later one has seen'),
+    )
     .addHelpText('after', `${NODE_HELP}\nExample:\n  $ braid diff run.db name:braggnn@3 name:braggnn@7\n`)
     .action((path: string, a: string, b: string, { json }: Options) =>
       reading(path, async (reader) => {

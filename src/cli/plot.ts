@@ -87,7 +87,9 @@ function textOf(model: string, tag: string, lines: readonly Line[]): string[] {
     return [
       ...(i > 0 ? [''] : []),
       `${printable(tag)} of ${printable(model)}, ${label}, ${first} to ${last}`,
-      ...asciichart.plot(values, { height: Math.min(TEXT_HEIGHT, values.length > 1 ? TEXT_HEIGHT : 1), format }).split('\n'),
+      ...asciichart
+        .plot(values, { height: Math.min(TEXT_HEIGHT, values.length > 1 ? TEXT_HEIGHT : 1), format })
+        .split('\n'),
     ];
   });
 }
