@@ -22,7 +22,13 @@ export class Connection {
 
   /** The values of a query's only column. */
   column<Value>(sql: string, ...values: unknown[]): Value[] {
-    return this.#read(() => this.db.prepare(sql).pluck().all(...values) as Value[]);
+    return this.#read(
+      () =>
+        this.db
+          .prepare(sql)
+          .pluck()
+          .all(...values) as Value[],
+    );
   }
 
   /** Rows as they are found, as arrays: a statement of its own, for two iterations of a query may be under way at once. */

@@ -69,7 +69,10 @@ const SENTENCES: Record<Relation, readonly [known: string, inferred: string]> = 
   seen: ['was an update of', 'may be an update of'],
   step: ['came after', 'may have come after'],
   version: ['is a version of', 'may be a version of'],
-  unseen: ['was updated where no version had been seen, and goes on from', 'was updated where no version had been seen, and may go on from'],
+  unseen: [
+    'was updated where no version had been seen, and goes on from',
+    'was updated where no version had been seen, and may go on from',
+  ],
 };
 
 function sentence(from: LineageRow | undefined, relation: Relation, inferred: boolean, to: LineageRow): string {

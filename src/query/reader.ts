@@ -204,7 +204,8 @@ export class BraidReader {
    * @throws BraidError ERR_BRAID_ID_INVALID, ERR_BRAID_NO_SUCH_RECORD, ERR_BRAID_RECORD_AMBIGUOUS, ERR_BRAID_VERSION_AMBIGUOUS, ERR_BRAID_VERSION_INVALID
    */
   version(model: NodeName, which?: VersionOf): VersionRow | undefined {
-    const found = which === undefined ? this.#namedVersion(model) : this.findVersion(resolveNode(this, model).record, which);
+    const found =
+      which === undefined ? this.#namedVersion(model) : this.findVersion(resolveNode(this, model).record, which);
     return found === undefined ? undefined : this.versionTable.row(found);
   }
 

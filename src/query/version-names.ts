@@ -3,10 +3,7 @@ import { parseUtc } from '../time.js';
 
 /** Which version of a model: by number, by step of an attempt of a run, or the newest at a time or when a record was made. */
 export type VersionOf =
-  | number
-  | { step: number; run?: string; attempt?: number }
-  | { time: Date }
-  | { when: number | string };
+  number | { step: number; run?: string; attempt?: number } | { time: Date } | { when: number | string };
 
 /**
  * What stands behind the @ of `MODEL@…`: `3`, `step=12`, `step=12,run=8861a738,attempt=2`, `time=2026-07-28T09:30:00Z` or
@@ -25,8 +22,5 @@ export function parseVersionOf(text: string): VersionOf | undefined {
   if (word === undefined) return undefined;
   const time = parseUtc(value);
   if (time) return { time };
-  throw new BraidError(
-    'ERR_BRAID_VERSION_INVALID',
-    `'${value}' is not a time: write it as 2026-07-28T09:30:00Z`,
-  );
+  throw new BraidError('ERR_BRAID_VERSION_INVALID', `'${value}' is not a time: write it as 2026-07-28T09:30:00Z`);
 }

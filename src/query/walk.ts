@@ -41,7 +41,13 @@ export class Walks {
     visits: Visits,
     options: WalkOptions = {},
   ): IterableIterator<[node: number, inferred: number, depth: number]> {
-    return this.rows(direction, visits, options, { columns: 'w.node, w.inferred, w.depth', joins: '', where: 'true', values: [] }, (row: [number, number, number]) => row);
+    return this.rows(
+      direction,
+      visits,
+      options,
+      { columns: 'w.node, w.inferred, w.depth', joins: '', where: 'true', values: [] },
+      (row: [number, number, number]) => row,
+    );
   }
 
   /** What `selection` says of each node that is met. */
@@ -52,7 +58,7 @@ export class Walks {
     { columns, joins, where, values }: Selection,
     convert: (raw: Raw) => Row,
   ): IterableIterator<Row> {
-    const steps = (ever || !this.layout.ours ? PLAIN_STEPS : STEPS)[direction];
+    const steps = ever || !this.layout.ours ? PLAIN_STEPS[direction] : this.#steps(direction);
     const start = JSON.stringify(visits.start);
     const walk = this.#functions.begin(visits);
     try {
@@ -70,6 +76,13 @@ export class Walks {
     } finally {
       this.#functions.end(walk);
     }
+  }
+
+  #steps(direction: Direction): Step[] {
+    const [has] = this.connection.all<{ versions: number; attempts: number }>(
+      'SELECT EXISTS (SELECT 1 FROM versions) AS versions, (SELECT count(*) FROM (SELECT 1 FROM attempts LIMIT 2)) > 1 AS attempts',
+    );
+    return STEPS[direction].filter(({ needs }) => needs === undefined || has[needs] === 1);
   }
 }
 

@@ -59,7 +59,8 @@ const graph: fc.Arbitrary<Event[]> = fc
     }),
   );
 
-const nameOf = (label: string): number | string => (label.includes('@') ? label.replace('@', `@${RUN}.`) : Number(label));
+const nameOf = (label: string): number | string =>
+  label.includes('@') ? label.replace('@', `@${RUN}.`) : Number(label);
 
 function found(rows: Iterable<LineageRow>): Map<string, { depth: number; inferred: boolean }> {
   const all = [...rows];
@@ -78,7 +79,10 @@ describe('lineage that respects time, against its definition', function () {
   before(() => (directory = mkdtempSync(join(tmpdir(), 'braid-lineage-'))));
   after(() => rmSync(directory, { recursive: true }));
 
-  const holds = (numRuns: number, property: (reader: BraidReader, oracle: Oracle, events: readonly Event[]) => void) => {
+  const holds = (
+    numRuns: number,
+    property: (reader: BraidReader, oracle: Oracle, events: readonly Event[]) => void,
+  ) => {
     fc.assert(
       fc.property(graph, (events) => {
         const reader = readerOf(directory, events);
@@ -99,7 +103,11 @@ describe('lineage that respects time, against its definition', function () {
           const start = oracle.startOf(node);
           for (const depth of [undefined, 2]) {
             const actual = found(reader[direction](nameOf(node), { depth }));
-            assert.deepEqual(sorted(actual), sorted(oracle.closure(direction, start, depth)), `${direction} of ${node}`);
+            assert.deepEqual(
+              sorted(actual),
+              sorted(oracle.closure(direction, start, depth)),
+              `${direction} of ${node}`,
+            );
           }
         }
       }
