@@ -51,10 +51,25 @@ export class Ranks {
   }
 
   /** Records so many more, and gives them in rounds of at most `roundBytes`: rank by rank, as a gather lays them down. */
-  *rounds(records: number, roundBytes: number): Generator<Buffer> {
+  rounds(records: number, roundBytes: number): Generator<Buffer> {
+    this.record(records);
+    return this.gather(roundBytes);
+  }
+
+  /** Records so many more, of all ranks in turn. */
+  record(records: number): void {
     this.#ranks.forEach(({ db, make }, rank) => {
       for (let i = rank; i < records; i += this.#ranks.length) new BraidData(db, make());
     });
+  }
+
+  /** Where one rank records, and what it makes next: for graphs of other shapes. */
+  rank(rank: number): { db: HasRecorder; make: () => Made } {
+    return this.#ranks[rank];
+  }
+
+  /** What has been recorded since, in rounds. */
+  *gather(roundBytes: number): Generator<Buffer> {
     const frames = this.#ranks.map(({ spool }) => spool.pending(spool.seal()));
     const sizes = frames.map((of) => Uint32Array.from(of, ({ size }) => size));
     const sent = frames.map(() => 0);

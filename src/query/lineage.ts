@@ -115,7 +115,7 @@ export class Nodes {
     return {
       columns: `r.record_id, ${layout.kind}, r.name, ifnull(v.time, r.time), r.invalidation_id,
         ${either(`(SELECT json_group_array(x.uri) FROM version_uris x WHERE x.version_id = v.version_id)`, RECORD_URIS)},
-        ${either(`(SELECT ${tagsArray('t.boolean')} FROM version_tags t WHERE t.version_id = v.version_id)`, recordTags(layout))},
+        ${either(`(SELECT ${tagsArray('t.boolean')} FROM (SELECT * FROM version_tags WHERE version_id = v.version_id ORDER BY id) t)`, recordTags(layout))},
         w.inferred, w.depth, v.attempt_id, v.number, v.step, v.rank, v.ordinal,
         ${either('(SELECT CASE WHEN min(x.rank) = max(x.rank) THEN min(x.rank) END FROM updates x WHERE x.version_id = v.version_id)', 'NULL')}`,
       joins: NODE_JOINS,

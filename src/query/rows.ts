@@ -21,9 +21,9 @@ export interface RecordRow {
 }
 
 /** Expressions over a row `r` of records. */
-export const RECORD_URIS = '(SELECT json_group_array(u.uri ORDER BY u.id) FROM uris u WHERE u.record_id = r.record_id)';
+export const RECORD_URIS = `(SELECT json_group_array(u.uri) FROM ${inOrder('uris', 'record_id')} u)`;
 export const recordTags = ({ boolean }: Layout) =>
-  `(SELECT ${tagsArray(boolean)} FROM tags t WHERE t.record_id = r.record_id)`;
+  `(SELECT ${tagsArray(boolean)} FROM ${inOrder('tags', 'record_id')} t)`;
 
 /** The columns of a row `r` of records, in the order in which `RecordRows` takes them. */
 export function recordColumns(layout: Layout): string {
@@ -32,7 +32,12 @@ export function recordColumns(layout: Layout): string {
 
 /** Rows `t` of tags, or of those of versions, as JSON. */
 export function tagsArray(boolean: string): string {
-  return `json_group_array(json_array(t.key, t.value, t.tag_type, ${boolean}) ORDER BY t.id)`;
+  return `json_group_array(json_array(t.key, t.value, t.tag_type, ${boolean}))`;
+}
+
+/** Rows of one record as its index has them: an ORDER BY of the aggregate would sort them once more. */
+function inOrder(table: string, column: string): string {
+  return `(SELECT * FROM ${table} WHERE ${column} = r.record_id ORDER BY id)`;
 }
 
 export type RawRecord = readonly [
@@ -84,7 +89,13 @@ export function toUris(json: string): string[] {
 
 export function toTags(json: string): Tags {
   if (json === '[]') return {};
-  const tags = JSON.parse(json) as [key: string, value: string, type: number, boolean: number][];
-  // Own properties of whatever name, `__proto__` too.
-  return Object.fromEntries(tags.map(([key, value, type, boolean]) => [key, tagValue(value, type, boolean)]));
+  const tags: Tags = {};
+  for (const [key, value, type, boolean] of JSON.parse(json) as [string, string, number, number][]) {
+    const typed = tagValue(value, type, boolean);
+    // An own property of whatever name.
+    if (key === '__proto__')
+      Object.defineProperty(tags, key, { value: typed, enumerable: true, configurable: true, writable: true }); // prettier-ignore
+    else tags[key] = typed;
+  }
+  return tags;
 }

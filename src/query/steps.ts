@@ -26,6 +26,8 @@ export interface Step {
   readonly relation: Relation;
   /** It may be, and isn't known: which version it was of a model that had several. */
   readonly inferred: boolean;
+  /** It can only be where there are versions, or several attempts: a step that can't be costs as much as one that isn't. */
+  readonly needs?: 'versions' | 'attempts';
   /** What the row `w` of the walk is joined with, in this order; the last of them by what its index finds and nothing else. */
   readonly from: string;
   /** The node that the step leads to. */
@@ -34,13 +36,14 @@ export interface Step {
   readonly where: string;
 }
 
-const AFTER = (key: string, time: string) => `json_each(json_array(braid_after(@walk, w.inferred, ${key}, ${time}))) b`;
-const BEFORE = (key: string, time: string) =>
-  `json_each(json_array(braid_before(@walk, w.inferred, ${key}, ${time}))) b`;
+/** The time up to which the versions of `key` have been taken already; NULL if `time` is not later, and so all of them. */
+const AFTER = (key: string, time: string) => `braid_after(@walk, w.inferred, ${key}, ${time})`;
+/** Whether what came of the versions of `key` from `time` on has not been taken already. */
+const BEFORE = (key: string, time: string) => `braid_before(@walk, w.inferred, ${key}, ${time})`;
 
-/** A derivation that names versions of its source comes from those alone, unless one of its statements named none. */
-const OF_RECORD = `d.stated AND (d.unversioned OR NOT EXISTS (
-  SELECT 1 FROM derivation_versions x WHERE x.derivation = d.derivation AND x.record_id = d.record_id))`;
+/** A derivation that names versions of its source comes from those, and by them from the source itself. */
+const OF_RECORD = `d.stated AND NOT EXISTS (
+  SELECT 1 FROM derivation_versions x WHERE x.derivation = d.derivation AND x.record_id = d.record_id)`;
 
 /** Of a derivation `d`, whose derived record is `r`, if it is there: until when its source may have been updated. */
 const UNTIL = 'max(d.time, ifnull(r.time, d.time))';
@@ -50,31 +53,27 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     {
       relation: 'derivation',
       inferred: false,
-      from: 'derivations d ON w.node > 0 AND d.derivation = w.node',
-      to: 'd.record_id',
-      where: OF_RECORD,
-    },
-    {
-      relation: 'derivation',
-      inferred: false,
-      from: 'derivation_versions x ON w.node > 0 AND x.derivation = w.node',
-      to: '-x.version_id',
+      from: `derivations d ON w.node > 0 AND d.derivation = w.node AND d.stated = 1
+        LEFT JOIN derivation_versions x ON x.derivation = d.derivation AND x.record_id = d.record_id`,
+      to: 'ifnull(-x.version_id, d.record_id)',
       where: 'true',
     },
     {
       relation: 'derivation',
       inferred: true,
+      needs: 'versions',
       from: `derivations d ON w.node > 0 AND d.derivation = w.node AND d.stated = 1 AND d.unversioned = 1
         AND EXISTS (SELECT 1 FROM versions s WHERE s.model_id = d.record_id)
         LEFT JOIN records r ON r.record_id = w.node
-        CROSS JOIN ${AFTER('d.record_id', UNTIL)}
-        CROSS JOIN versions v INDEXED BY ix_versions_time ON v.model_id = d.record_id AND v.time > b.value AND v.time <= ${UNTIL}`,
+        CROSS JOIN versions v INDEXED BY ix_versions_time ON v.model_id = d.record_id
+          AND v.time > ${AFTER('d.record_id', UNTIL)} AND v.time <= ${UNTIL}`,
       to: '-v.version_id',
       where: 'true',
     },
     {
       relation: 'exposure',
       inferred: false,
+      needs: 'versions',
       from: `updates u ON w.node < 0 AND u.version_id = -w.node
         CROSS JOIN exposures e ON e.update_id = u.update_id`,
       to: 'ifnull(-e.version_id, e.source_id)',
@@ -83,16 +82,18 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     {
       relation: 'exposure',
       inferred: true,
+      needs: 'versions',
       from: `updates u ON w.node < 0 AND u.version_id = -w.node
         CROSS JOIN exposures e ON e.update_id = u.update_id AND e.unversioned = 1
-        CROSS JOIN ${AFTER('e.source_id', 'u.time')}
-        CROSS JOIN versions v INDEXED BY ix_versions_time ON v.model_id = e.source_id AND v.time > b.value AND v.time <= u.time`,
+        CROSS JOIN versions v INDEXED BY ix_versions_time ON v.model_id = e.source_id
+          AND v.time > ${AFTER('e.source_id', 'u.time')} AND v.time <= u.time`,
       to: '-v.version_id',
       where: 'true',
     },
     {
       relation: 'seen',
       inferred: false,
+      needs: 'versions',
       from: 'updates u ON w.node < 0 AND u.version_id = -w.node',
       to: '-u.seen',
       where: 'u.seen IS NOT NULL',
@@ -100,6 +101,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     {
       relation: 'step',
       inferred: false,
+      needs: 'versions',
       from: `versions v ON w.node < 0 AND v.version_id = -w.node AND v.step IS NOT NULL
         CROSS JOIN versions p ON p.version_id = (SELECT o.version_id FROM versions o
           WHERE o.model_id = v.model_id AND o.attempt_id = v.attempt_id AND o.step IS NOT NULL AND o.step < v.step
@@ -110,6 +112,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     {
       relation: 'version',
       inferred: false,
+      needs: 'versions',
       from: 'versions v ON w.node < 0 AND v.version_id = -w.node',
       to: 'v.model_id',
       where: 'true',
@@ -117,10 +120,11 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     {
       relation: 'unseen',
       inferred: true,
+      needs: 'attempts',
       from: `updates u ON w.node < 0 AND u.version_id = -w.node AND u.seen IS NULL
         CROSS JOIN versions v ON v.version_id = -w.node
-        CROSS JOIN ${AFTER("v.model_id || '/' || v.attempt_id", 'u.time')}
-        CROSS JOIN versions o INDEXED BY ix_versions_time ON o.model_id = v.model_id AND o.time > b.value AND o.time <= u.time`,
+        CROSS JOIN versions o INDEXED BY ix_versions_time ON o.model_id = v.model_id
+          AND o.time > ${AFTER("v.model_id || '/' || v.attempt_id", 'u.time')} AND o.time <= u.time`,
       to: '-o.version_id',
       where: 'o.attempt_id <> v.attempt_id',
     },
@@ -136,6 +140,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     {
       relation: 'derivation',
       inferred: false,
+      needs: 'versions',
       from: 'derivation_versions x ON w.node < 0 AND x.version_id = -w.node',
       to: 'x.derivation',
       where: 'true',
@@ -143,16 +148,17 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     {
       relation: 'derivation',
       inferred: true,
-      from: `versions v ON w.node < 0 AND v.version_id = -w.node AND v.time IS NOT NULL
-        CROSS JOIN ${BEFORE('v.model_id', 'v.time')}
-        CROSS JOIN derivations d ON d.record_id = v.model_id AND b.value IS NOT NULL AND d.stated = 1 AND d.unversioned = 1
+      needs: 'versions',
+      from: `versions v ON w.node < 0 AND v.version_id = -w.node AND ${BEFORE('v.model_id', 'v.time')}
+        CROSS JOIN derivations d ON d.record_id = v.model_id AND d.stated = 1 AND d.unversioned = 1
         LEFT JOIN records r ON r.record_id = d.derivation`,
       to: 'd.derivation',
-      where: `${UNTIL} >= v.time AND ${UNTIL} < b.value`,
+      where: `${UNTIL} >= v.time`,
     },
     {
       relation: 'exposure',
       inferred: false,
+      needs: 'versions',
       from: `exposures e ON w.node > 0 AND e.source_id = w.node AND e.version_id IS NULL
         CROSS JOIN updates u ON u.update_id = e.update_id`,
       to: '-u.version_id',
@@ -161,6 +167,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     {
       relation: 'exposure',
       inferred: false,
+      needs: 'versions',
       from: `versions v ON w.node < 0 AND v.version_id = -w.node
         CROSS JOIN exposures e ON e.source_id = v.model_id AND e.version_id = v.version_id
         CROSS JOIN updates u ON u.update_id = e.update_id`,
@@ -170,16 +177,17 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     {
       relation: 'exposure',
       inferred: true,
-      from: `versions v ON w.node < 0 AND v.version_id = -w.node AND v.time IS NOT NULL
-        CROSS JOIN ${BEFORE("'e' || v.model_id", 'v.time')}
-        CROSS JOIN exposures e ON e.source_id = v.model_id AND e.version_id IS NULL AND b.value IS NOT NULL AND e.unversioned = 1
+      needs: 'versions',
+      from: `versions v ON w.node < 0 AND v.version_id = -w.node AND ${BEFORE("'e' || v.model_id", 'v.time')}
+        CROSS JOIN exposures e ON e.source_id = v.model_id AND e.version_id IS NULL AND e.unversioned = 1
         CROSS JOIN updates u ON u.update_id = e.update_id`,
       to: '-u.version_id',
-      where: 'u.time >= v.time AND u.time < b.value',
+      where: 'u.time >= v.time',
     },
     {
       relation: 'seen',
       inferred: false,
+      needs: 'versions',
       from: 'updates u ON w.node < 0 AND u.seen = -w.node',
       to: '-u.version_id',
       where: 'true',
@@ -187,6 +195,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     {
       relation: 'step',
       inferred: false,
+      needs: 'versions',
       from: `versions v ON w.node < 0 AND v.version_id = -w.node AND v.step IS NOT NULL
         CROSS JOIN versions n ON n.version_id = (SELECT o.version_id FROM versions o
           WHERE o.model_id = v.model_id AND o.attempt_id = v.attempt_id AND o.step IS NOT NULL AND o.step > v.step
@@ -197,6 +206,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     {
       relation: 'version',
       inferred: false,
+      needs: 'versions',
       from: 'versions v INDEXED BY ix_versions_time ON w.node > 0 AND v.model_id = w.node',
       to: '-v.version_id',
       where: 'true',
@@ -204,12 +214,12 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     {
       relation: 'unseen',
       inferred: true,
-      from: `versions v ON w.node < 0 AND v.version_id = -w.node AND v.time IS NOT NULL
-        CROSS JOIN ${BEFORE("v.model_id || '/' || v.attempt_id", 'v.time')}
-        CROSS JOIN versions o INDEXED BY ix_versions_time ON o.model_id = v.model_id AND b.value IS NOT NULL AND o.attempt_id <> v.attempt_id
+      needs: 'attempts',
+      from: `versions v ON w.node < 0 AND v.version_id = -w.node AND ${BEFORE("v.model_id || '/' || v.attempt_id", 'v.time')}
+        CROSS JOIN versions o INDEXED BY ix_versions_time ON o.model_id = v.model_id AND o.attempt_id <> v.attempt_id
         CROSS JOIN updates u ON u.version_id = o.version_id`,
       to: '-o.version_id',
-      where: 'u.seen IS NULL AND u.time >= v.time AND u.time < b.value',
+      where: 'u.seen IS NULL AND u.time >= v.time',
     },
   ],
 };

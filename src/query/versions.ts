@@ -64,7 +64,7 @@ const nameColumns = (v: string) =>
 const COLUMNS = `${nameColumns('v')}, v.time,
   (SELECT json_group_array(DISTINCT u.rank ORDER BY u.rank) FROM updates u WHERE u.version_id = v.version_id),
   (SELECT json_group_array(x.uri) FROM version_uris x WHERE x.version_id = v.version_id),
-  (SELECT ${tagsArray('t.boolean')} FROM version_tags t WHERE t.version_id = v.version_id),
+  (SELECT ${tagsArray('t.boolean')} FROM (SELECT * FROM version_tags WHERE version_id = v.version_id ORDER BY id) t),
   (SELECT json_group_array(json_array(${nameColumns('s')}) ORDER BY s.version_id) FROM versions s
     WHERE s.version_id IN (SELECT u.seen FROM updates u WHERE u.version_id = v.version_id)),
   (SELECT json_group_array(json_array(${nameColumns('s')}, e.source_id, r.kind, r.name, e.unversioned, u.rank, u.time)

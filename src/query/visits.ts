@@ -97,14 +97,15 @@ export class Visits {
     return before ?? '';
   }
 
-  /** The same, of what comes from a model from `time` on: gives the time from which on it was taken. */
-  before(inferred: number, key: string, time: string): string | null {
-    if (this.#onStep) return '~';
+  /** The same, of what comes from a model's versions from `time` on: whether there may be more than has been taken. */
+  before(inferred: number, key: string, time: string | null): boolean {
+    if (time === null) return false;
+    if (this.#onStep) return true;
     const taken = this.#taken[inferred];
-    const after = taken.get(key);
-    if (after !== undefined && after <= time) return null;
+    const from = taken.get(key);
+    if (from !== undefined && from <= time) return false;
     taken.set(key, time);
-    return after ?? '~';
+    return true;
   }
 
   /** The way by which a node was found, from the start to it. */
@@ -153,8 +154,8 @@ export class WalkFunctions {
     add('braid_after', (walk: number, inferred: number, key: string | number, time: string) =>
       of(walk).after(inferred, String(key), time),
     );
-    add('braid_before', (walk: number, inferred: number, key: string | number, time: string) =>
-      of(walk).before(inferred, String(key), time),
+    add('braid_before', (walk: number, inferred: number, key: string | number, time: string | null) =>
+      of(walk).before(inferred, String(key), time) ? 1 : 0,
     );
   }
 

@@ -58,7 +58,7 @@ export class Walks {
     { columns, joins, where, values }: Selection,
     convert: (raw: Raw) => Row,
   ): IterableIterator<Row> {
-    const steps = (ever || !this.layout.ours ? PLAIN_STEPS : STEPS)[direction];
+    const steps = ever || !this.layout.ours ? PLAIN_STEPS[direction] : this.#steps(direction);
     const start = JSON.stringify(visits.start);
     const walk = this.#functions.begin(visits);
     try {
@@ -76,6 +76,13 @@ export class Walks {
     } finally {
       this.#functions.end(walk);
     }
+  }
+
+  #steps(direction: Direction): Step[] {
+    const [has] = this.connection.all<{ versions: number; attempts: number }>(
+      'SELECT EXISTS (SELECT 1 FROM versions) AS versions, (SELECT count(*) FROM (SELECT 1 FROM attempts LIMIT 2)) > 1 AS attempts',
+    );
+    return STEPS[direction].filter(({ needs }) => needs === undefined || has[needs] === 1);
   }
 }
 

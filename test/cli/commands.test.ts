@@ -11,6 +11,7 @@ interface Row {
   name: string;
   kind: string;
   depth: number;
+  version?: number;
   run?: string;
   tags: Record<string, unknown>;
   uris: string[];
@@ -28,6 +29,10 @@ const READING: readonly (readonly [command: string, ...args: string[]])[] = [
   ['tail'],
   ['stats'],
   ['lineage', '1'],
+  ['versions', '1'],
+  ['why', '1', '2'],
+  ['common', '1', '2'],
+  ['diff', '1', '2'],
   ['verify'],
   ['recover'],
 ];
@@ -96,6 +101,10 @@ describe('the command braid', function () {
       'tail',
       'stats',
       'lineage',
+      'versions',
+      'why',
+      'common',
+      'diff',
       'verify',
       'recover',
       'doctor',
@@ -316,16 +325,20 @@ describe('the command braid', function () {
     const lineage = async (...args: string[]) => jsonLines((await braid(['lineage', path, '--json', ...args])).stdout);
 
     it('shows what a record comes from, the nearest first', async () => {
-      const rows = await lineage('name:peaks-2');
-      assert.deepEqual(rows.map(({ depth }) => depth), [0, 1, 2, 2, 2, 2, 2]); // prettier-ignore
-      assert.deepEqual(names(rows), ['peaks-2', 'model', 'config', 'twin', 'scan-0', 'scan-1', 'scan-2']);
-      const { stdout } = await braid(['lineage', path, 'name:peaks-2']);
-      assert.match(stdout, / {2}0 {2}\[10\] data peaks-2 .*\n {2}1 {4}\[4\] model model /);
+      const rows = await lineage('name:peaks-1');
+      assert.deepEqual(
+        rows.map(({ depth, name, version }) => `${depth} ${name}${version ? `@${version}` : ''}`).sort(),
+        ['0 peaks-1', '1 model@2', '2 model', '2 model@1', '2 scan-1', '3 config', '3 scan-0', '3 twin'],
+      );
+      const { stdout } = await braid(['lineage', path, 'name:peaks-1']);
+      assert.match(stdout, / {2}0 {2}\[8\] data peaks-1 .*\n {2}1 {4}\[4\] model model@2 step 1 /);
+      const ever = await lineage('name:peaks-1', '--ever');
+      assert.deepEqual(names(ever).sort(), ['config', 'model', 'peaks-1', 'scan-0', 'scan-1', 'scan-2', 'twin']);
     });
 
     it('shows what has come of it, and no further than it is told', async () => {
-      assert.equal((await lineage('1', '--down')).length, 8);
-      assert.deepEqual(names(await lineage('1', '--down', '--depth', '1')), [
+      assert.equal((await lineage('1', '--down')).length, 1 + 3 + 3 + 4);
+      assert.deepEqual(names(await lineage('1', '--down', '--depth', '1')).sort(), [
         'config',
         'model',
         'scan-0',
@@ -333,12 +346,88 @@ describe('the command braid', function () {
         'scan-2',
       ]);
       assert.deepEqual(names(await lineage('1', '--down', '--kind', 'model', '--ever')), ['config', 'model']);
+      assert.deepEqual(names(await lineage('name:model@step=2', '--down')), ['model', 'peaks-2']);
+    });
+
+    it('shows only what is asked for', async () => {
+      const given = async (...args: string[]) => names(await lineage('name:peaks-2', ...args)).slice(1).sort(); // prettier-ignore
+      assert.deepEqual(await given('--kind', 'data'), ['scan-0', 'scan-1', 'scan-2']);
+      assert.deepEqual(await given('--tag', 'loss=0.5'), ['model']);
+      assert.deepEqual(await given('--tag', 'energy=12.4', '--tag', 'on=true'), ['config']);
+      assert.deepEqual(await given('--tag', 'text="1"'), ['twin']);
+      assert.deepEqual(await given('--tag', 'text=1'), []);
+      assert.deepEqual(await given('--name', 'scan-1', '--run', run.slice(0, 8), '--rank', '0'), ['scan-1']);
+      assert.deepEqual(await given('--since', '2100-01-01'), []);
+      assert.equal((await given('--until', '2100-01-01T00:00')).length, 9);
+      fails(await braid(['lineage', path, '1', '--tag', 'loss']), 2, 'ERR_BRAID_USAGE');
+      fails(await braid(['lineage', path, '1', '--since', 'noon']), 2, 'ERR_BRAID_USAGE');
+      fails(await braid(['lineage', path, '1', '--run', 'zz']), 1, 'ERR_BRAID_NO_SUCH_RUN');
+    });
+
+    it('says which version there is none of', async () => {
+      fails(await braid(['lineage', path, 'name:model@9']), 1, 'ERR_BRAID_NO_SUCH_VERSION');
+      fails(await braid(['lineage', path, '4@last']), 2, 'ERR_BRAID_VERSION_INVALID');
     });
 
     it('says which record there is none of, or more than one', async () => {
       fails(await braid(['lineage', path, '77']), 1, 'ERR_BRAID_NO_SUCH_RECORD');
       fails(await braid(['lineage', path, 'name:nobody']), 1, 'ERR_BRAID_NO_SUCH_RECORD');
       fails(await braid(['lineage', path, 'name:twin']), 1, 'ERR_BRAID_RECORD_AMBIGUOUS');
+    });
+  });
+
+  describe('versions', () => {
+    it('lists the versions of a model, with their tags', async () => {
+      const { stdout } = await braid(['versions', path, 'name:model']);
+      const lines = stdout.trimEnd().split('\n');
+      assert.match(lines[0], /^VERSION +STEP +RUN +TIME +RANKS +EXPOSED TO +SEEN +loss +URIS/);
+      assert.match(lines[2], /^@2 +1 +\w{8} .* scan-1 \[7\] +@1 +0\.5/);
+      const rows = jsonLines((await braid(['versions', path, '4', '--json'])).stdout) as unknown as { exposures: { name: string }[] }[]; // prettier-ignore
+      assert.deepEqual(rows.map(({ exposures }) => exposures.map(({ name }) => name)), [['scan-0'], ['scan-1'], ['scan-2']]); // prettier-ignore
+      assert.equal((await braid(['versions', path, '1'])).stdout, 'no versions\n');
+    });
+
+    it('draws a tag of theirs, in the terminal and as SVG', async () => {
+      const file = join(directory.path, 'loss.svg');
+      const { stdout, stderr } = await braid(['versions', path, 'name:model', '--plot', 'loss', '-o', file]);
+      assert.equal(stderr, '');
+      assert.match(stdout, /^loss of model, run \w{8}, 0 to 2\n +1\.000 [┤┼]/);
+      assert.match(readFileSync(file, 'utf8'), /^<svg [^]*loss of model[^]*<\/svg>\n$/);
+      await braid(['versions', path, 'name:model', '--plot', 'loss'], { cwd: directory.path });
+      assert.ok(existsSync(join(directory.path, 'model-loss.svg')));
+      fails(await braid(['versions', path, 'name:model', '--plot', 'speed']), 1, 'ERR_BRAID_NO_SUCH_TAG');
+      fails(await braid(['versions', path, '4', '--plot', 'loss', '-o', directory.path]), 1, 'ERR_BRAID_OUTPUT');
+      fails(await braid(['versions', path, '4', '-o', file]), 2, 'ERR_BRAID_OPTION_INVALID');
+    });
+  });
+
+  describe('why, common and diff', () => {
+    it('explain what depends on what', async () => {
+      assert.deepEqual((await braid(['why', path, 'name:peaks-1', 'name:scan-0'])).stdout.trimEnd().split('\n'), [
+        'peaks-1 [8] was derived from model@2 (step 1) [4]',
+        'model@2 (step 1) [4] was an update of model@1 (step 0) [4]',
+        'model@1 (step 0) [4] was updated by exposure to scan-0 [5]',
+      ]);
+      const { direction, steps } = JSON.parse((await braid(['why', path, '1', '8', '--json'])).stdout) as { direction: string; steps: object[] }; // prettier-ignore
+      assert.deepEqual([direction, steps.length], ['to', 4]);
+      assert.match((await braid(['why', path, 'name:peaks-0', 'name:scan-2'])).stdout, /^neither of /);
+      assert.equal((await braid(['why', path, '1', '2', '--json'])).stdout, 'null\n');
+    });
+
+    it('find what two share', async () => {
+      assert.match((await braid(['common', path, 'name:peaks-0', 'name:peaks-2'])).stdout, /^ {2}1 {2}3 {2}\[4\] model model@1 step 0 [^\n]*\n$/); // prettier-ignore
+      const [row] = jsonLines((await braid(['common', path, '5', '7', '--json'])).stdout) as (Row & { depths: number[] })[]; // prettier-ignore
+      assert.deepEqual([row.name, row.depths], ['config', [1, 1]]);
+      assert.match((await braid(['common', path, '1', '2'])).stdout, /nothing in common/);
+    });
+
+    it('find what a version has seen that another had not', async () => {
+      const { stdout } = await braid(['diff', path, 'name:model@1', 'name:model@3']);
+      assert.match(stdout, /^earlier {2}\[4\] model model@1 [^]*later {4}\[4\] model model@3 [^]*scan-2[^]*scan-1/);
+      assert.doesNotMatch(stdout, /scan-0|config/);
+      const rows = jsonLines((await braid(['diff', path, '4@3', '4@2', '--json'])).stdout) as (Row & { role: string })[]; // prettier-ignore
+      assert.deepEqual(rows.map(({ role, name }) => `${role} ${name}`), ['earlier model', 'later model', 'seen scan-2', ]); // prettier-ignore
+      fails(await braid(['diff', path, '4@3', '4@99']), 1, 'ERR_BRAID_NO_SUCH_VERSION');
     });
   });
 

@@ -93,8 +93,8 @@ describe('ctsegnet example', function () {
 
       it('has a lineage that goes through the cycle, to all labels and slices, and ends', () => {
         const ancestors = [...db.reader.ancestors(db.id('segmentation-0'))];
-        assert.equal(new Set(ancestors.map(({ id }) => id)).size, ancestors.length);
-        const found = names(ancestors);
+        assert.equal(new Set(ancestors.map(({ id, key }) => key ?? id)).size, ancestors.length);
+        const found = [...new Set(names(ancestors))];
         for (const start of ['member-', 'labelled-', 'slice-', 'votes-']) {
           assert.deepEqual(
             found.filter((name) => name.startsWith(start)),
@@ -106,7 +106,7 @@ describe('ctsegnet example', function () {
           'scanner',
         ]);
         // A member comes of itself: it votes, and learns from the votes.
-        const influences = names(db.reader.ancestors(db.id('member-0'), { kind: 'model' }));
+        const influences = [...new Set(names(db.reader.ancestors(db.id('member-0'), { kind: 'model' })))];
         const others = MEMBERS.slice(1).map((m) => `member-${m}`);
         assert.deepEqual(
           influences.filter((name) => name !== 'member-0'),

@@ -96,8 +96,8 @@ export class Oracle {
       const statements = this.#statements(derived, s ? String(s.model) : source);
       if (statements.length === 0) return false;
       if (s) return statements.some(({ version }) => names(s, version));
-      // The record itself: where a statement named no version.
-      return this.#saysUnknown(derived, source) || statements.every(({ version }) => version === 'none');
+      // The record itself, where no version was named; else it is what those versions come from.
+      return statements.every(({ version }) => typeof version === 'string');
     }
     if (!s && Number(source) === d.model) return true;
     const updates = this.#updatesOf(d);
@@ -111,7 +111,7 @@ export class Oracle {
 
   #isInferred(derived: string, source: string): boolean {
     const [d, s] = [this.#version(derived), this.#version(source)];
-    if (!s || s.time === undefined) return false;
+    if (s?.time === undefined) return false;
     if (!d) {
       const statements = this.#statements(derived, String(s.model));
       if (statements.length === 0 || !this.#saysUnknown(derived, String(s.model))) return false;
