@@ -5,18 +5,34 @@
  * which Node starts sooner (docs/decisions/0019). Declarations are made by `tsc`.
  */
 import { readFileSync, readdirSync } from 'node:fs';
+import { relative } from 'node:path';
 import { build } from 'rolldown';
 
 const modules = readdirSync('src', { recursive: true })
   .filter((file) => file.endsWith('.ts'))
   .map((file) => file.slice(0, -'.ts'.length));
+const isOfLibrary = (path) => {
+  const [, module] = /^src\/(.*)\.ts$/.exec(path) ?? [];
+  return module === undefined ? path.startsWith('node_modules/valibot/') : isLibrary(module);
+};
 const isLibrary = (name) => !name.startsWith('cli/') && name !== 'store/worker';
 
 const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
 const common = { platform: 'node', external: Object.keys(dependencies), tsconfig: 'src/tsconfig.json' };
 
-// It is in the library, as far as it is used: all of it would be the largest file that a rank reads.
-const licenceOfValibot = `/*! Contains parts of valibot.\n\n${readFileSync('node_modules/valibot/LICENSE.md', 'utf8')}*/`;
+// These are in it as far as they are used: all of valibot would be the largest file that a rank reads, all of ECharts the
+// largest part of an installation.
+const licences = {
+  library: ['valibot/LICENSE.md'],
+  plot: ['echarts/LICENSE', 'echarts/NOTICE', 'zrender/LICENSE', 'tslib/LICENSE.txt', 'asciichart/LICENSE.txt'],
+};
+const footer = ({ name }) =>
+  (licences[name] ?? [])
+    .map(
+      (file) =>
+        `/*! Contains parts of ${file.split('/')[0]}.\n\n${readFileSync(`node_modules/${file}`, 'utf8').replaceAll('*/', '* /')}*/`,
+    )
+    .join('\n');
 
 await Promise.all([
   build({
@@ -26,9 +42,9 @@ await Promise.all([
       dir: 'dist',
       chunkFileNames: '[name].js',
       sourcemap: true,
-      footer: ({ name }) => (name === 'library' ? licenceOfValibot : ''),
+      footer,
       codeSplitting: {
-        groups: [{ name: 'library', test: (id) => isLibrary(id.replace(/^.*\/src\/(.*)\.ts$/, '$1')) }],
+        groups: [{ name: 'library', test: (id) => isOfLibrary(relative('.', id)) }],
       },
     },
   }),
