@@ -85,19 +85,22 @@ function invalid(what: string): BraidError {
   );
 }
 
-/** A tag with this key, value and type, as SQL over a row `t` of tags. */
+/**
+ * A tag with this key, value and type, as SQL over a row `t` of tags. By the plus SQLite looks among the tags of a record, which
+ * are few, and not among those of the key by an index for searches.
+ */
 function tagCondition(key: string, value: Tag, boolean: string): Condition {
   const type = tagTypeOf(key, value);
   if (type === TagType.float || type === TagType.integer) {
     // A number is a number: 1 finds a float tag of 1, and 0.5 one that Python wrote as 5e-1.
     return {
-      where: `t.key = ? AND t.tag_type IN (2, 3) AND ${boolean} = 0 AND CAST(t.value AS NUMERIC) = ?`,
+      where: `+t.key = ? AND t.tag_type IN (2, 3) AND ${boolean} = 0 AND CAST(t.value AS NUMERIC) = ?`,
       values: [key, value],
     };
   }
   const isBoolean = type === TagType.boolean;
   return {
-    where: `t.key = ? AND t.value = ? AND t.tag_type = ? AND ${boolean} = ?`,
+    where: `+t.key = ? AND t.value = ? AND t.tag_type = ? AND ${boolean} = ?`,
     values: [key, tagText(value), isBoolean ? TagType.integer : type, isBoolean ? 1 : 0],
   };
 }
