@@ -4,19 +4,19 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { braid, makeDirectory } from './support.js';
 
-const COMMANDS = ['create', 'print', 'search', 'tail', 'stats', 'lineage', 'verify', 'recover', 'doctor', 'completion', 'help']; // prettier-ignore
+const COMMANDS = ['create', 'print', 'search', 'tail', 'stats', 'lineage', 'versions', 'why', 'common', 'diff', 'verify', 'recover', 'doctor', 'completion', 'help']; // prettier-ignore
 
 /** What is typed, with the word under the cursor last; and what is offered. */
 const CASES: readonly (readonly [typed: string, offered: readonly string[]])[] = [
   ['braid ', COMMANDS],
-  ['braid c', ['completion', 'create']],
+  ['braid c', ['common', 'completion', 'create']],
   ['braid --v', ['--version']],
   ['braid print --k', ['--kind']],
   ['braid print run.db --kind ', ['data', 'fact', 'model', 'record']],
   ['braid print run.db --kind mo', ['model']],
   ['braid recover run.db --d', ['--dry-run']],
   ['braid completion ', ['bash', 'fish', 'zsh']],
-  ['braid help ver', ['verify']],
+  ['braid help ver', ['verify', 'versions']],
 ];
 
 const has = (shell: string) => spawnSync(shell, ['-c', 'exit 0']).status === 0;

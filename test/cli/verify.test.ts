@@ -10,7 +10,7 @@ const DAMAGES: readonly (readonly [title: string, sql: string, check: VerifyChec
   ['a column is gone', 'ALTER TABLE tags DROP COLUMN boolean', 'schema', /tags lacks column boolean/],
   ['a record is gone', 'DELETE FROM records WHERE record_id = 10', 'ledger', /says 10 records are committed, the tables hold 9/],
   ['a source is gone', 'DELETE FROM records WHERE record_id = 2', 'references', /sources of derivations: 1/, [2]],
-  ['a derived record never came', `INSERT INTO derivations VALUES (1, 99, '2026-01-01 00:00:00.000000', 0)`, 'references', /derived in derivations: 1/, [99]],
+  ['a derived record never came', `INSERT INTO derivations (record_id, derivation, time) VALUES (1, 99, '2026-01-01 00:00:00.000000')`, 'references', /derived in derivations: 1/, [99]],
   ['a URI of nobody', `INSERT INTO uris (record_id, uri) VALUES (98, 'x')`, 'references', /owners of URIs: 1/, [98]],
   ['a tag of nobody', `INSERT INTO tags (record_id, key, value, tag_type) VALUES (97, 'a', 'b', 1)`, 'references', /owners of tags: 1/, [97]],
   ['an exposure to nobody', 'UPDATE exposures SET source_id = 96 WHERE update_id = 1', 'references', /sources of updates: 1/, [96]],
