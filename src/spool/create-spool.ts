@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { closeSync, constants, fstatSync, linkSync, openSync, rmSync, rmdirSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, linkSync, openSync, rmdirSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { BraidError } from '../errors.js';
 import { faultPoint } from '../fault.js';
 import { loadAddon } from '../load-addon.js';
 import type { CoreAddon } from '../native.js';
 import { isOfOurNaming } from './directories.js';
+import { removeFile } from './remove-file.js';
 import { LeftoverSpool } from './spool-file.js';
 
 /** How a spool's name ends while it is made. */
@@ -67,7 +68,7 @@ function create(file: string, header: Buffer): number {
     closeSync(fd);
     throw error;
   } finally {
-    rmSync(unfinished, { force: true });
+    removeFile(unfinished);
   }
 }
 
@@ -91,7 +92,7 @@ export function removeUnfinished(file: string): void {
 
 /** Deletes a spool of which we hold the lock, and its directory behind the last one, unless the user has named it. */
 export function removeSpool(file: string): void {
-  rmSync(file, { force: true });
+  removeFile(file);
   const directory = dirname(file);
   if (isOfOurNaming(directory)) removeDirectory(directory);
 }
@@ -119,7 +120,7 @@ function removeEmpty(file: string, cause: unknown): void {
     if (lock === 'gone') return;
     if (lock !== 'taken') throw alive(file, cause);
     if (!spool.isEmpty) throw notEmpty(file, cause);
-    rmSync(file, { force: true });
+    removeFile(file);
   } finally {
     spool.close();
   }

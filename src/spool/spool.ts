@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, lstatSync, mkdirSync, openSync, rmSync } from 'node:fs';
+import { closeSync, fsyncSync, lstatSync, mkdirSync, openSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BraidError } from '../errors.js';
 import { faultPoint } from '../fault.js';
@@ -8,6 +8,7 @@ import { beginFrame, nameFrame, sealFrame, storeWord } from '../frame/header.js'
 import { loadAddon } from '../load-addon.js';
 import type { CoreAddon } from '../native.js';
 import { createSpool, removeDirectory, removeSpool } from './create-spool.js';
+import { removeFile } from './remove-file.js';
 import { Segments, type Segment, type SegmentsOptions } from './segments.js';
 import { SEGMENT_HEADER_BYTES } from './segment-header.js';
 import {
@@ -98,7 +99,7 @@ export class Spool {
         syncNames(directory, dirname(made ?? directory));
       }
     } catch (error) {
-      rmSync(this.file, { force: true });
+      removeFile(this.file);
       closeSync(this.#fd);
       if (made !== undefined) removeDirectory(directory);
       throw error instanceof BraidError ? error : unwritable(directory, error);

@@ -389,10 +389,9 @@ function openForWriting(file: string, { commit = 'extension', existing = false }
   const db = openSqlite(file, { timeout: wait.sliceMs, fileMustExist: existing });
   try {
     db.pragma('foreign_keys = OFF');
-    db.exec('BEGIN IMMEDIATE');
-    const uuid = existing ? checkSchema(db) : ensureSchema(db);
-    db.exec('COMMIT');
-    db.pragma(`journal_mode = ${fileSystemOf(file).wal ? 'WAL' : 'DELETE'}`);
+    const logged = fileSystemOf(file).wal;
+    const uuid = existing ? ensured(db, checkSchema) : made(db, logged);
+    db.pragma(`journal_mode = ${logged ? 'WAL' : 'DELETE'}`);
     db.pragma('synchronous = FULL');
     db.pragma('temp_store = MEMORY');
     db.pragma('cache_size = -65536');
@@ -404,6 +403,31 @@ function openForWriting(file: string, { commit = 'extension', existing = false }
     db.close();
     throw error;
   }
+}
+
+/**
+ * Makes the tables of a new file, or checks those that there are. What is made need not have reached the disk before the
+ * file is turned to a log, which nobody records without: of an empty file there is nothing to lose, and each of the two
+ * would wait for the disk four times. Until then a kill is undone by the journal, and the turn is a write of one page.
+ */
+function made(db: Database.Database, logged: boolean): string {
+  // Who asks for it has also rolled back what another left in a journal, and waited for the disk.
+  const empty = db.pragma('page_count', { simple: true }) === 0;
+  if (!logged || !empty) return ensured(db, ensureSchema);
+  db.pragma('synchronous = OFF');
+  const uuid = ensured(db, ensureSchema);
+  db.pragma('synchronous = FULL');
+  db.pragma('journal_mode = MEMORY');
+  if (db.pragma('journal_mode = WAL', { simple: true }) === 'wal') return uuid;
+  db.pragma('journal_mode = DELETE');
+  return uuid;
+}
+
+function ensured(db: Database.Database, ensure: (db: Database.Database) => string): string {
+  db.exec('BEGIN IMMEDIATE');
+  const uuid = ensure(db);
+  db.exec('COMMIT');
+  return uuid;
 }
 
 function roundTables(db: Database.Database, commit: 'extension' | 'statements') {
