@@ -6,7 +6,10 @@ import type { BraidReader, LineageRow } from 'braid-mpi';
 import fc from 'fast-check';
 import { labelOf, ownerOf, RANKS, readerOf, RUN, type Event, type Made, type Named } from './graph.js';
 import { Oracle } from './oracle.js';
+import { LONG } from '../support/trials.js';
 
+/** Graphs, of which the oracle looks at all pairs of nodes. */
+const RUNS = LONG ? 60 : 15;
 const RECORDS = 4;
 const MODELS = 3;
 const records = fc.integer({ min: 1, max: RECORDS + MODELS });
@@ -97,7 +100,7 @@ describe('lineage that respects time, against its definition', function () {
   };
 
   it('finds the ancestors and descendants of every node, at their depths, and says which are inferred', () => {
-    holds(60, (reader, oracle) => {
+    holds(RUNS, (reader, oracle) => {
       for (const node of oracle.nodes) {
         for (const direction of ['ancestors', 'descendants'] as const) {
           const start = oracle.startOf(node);
@@ -115,7 +118,7 @@ describe('lineage that respects time, against its definition', function () {
   });
 
   it('explains each dependence by a chain that is as short as any, and certain where there is such', () => {
-    holds(60, (reader, oracle) => {
+    holds(RUNS, (reader, oracle) => {
       for (const node of oracle.nodes) {
         const ancestors = oracle.closure('ancestors', [node]);
         for (const other of oracle.nodes.slice(0, 6)) {
@@ -139,7 +142,7 @@ describe('lineage that respects time, against its definition', function () {
   });
 
   it('finds what two nodes share over nothing else that they share, and what one has seen and the other had not', () => {
-    holds(60, (reader, oracle) => {
+    holds(RUNS, (reader, oracle) => {
       const [a, b] = oracle.nodes.slice(-2);
       const [ofA, ofB] = [a, b].map((node) => new Set([node, ...oracle.closure('ancestors', oracle.startOf(node)).keys(), ...oracle.startOf(node)])); // prettier-ignore
       const shared = new Set([...ofA].filter((node) => ofB.has(node)));

@@ -6,8 +6,9 @@ import fc from 'fast-check';
 import { makeDirectory } from '../cli/support.js';
 import { expression, type Found } from './expressions.js';
 import { NAMES, recordAll, recordAllAsBraidDb } from './searched.js';
+import { LONG } from '../support/trials.js';
 
-const RUNS = 200;
+const RUNS = LONG ? 200 : 60;
 
 describe('search', function () {
   this.timeout(120_000);

@@ -10,10 +10,10 @@ const [path, stage, leaver] = process.argv.slice(2);
 const { rank } = MPI.COMM_WORLD;
 const leaves = rank === Number(leaver);
 if (leaves && stage === 'in open') {
-  // The root starts the thread that writes when all have come to open(); others make their spool just before a collective.
-  process.on('worker', () => process.exit(0));
+  // The root makes the database when all have come to open(); others make their spool just before a collective.
   const spools = `${path}-spool-${process.geteuid!()}`;
   const look = () => {
+    if (rank === 0 && existsSync(path)) process.exit(0);
     if (existsSync(spools) && readdirSync(spools).some((name) => name.endsWith(`.${rank}.spool`))) process.exit(0);
     setImmediate(look);
   };
