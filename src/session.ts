@@ -306,13 +306,12 @@ export class Session {
     const { path, options } = this;
     const opening = this.store.open({ path, busyMs: options.busyMs });
     const naming = this.store.call('nextAttempt', options.resume);
-    // While the thread opens it.
-    const context = captureContext(this.channel.description);
     const { uuid } = yield* wait(opening);
     // The root's spool is there, and locked, before the run can be seen: who finds the run finds that it lives.
     const named = yield* wait(naming);
     this.spool = this.#makeSpool(uuid, named.run, named.attempt, hellos[ROOT].spool);
     this.#begun = named;
+    const context = captureContext(this.channel.description);
     const ranks = hellos.map(({ host, spool, anchor }) => ({ host, spool, anchor }));
     const sole = yield* this.#soleRun();
     const { name, searchIndexes } = options;
