@@ -48,12 +48,7 @@ function byRounds(): void {
   for (let left = records; left > 0; left -= RECORDED) {
     for (const round of ranks.rounds(Math.min(left, RECORDED), roundBytes)) time(() => store.commit(round));
   }
-  const { run, attempt } = ranks.run;
-  time(() => {
-    store.endAttempt(run, attempt, 'COMPLETED');
-    store.finishIndexes();
-    store.close();
-  });
+  time(() => ranks.finish(store));
   ranks.end();
 }
 

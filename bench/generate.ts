@@ -33,9 +33,7 @@ for (let left = Number(total) - shaped; left > 0; left -= RECORDED) {
 chain();
 wide();
 commit();
-store.endAttempt(ranks.run.run, ranks.run.attempt, 'COMPLETED');
-store.finishIndexes();
-store.close();
+ranks.finish(store);
 ranks.end();
 
 function chain(): void {

@@ -80,6 +80,13 @@ export class Ranks {
     this.#ranks.forEach(({ spool }, rank) => spool.trim(frames[rank].at(-1)?.sequence ?? 0));
   }
 
+  /** Ends the run, and closes the database, which is one file then. */
+  finish(store: Store): void {
+    store.endAttempt(this.run.run, this.run.attempt, 'COMPLETED');
+    store.finishIndexes();
+    store.close();
+  }
+
   /** Gives the spools up. */
   end(): void {
     for (const { spool } of this.#ranks) spool.remove();

@@ -30,9 +30,7 @@ const { roundBytes } = parseOptions({}, {});
 for (let left = Number(total); left > 0; left -= RECORDED) {
   for (const round of ranks.rounds(Math.min(left, RECORDED), roundBytes)) store.commit(round);
 }
-store.endAttempt(ranks.run.run, ranks.run.attempt, 'COMPLETED');
-store.finishIndexes();
-store.close();
+ranks.finish(store);
 ranks.end();
 
 const reader = BraidReader.open(path);

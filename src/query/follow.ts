@@ -1,21 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { tagValue, type Tags } from '../record/tags.js';
-import type { RunStatus } from '../store/store.js';
+import type { Tags } from '../record/tags.js';
 import { parseTime } from '../time.js';
 import { BraidReader, type RecordRow } from './reader.js';
+import { toTags, VERSION_TAGS } from './rows.js';
+import { RUN_STATES, toRunState } from './runs.js';
 
 /** A run as it is after a change of its status or of its attempts. */
-export interface FollowedRun {
-  /** 32 hex digits. */
-  id: string;
-  name?: string;
-  status: RunStatus;
-  /** Ranks of its last attempt. */
-  size: number;
-  attempts: number;
-  started: Date;
-  ended?: Date;
-}
+export type FollowedRun = ReturnType<typeof toRunState>;
 
 /** A version as it is when its first update is committed. */
 export interface FollowedVersion {
@@ -148,19 +139,7 @@ class Changes {
   }
 
   #allRuns(): FollowedRun[] {
-    const rows = this.#reader.query<Record<string, string | number | null>>(
-      `SELECT u.uuid, u.name, u.status, u.started, u.ended, count(*) AS attempts, max(a.attempt), a.size
-       FROM runs u JOIN attempts a USING (run_id) GROUP BY u.run_id`,
-    );
-    return rows.map(({ uuid, name, status, started, ended, attempts, size }) => ({
-      id: uuid as string,
-      name: (name as string | null) ?? undefined,
-      status: status as RunStatus,
-      size: size as number,
-      attempts: attempts as number,
-      started: parseTime(started as string),
-      ended: ended === null ? undefined : parseTime(ended as string),
-    }));
+    return this.#reader.query<Parameters<typeof toRunState>[0]>(RUN_STATES).map(toRunState);
   }
 
   #ledger(): LedgerRank[] {
@@ -248,7 +227,7 @@ class Changes {
   }
 
   *#made(rows: readonly VersionOfTable[]): Iterable<FollowEvent> {
-    for (const { id, model, name, number, step, time } of rows) {
+    for (const { id, model, name, number, step, time, tags } of rows) {
       if (number === null) {
         this.#named.push(id);
         continue;
@@ -259,7 +238,7 @@ class Changes {
         number,
         step: step ?? undefined,
         time: time === null ? undefined : parseTime(time),
-        tags: this.#tagsOf(id),
+        tags: toTags(tags),
       };
       yield { type: 'version', version };
     }
@@ -267,19 +246,11 @@ class Changes {
 
   #versionsWhere(condition: string, value: unknown, limit: number): VersionOfTable[] {
     return this.#reader.query<VersionOfTable>(
-      `SELECT v.version_id AS id, v.model_id AS model, r.name, v.number, v.step, v.time
+      `SELECT v.version_id AS id, v.model_id AS model, r.name, v.number, v.step, v.time, ${VERSION_TAGS} AS tags
        FROM versions v LEFT JOIN records r ON r.record_id = v.model_id WHERE ${condition} ORDER BY v.version_id LIMIT ?`,
       value,
       limit,
     );
-  }
-
-  #tagsOf(version: number): Tags {
-    const tags = this.#reader.query<{ key: string; value: string; type: number; boolean: number }>(
-      'SELECT key, value, tag_type AS type, boolean FROM version_tags WHERE version_id = ? ORDER BY id',
-      version,
-    );
-    return Object.fromEntries(tags.map(({ key, value, type, boolean }) => [key, tagValue(value, type, boolean)]));
   }
 }
 
@@ -301,4 +272,5 @@ interface VersionOfTable {
   readonly number: number | null;
   readonly step: number | null;
   readonly time: string | null;
+  readonly tags: string;
 }

@@ -16,12 +16,14 @@ export interface Layout {
   readonly boolean: string;
 }
 
+/** Of ours: the attempt that a row `r` of records is of. */
+export const ATTEMPT = `(SELECT b.attempt_id FROM attempts b WHERE b.id_base < r.record_id AND b.id_end >= r.record_id
+  ORDER BY b.id_base DESC LIMIT 1)`;
+
 const OURS: Layout = {
   ours: true,
   kind: 'r.kind',
-  run: `(SELECT u.uuid FROM attempts a JOIN runs u USING (run_id) WHERE a.attempt_id = (
-      SELECT attempt_id FROM attempts b WHERE b.id_base < r.record_id AND b.id_end >= r.record_id
-      ORDER BY b.id_base DESC LIMIT 1))`,
+  run: `(SELECT u.uuid FROM attempts a JOIN runs u USING (run_id) WHERE a.attempt_id = ${ATTEMPT})`,
   rank: `(SELECT (r.record_id - a.id_base - 1) % a.size FROM attempts a
       WHERE a.id_base < r.record_id AND a.id_end >= r.record_id ORDER BY a.id_base DESC LIMIT 1)`,
   boolean: 't.boolean',

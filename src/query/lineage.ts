@@ -2,7 +2,16 @@ import { BraidError } from '../errors.js';
 import type { Connection } from './connection.js';
 import { conditionOf, filteredRecords, type FilteredBy, type RecordFilter } from './filter.js';
 import type { Layout } from './layout.js';
-import { RECORD_URIS, recordColumns, RecordRows, recordTags, tagsArray, type RecordRow } from './rows.js';
+import {
+  RECORD_URIS,
+  recordColumns,
+  RecordRows,
+  recordTags,
+  VERSION_TAGS,
+  VERSION_URIS,
+  type RecordColumns,
+  type RecordRow,
+} from './rows.js';
 import type { Direction } from './steps.js';
 import { versionKey } from '../record/version-key.js';
 import { Visits } from './visits.js';
@@ -33,15 +42,7 @@ export interface LineageOptions extends RecordFilter {
 }
 
 type RawNode = readonly [
-  ...record: [
-    id: number,
-    kind: number,
-    name: string,
-    time: string,
-    invalidation: string | null,
-    uris: string,
-    tags: string,
-  ],
+  ...RecordColumns,
   inferred: number,
   depth: number,
   /** None where the node is a record; and no more columns where there are no versions at all. */
@@ -114,8 +115,7 @@ export class Nodes {
     }
     return {
       columns: `r.record_id, ${layout.kind}, r.name, ifnull(v.time, r.time), r.invalidation_id,
-        ${either(`(SELECT json_group_array(x.uri) FROM version_uris x WHERE x.version_id = v.version_id)`, RECORD_URIS)},
-        ${either(`(SELECT ${tagsArray('t.boolean')} FROM (SELECT * FROM version_tags WHERE version_id = v.version_id ORDER BY id) t)`, recordTags(layout))},
+        ${either(VERSION_URIS, RECORD_URIS)}, ${either(VERSION_TAGS, recordTags(layout))},
         w.inferred, w.depth, v.attempt_id, v.number, v.step, v.rank, v.ordinal,
         ${either('(SELECT CASE WHEN min(x.rank) = max(x.rank) THEN min(x.rank) END FROM updates x WHERE x.version_id = v.version_id)', 'NULL')}`,
       joins: NODE_JOINS,

@@ -10,14 +10,14 @@ import { findRecord } from './find.js';
 import { layoutOf, type Layout } from './layout.js';
 import { Nodes, type LineageOptions, type LineageRow } from './lineage.js';
 import { openReadOnly } from './open.js';
-import { resolveNode, startOf, type NodeName } from './resolve.js';
+import { resolveNode, startOf, type NodeName, type ResolvedNode } from './resolve.js';
 import { RecordRows, recordColumns, type RawRecord, type RecordRow } from './rows.js';
 import { runRows, type RunRow } from './runs.js';
+import { searchClause, type SearchOptions } from './search.js';
 import type { Direction } from './steps.js';
 import type { VersionOf } from './version-names.js';
 import { Versions, type VersionRow } from './versions.js';
 import { Walks } from './walk.js';
-import { searchClause, type SearchOptions } from './search.js';
 
 export type { CommonRow, Why, WhyStep } from './dependence.js';
 export type { RecordFilter } from './filter.js';
@@ -184,7 +184,7 @@ export class BraidReader {
     let known = walk(this.#walks, starts[0]);
     const swapped = starts[1].every((node) => known.has(node));
     if (swapped) known = walk(this.#walks, starts[1]);
-    const [x, y] = [this.node(a), this.node(b)];
+    const [x, y] = [this.#row(first), this.#row(second)];
     return {
       earlier: swapped ? y : x,
       later: swapped ? x : y,
@@ -198,8 +198,7 @@ export class BraidReader {
    * @throws BraidError as `ancestors`, and ERR_BRAID_NO_SUCH_RECORD
    */
   node(node: NodeName): LineageRow {
-    const { record, version } = resolveNode(this, node);
-    return this.#row(version === undefined ? record : -version);
+    return this.#row(resolveNode(this, node));
   }
 
   /** Runs, the oldest first. */
@@ -264,10 +263,10 @@ export class BraidReader {
     return startOf(resolveNode(this, node), this.versionTable);
   }
 
-  #row(node: number): LineageRow {
-    const [row] = this.#nodes.rows([[node, 0, false]]);
+  #row({ record, version }: ResolvedNode): LineageRow {
+    const [row] = this.#nodes.rows([[version === undefined ? record : -version, 0, false]]);
     if (row) return row;
-    throw new BraidError('ERR_BRAID_NO_SUCH_RECORD', `${this.path} has no record ${node}`);
+    throw new BraidError('ERR_BRAID_NO_SUCH_RECORD', `${this.path} has no record ${record}`);
   }
 
   #records(joined: string, values: unknown[]): IterableIterator<RecordRow> {

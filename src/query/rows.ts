@@ -31,7 +31,7 @@ export function recordColumns(layout: Layout): string {
 }
 
 /** Rows `t` of tags, or of those of versions, as JSON. */
-export function tagsArray(boolean: string): string {
+function tagsArray(boolean: string): string {
   return `json_group_array(json_array(t.key, t.value, t.tag_type, ${boolean}))`;
 }
 
@@ -40,7 +40,12 @@ function inOrder(table: string, column: string): string {
   return `(SELECT * FROM ${table} WHERE ${column} = r.record_id ORDER BY id)`;
 }
 
-export type RawRecord = readonly [
+/** Expressions over a row `v` of versions. */
+export const VERSION_URIS = `(SELECT json_group_array(x.uri) FROM version_uris x WHERE x.version_id = v.version_id)`;
+export const VERSION_TAGS = `(SELECT ${tagsArray('t.boolean')}
+  FROM (SELECT * FROM version_tags WHERE version_id = v.version_id ORDER BY id) t)`;
+
+export type RecordColumns = readonly [
   id: number,
   kind: number,
   name: string,
@@ -48,8 +53,8 @@ export type RawRecord = readonly [
   invalidation: string | null,
   uris: string,
   tags: string,
-  ...more: unknown[],
 ];
+export type RawRecord = readonly [...RecordColumns, ...more: unknown[]];
 
 /** Makes the rows of one query. */
 export class RecordRows {

@@ -21,16 +21,17 @@ export interface RunRow {
   bytes: number;
 }
 
-/** Runs, the oldest first. */
-export function runRows(connection: Connection): RunRow[] {
-  const rows = connection.all<Record<string, string | number | null>>(
-    `SELECT uuid, name, status, started, ended, size, attempts, recorded, committed, records, bytes FROM runs
-     JOIN (SELECT run_id, count(*) AS attempts, max(attempt) AS last, size FROM attempts GROUP BY run_id) USING (run_id)
-     JOIN (SELECT run_id, sum(l.recorded) AS recorded, sum(l.committed) AS committed, sum(l.records) AS records, sum(l.bytes) AS bytes
-           FROM attempts JOIN ledger l USING (attempt_id) GROUP BY run_id) USING (run_id)
-     ORDER BY run_id`,
-  );
-  return rows.map((row) => ({
+type RawRun = Record<string, string | number | null>;
+
+const COLUMNS = 'uuid, name, status, started, ended, size, attempts';
+const RUNS = `runs
+  JOIN (SELECT run_id, count(*) AS attempts, max(attempt) AS last, size FROM attempts GROUP BY run_id) USING (run_id)`;
+
+/** Selects runs for `toRunState`, the oldest first: without what is counted, which takes a look at every rank. */
+export const RUN_STATES = `SELECT ${COLUMNS} FROM ${RUNS} ORDER BY run_id`;
+
+export function toRunState(row: RawRun): Omit<RunRow, 'recorded' | 'committed' | 'records' | 'bytes'> {
+  return {
     id: row.uuid as string,
     name: (row.name as string | null) ?? undefined,
     status: row.status as RunStatus,
@@ -38,6 +39,19 @@ export function runRows(connection: Connection): RunRow[] {
     attempts: row.attempts as number,
     started: parseTime(row.started as string),
     ended: row.ended === null ? undefined : parseTime(row.ended as string),
+  };
+}
+
+/** Runs, the oldest first. */
+export function runRows(connection: Connection): RunRow[] {
+  const rows = connection.all<RawRun>(
+    `SELECT ${COLUMNS}, recorded, committed, records, bytes FROM ${RUNS}
+     JOIN (SELECT run_id, sum(l.recorded) AS recorded, sum(l.committed) AS committed, sum(l.records) AS records, sum(l.bytes) AS bytes
+           FROM attempts JOIN ledger l USING (attempt_id) GROUP BY run_id) USING (run_id)
+     ORDER BY run_id`,
+  );
+  return rows.map((row) => ({
+    ...toRunState(row),
     recorded: row.recorded as number,
     committed: row.committed as number,
     records: row.records as number,

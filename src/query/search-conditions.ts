@@ -1,18 +1,14 @@
 import { KindCode } from '../frame/format.js';
-import type { Layout } from './layout.js';
+import { ATTEMPT, type Layout } from './layout.js';
 import type { Comparison, Expression, TagOperand, Text } from './search-expression.js';
 import { around, combined, joined, sql, type Sql } from './sql.js';
 import { globPattern } from './text-pattern.js';
 import type { TimeSpan } from './time-span.js';
 
-/** The attempt that a row `r` of records is of. */
-const ATTEMPT = `(SELECT b.attempt_id FROM attempts b WHERE b.id_base < r.record_id AND b.id_end >= r.record_id
-  ORDER BY b.id_base DESC LIMIT 1)`;
-
 /**
  * An expression as a condition on a row `r` of records. Each part is true or false and never NULL, which NOT would leave as
  * it is. A `+` keeps SQLite from going by an index of names, keys or values where it should go by the record: when that is
- * good is known to `candidateIds`.
+ * good is known to `searchClause`.
  */
 export function conditionOf(expression: Expression, layout: Layout): Sql {
   switch (expression.type) {

@@ -6,7 +6,7 @@ import { parseTime, timeText } from '../time.js';
 import { Attempts } from './attempts.js';
 import type { Connection } from './connection.js';
 import type { Layout } from './layout.js';
-import { tagsArray, toTags, toUris } from './rows.js';
+import { toTags, toUris, VERSION_TAGS, VERSION_URIS } from './rows.js';
 import type { VersionOf } from './version-names.js';
 
 /** A version of a model, named. */
@@ -63,8 +63,7 @@ const nameColumns = (v: string) =>
 
 const COLUMNS = `${nameColumns('v')}, v.time,
   (SELECT json_group_array(DISTINCT u.rank ORDER BY u.rank) FROM updates u WHERE u.version_id = v.version_id),
-  (SELECT json_group_array(x.uri) FROM version_uris x WHERE x.version_id = v.version_id),
-  (SELECT ${tagsArray('t.boolean')} FROM (SELECT * FROM version_tags WHERE version_id = v.version_id ORDER BY id) t),
+  ${VERSION_URIS}, ${VERSION_TAGS},
   (SELECT json_group_array(json_array(${nameColumns('s')}) ORDER BY s.version_id) FROM versions s
     WHERE s.version_id IN (SELECT u.seen FROM updates u WHERE u.version_id = v.version_id)),
   (SELECT json_group_array(json_array(${nameColumns('s')}, e.source_id, r.kind, r.name, e.unversioned, u.rank, u.time)
