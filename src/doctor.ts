@@ -24,7 +24,7 @@ import { spoolDirectory } from './spool/directories.js';
 import { fileSystemOf } from './spool/file-system.js';
 import { checkSchema, databaseKind } from './store/schema.js';
 import { openSqlite } from './store/sqlite.js';
-import { EXTENSION } from './store/store.js';
+import { EXTENSION } from './store/open-for-writing.js';
 import { ExtensionTables } from './store/round-tables.js';
 
 /** `ok`: as it should be. `note`: worth knowing. `warn`: slower, or less is guaranteed. `fail`: a job would stop there. */

@@ -2,10 +2,20 @@ import type { Database, Statement } from 'better-sqlite3';
 import { BraidError } from '../errors.js';
 import { faultPoint } from '../fault.js';
 import { FRAME_HEADER_BYTES } from '../frame/format.js';
-import { frameCrc, readFrameHeader, type FrameHeader } from '../frame/header.js';
+import type { FrameHeader } from '../frame/header.js';
 import { applyInvalidations } from './invalidation.js';
 import { gapOf, holesIn, rangesOf } from './ledger.js';
 import { VersionNumbering } from './numbering.js';
+import {
+  crcDamage,
+  piecesOf,
+  placeFrames,
+  sameOwner,
+  withDamage,
+  type FreshFrame,
+  type Piece,
+  type PlacedFrame,
+} from './pieces.js';
 import { soundOps, type IdBlock, type RoundTable, type RoundTables } from './round-tables.js';
 import { sqliteCode } from './sqlite.js';
 import type { Transactions } from './transactions.js';
@@ -339,31 +349,7 @@ export class Committer {
   }
 }
 
-/**
- * What is decoded at once, of which SQLite and the extension take a copy each: little enough for a processor's cache to keep
- * what is decoded, and the pages it goes to, until it is there.
- */
-const PIECE_BYTES = 2 ** 20;
-
 const UPDATE_TABLES = new Set<RoundTable>(['updates', 'exposures', 'version_uris', 'version_tags']);
-
-interface PlacedFrame {
-  readonly at: number;
-  readonly header: FrameHeader;
-  /** Why it can't be brought in. */
-  readonly damage?: string;
-}
-
-/** A frame that isn't committed yet, and the ids of its rank. */
-interface FreshFrame extends PlacedFrame {
-  readonly block: IdBlock;
-}
-
-/** Frames, one after another, and the ids of the rank of each. Its bytes are good until the next one is asked for. */
-interface Piece {
-  readonly bytes: Buffer;
-  readonly blocks: readonly IdBlock[];
-}
 
 interface LedgerRow {
   readonly attemptId: number;
@@ -376,68 +362,6 @@ interface LedgerRow {
 /** The block's end is where the attempt gave back what it hadn't used: beyond it, ids may be those of the next run. */
 function blockOf({ idBase, idEnd, size }: LedgerRow, { rank }: FrameHeader): IdBlock {
   return { first: idBase + 1 + rank, last: idEnd, step: size };
-}
-
-/**
- * The frames' bytes, in pieces of at most `PIECE_BYTES` (or one frame): one frame of each rank in turn, so that the ids of a
- * piece lie close together, and most rows come to stand behind all that are there.
- */
-function* piecesOf(round: Buffer, frames: readonly FreshFrame[]): Generator<Piece> {
-  // Of all pieces: each is copied by whoever takes it, and what is left to a collector of garbage it leaves for long.
-  const memory = Buffer.allocUnsafeSlow(PIECE_BYTES);
-  let blocks: IdBlock[] = [];
-  let bytes = 0;
-  for (const { at, header, block } of inTurn(frames)) {
-    const frame = round.subarray(at, at + FRAME_HEADER_BYTES + header.bytes);
-    if (bytes > 0 && bytes + frame.length > PIECE_BYTES) {
-      yield { bytes: memory.subarray(0, bytes), blocks };
-      blocks = [];
-      bytes = 0;
-    }
-    if (frame.length > PIECE_BYTES) {
-      yield { bytes: frame, blocks: [block] };
-      continue;
-    }
-    frame.copy(memory, bytes);
-    blocks.push(block);
-    bytes += frame.length;
-  }
-  if (bytes > 0) yield { bytes: memory.subarray(0, bytes), blocks };
-}
-
-/** The first frame of each rank, the second of each, and so on. */
-function inTurn(frames: readonly FreshFrame[]): readonly FreshFrame[] {
-  const turns: FreshFrame[][] = [];
-  let turn = 0;
-  frames.forEach((frame, i) => {
-    turn = i > 0 && sameOwner(frames[i - 1].header, frame.header) ? turn + 1 : 0;
-    (turns[turn] ??= []).push(frame);
-  });
-  return turns.flat();
-}
-
-function sameOwner(a: FrameHeader, b: FrameHeader): boolean {
-  return a.run === b.run && a.attempt === b.attempt && a.rank === b.rank;
-}
-
-/** The frames of a round, by their headers. */
-function placeFrames(round: Buffer): PlacedFrame[] {
-  const frames: PlacedFrame[] = [];
-  for (let at = 0; at < round.length;) {
-    const header = readFrameHeader(round, at);
-    if (!header?.sealed) throw new BraidError('ERR_BRAID_FRAME_DAMAGED', `no sealed frame at byte ${at} of a round`);
-    frames.push({ at, header });
-    at += FRAME_HEADER_BYTES + header.bytes;
-  }
-  return frames;
-}
-
-function withDamage(frame: PlacedFrame, damage: string | undefined): PlacedFrame {
-  return damage === undefined ? frame : { ...frame, damage };
-}
-
-function crcDamage(round: Buffer, { at, header }: PlacedFrame): string | undefined {
-  return frameCrc(round, at, header.bytes) === header.crc ? undefined : 'its CRC does not fit its bytes';
 }
 
 /** Whether a commit failed for what is in its frames, and not for want of space, or of the lock. */

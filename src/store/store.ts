@@ -1,22 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, lstatSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
 import type Database from 'better-sqlite3';
 import { BraidError, type BraidErrorCode } from '../errors.js';
 import { MAX_ID } from '../frame/format.js';
-import { packageFile } from '../package.js';
-import { fileSystemOf } from '../spool/file-system.js';
 import { Committer, type CommitResult } from './commit.js';
 import { DatabaseFiles, type Inodes } from './database-files.js';
 import { attemptState, openAttempts, type AttemptState, type OpenAttempt, type Place } from './ledger.js';
 import { LockWait, isBusy } from './lock-wait.js';
 import type { RunReport } from '../run-report.js';
+import { checkPath, openForWriting } from './open-for-writing.js';
 import { realPath } from './real-path.js';
-import { ExtensionTables, StatementTables } from './round-tables.js';
-import { checkSchema, ensureSchema } from './schema.js';
+import { ExtensionTables } from './round-tables.js';
 import { buildSearchIndexes, lacksSearchIndexes, wantSearchIndexes } from './search-indexes.js';
 import { leaveWal } from './settle.js';
-import { openSqlite } from './sqlite.js';
 import { explainWriteError } from './sqlite-error.js';
 import { Transactions } from './transactions.js';
 import { timeText } from '../time.js';
@@ -76,9 +71,6 @@ const UNFINISHED = new Set<BraidErrorCode>(['ERR_BRAID_DB_FULL', 'ERR_BRAID_DB_B
 
 /** Ids that each rank of a run may give out. */
 const IDS_PER_RANK = 2 ** 32;
-
-/** Our SQLite extension. */
-export const EXTENSION = packageFile('build/Release/braid_sqlite.so');
 
 /** The database, as its one writer sees it. Synchronous: it lives in a worker thread, or in a command. */
 export class Store {
@@ -382,77 +374,4 @@ export class Store {
     if (returned.changes > 0)
       this.#db.prepare('UPDATE attempts SET id_end = ? WHERE attempt_id = ?').run(used, attempt_id);
   }
-}
-
-/** A connection that can commit rounds, to a database that is ours, or is made so. */
-function openForWriting(file: string, { commit = 'extension', existing = false }: StoreOptions, wait: LockWait) {
-  const db = openSqlite(file, { timeout: wait.sliceMs, fileMustExist: existing });
-  try {
-    db.pragma('foreign_keys = OFF');
-    const logged = fileSystemOf(file).wal;
-    const uuid = existing ? ensured(db, checkSchema) : made(db, logged);
-    db.pragma(`journal_mode = ${logged ? 'WAL' : 'DELETE'}`);
-    db.pragma('synchronous = FULL');
-    db.pragma('temp_store = MEMORY');
-    db.pragma('cache_size = -65536');
-    const wal = db.pragma('journal_mode', { simple: true }) === 'wal';
-    // The log is made by the first that reads.
-    db.pragma('schema_version');
-    return { db, uuid, wal, ...roundTables(db, commit) };
-  } catch (error) {
-    db.close();
-    throw error;
-  }
-}
-
-/**
- * Makes the tables of a new file, or checks those that there are. What is made need not have reached the disk before the
- * file is turned to a log, which nobody records without: of an empty file there is nothing to lose, and each of the two
- * would wait for the disk four times. Until then a kill is undone by the journal, and the turn is a write of one page.
- */
-function made(db: Database.Database, logged: boolean): string {
-  // Who asks for it has also rolled back what another left in a journal, and waited for the disk.
-  const empty = db.pragma('page_count', { simple: true }) === 0;
-  if (!logged || !empty) return ensured(db, ensureSchema);
-  db.pragma('synchronous = OFF');
-  const uuid = ensured(db, ensureSchema);
-  db.pragma('synchronous = FULL');
-  db.pragma('journal_mode = MEMORY');
-  if (db.pragma('journal_mode = WAL', { simple: true }) === 'wal') return uuid;
-  db.pragma('journal_mode = DELETE');
-  return uuid;
-}
-
-function ensured(db: Database.Database, ensure: (db: Database.Database) => string): string {
-  db.exec('BEGIN IMMEDIATE');
-  const uuid = ensure(db);
-  db.exec('COMMIT');
-  return uuid;
-}
-
-function roundTables(db: Database.Database, commit: 'extension' | 'statements') {
-  if (commit === 'statements') return { tables: new StatementTables(db) };
-  try {
-    return { tables: new ExtensionTables(db, EXTENSION) };
-  } catch (error) {
-    return { tables: new StatementTables(db), reason: (error as Error).message };
-  }
-}
-
-/** Says what SQLite would only call "unable to open". */
-function checkPath(path: string, file: string): void {
-  if (lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink()) {
-    throw new BraidError('ERR_BRAID_DB_UNWRITABLE', `${path} is a link, and leads in a circle`);
-  }
-  const stat = statSync(file, { throwIfNoEntry: false });
-  if (!stat) {
-    if (!existsSync(dirname(file))) {
-      const directory = file === path ? 'its directory' : `${file}, to which it leads: the directory of that`;
-      throw new BraidError('ERR_BRAID_DB_UNWRITABLE', `${path}: ${directory} does not exist`);
-    }
-    return;
-  }
-  if (stat.isDirectory())
-    throw new BraidError('ERR_BRAID_DB_IS_DIRECTORY', `${path} is a directory: name a file in it`);
-  if (!stat.isFile()) throw new BraidError('ERR_BRAID_DB_NOT_SQLITE', `${path} is not a regular file`);
 }
