@@ -65,7 +65,7 @@ describe('what the command prints', function () {
   const onTerminal = (command: string, env: Record<string, string | undefined> = {}) => {
     const { stdout, status } = spawnSync('script', ['-qec', command, '/dev/null'], {
       encoding: 'utf8',
-      env: { ...process.env, TERM: 'xterm-256color', NO_COLOR: undefined, NODE_DISABLE_COLORS: undefined, FORCE_COLOR: undefined, ...env }, // prettier-ignore
+      env: { ...process.env, TERM: 'xterm-256color', CI: undefined, NO_COLOR: undefined, NODE_DISABLE_COLORS: undefined, FORCE_COLOR: undefined, ...env }, // prettier-ignore
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     return { stdout, status };
