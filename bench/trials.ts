@@ -103,8 +103,8 @@ const bySize = (
   };
 };
 
-/** Bytes of each rank, by how many calls they are measured. */
-const SMALL = { [KB]: 500, [32 * KB]: 500, [MIB]: 60, [8 * MIB]: 16 };
+/** Bytes of each rank, by how many calls they are measured: of small ones so many that V8 has compiled what they run. */
+const SMALL = { [KB]: 10_000, [32 * KB]: 5000, [MIB]: 300, [8 * MIB]: 40 };
 const LARGE = { [64 * MIB]: 5 };
 
 const gather = (ranks: number, sizes: Readonly<Record<number, number>>, more: Partial<Trial> = {}): Trial => {
@@ -328,10 +328,10 @@ export const TRIALS: readonly Trial[] = [
   endToEnd(4),
   overhead('digits', 300, ['--db', '{directory}/digits.db', '--out', '{directory}/checkpoints', '--steps', '{size}']),
   overhead('powergrid', 8, ['--db', '{directory}/powergrid.db', '--days', '{size}']),
-  idle(2, 1000),
-  idle(4, 1000),
-  idle(16, 200),
-  idle(64, 50, { length: 'full' }),
+  idle(2, 20_000),
+  idle(4, 10_000),
+  idle(16, 1000),
+  idle(64, 100, { length: 'full' }),
   close,
   ranks,
   open(1),

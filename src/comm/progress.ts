@@ -62,10 +62,14 @@ export class Progress {
     this.#watched.delete(pollable);
   }
 
-  /** Tests everything once, now. For callers that keep the event loop waiting: recording in a long synchronous loop. */
+  /**
+   * Tests everything once, now, or for a moment what is moving. For callers that keep the event loop waiting: recording in a
+   * long synchronous loop. Between two of their calls MPI moves one piece of many.
+   */
   poke(): void {
     let completed = false;
     for (const pollable of this.#watched) pollable.test();
+    if (this.#isMoving()) return this.#test(SLICE_MS);
     for (const pollable of this.#active) completed = pollable.test() || completed;
     if (completed) this.#idleTurns = 0;
   }

@@ -13,8 +13,8 @@ import { ENDING, REPLIES, SIGNAL_WORDS, TID, type StoreCall, type StoreReply, ty
 
 /** How often a caller that waits without its event loop looks whether the thread still lives. */
 const LOOK_MS = 100;
-/** How long what was seen of the files holds: less than it takes somebody to delete one and call something. */
-const LOOK_HOLDS_MS = 0.1;
+/** How long what was seen of the files holds, for who has nothing to write: who writes looks by himself. */
+const LOOK_HOLDS_MS = 1;
 /** How long a thread may take to run before what it would overlap with goes on. */
 const START_WAIT_MS = 1_000;
 /** How long the end of the process waits for what the thread is doing. */
