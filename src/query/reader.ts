@@ -11,7 +11,7 @@ import { layoutOf, type Layout } from './layout.js';
 import { Nodes, type LineageOptions, type LineageRow } from './lineage.js';
 import { openReadOnly } from './open.js';
 import { resolveNode, startOf, type NodeName, type ResolvedNode } from './resolve.js';
-import { RecordRows, recordColumns, type RawRecord, type RecordRow } from './rows.js';
+import { NodeRows, type RecordRow } from './rows.js';
 import { runRows, type RunRow } from './runs.js';
 import { searchClause, type SearchOptions } from './search.js';
 import type { Direction } from './steps.js';
@@ -91,9 +91,8 @@ export class BraidReader {
 
   /** A record by its id; undefined if there is none (or none yet). */
   record(id: number): RecordRow | undefined {
-    const sql = `SELECT ${recordColumns(this.layout)} FROM records r WHERE r.record_id = ?`;
-    const raw = this.#connection.raw<RawRecord>(sql, id);
-    return raw && new RecordRows(this.#connection, this.layout, id).row(raw);
+    const [row] = new NodeRows(this.#connection, this.layout, id).of([id]);
+    return row;
   }
 
   /**
@@ -264,13 +263,13 @@ export class BraidReader {
   }
 
   #row({ record, version }: ResolvedNode): LineageRow {
-    const [row] = this.#nodes.rows([[version === undefined ? record : -version, 0, false]]);
+    const [row] = this.#nodes.rows([[version === undefined ? record : -version, 0, 0]]);
     if (row) return row;
     throw new BraidError('ERR_BRAID_NO_SUCH_RECORD', `${this.path} has no record ${record}`);
   }
 
   #records(joined: string, values: unknown[]): IterableIterator<RecordRow> {
-    const rows = new RecordRows(this.#connection, this.layout);
-    return this.#connection.stream(`SELECT ${recordColumns(this.layout)} FROM records r ${joined}`, values, rows.row);
+    const found = this.#connection.stream(`SELECT r.record_id FROM records r ${joined}`, values, (raw: [number]) => raw);
+    return new NodeRows(this.#connection, this.layout).complete(found, (row) => row);
   }
 }

@@ -6,13 +6,17 @@ import { WalkFunctions, type Visits } from './visits.js';
 /** Deeper than any graph. */
 const NO_LIMIT = 2 ** 31 - 1;
 
-/** What is asked of each node that a walk comes to, of a row `w (node, inferred, depth)` of it. */
+/** A node that a walk has come to, whether by a way with something inferred (1), and by how many steps. */
+export type Met = readonly [node: number, inferred: number, depth: number];
+
+/** Which nodes that a walk comes to are given: a condition on a row `w (node, inferred, depth)` and what is joined to it. */
 export interface Selection {
-  readonly columns: string;
   readonly joins: string;
   readonly where: string;
   readonly values: readonly unknown[];
 }
+
+const ALL: Selection = { joins: '', where: 'true', values: [] };
 
 export interface WalkOptions {
   /** Not further than so many steps. */
@@ -35,29 +39,13 @@ export class Walks {
     this.#functions = new WalkFunctions(connection.db);
   }
 
-  /** The nodes that are met, but for the start: as many as `visits` then has, each once. */
-  nodes(
+  /** The nodes that are met, but for the start, each once; those of a selection, if there is one. */
+  *nodes(
     direction: Direction,
     visits: Visits,
-    options: WalkOptions = {},
-  ): IterableIterator<[node: number, inferred: number, depth: number]> {
-    return this.rows(
-      direction,
-      visits,
-      options,
-      { columns: 'w.node, w.inferred, w.depth', joins: '', where: 'true', values: [] },
-      (row: [number, number, number]) => row,
-    );
-  }
-
-  /** What `selection` says of each node that is met. */
-  *rows<Raw extends readonly unknown[], Row>(
-    direction: Direction,
-    visits: Visits,
-    { depth = NO_LIMIT, ever = false }: WalkOptions,
-    { columns, joins, where, values }: Selection,
-    convert: (raw: Raw) => Row,
-  ): IterableIterator<Row> {
+    { depth = NO_LIMIT, ever = false }: WalkOptions = {},
+    { joins, where, values }: Selection = ALL,
+  ): IterableIterator<Met> {
     const steps = ever || !this.layout.ours ? PLAIN_STEPS[direction] : this.#steps(direction);
     const start = JSON.stringify(visits.start);
     const walk = this.#functions.begin(visits);
@@ -68,10 +56,10 @@ export class Walks {
           ${steps.map((step) => `UNION ALL ${stepSql(step, visits.follows)}`).join('\n')}
           ORDER BY 2, 3
         )
-        SELECT ${columns} FROM walk w ${joins}
+        SELECT w.node, w.inferred, w.depth FROM walk w ${joins}
         WHERE w.depth > 0 AND (w.inferred = 0 OR braid_settled(@walk, w.node, w.depth)) AND ${where}`,
         [...values, { start, walk, depth: Math.min(depth, NO_LIMIT) }],
-        convert,
+        (met: Met) => met,
       );
     } finally {
       this.#functions.end(walk);
