@@ -56,6 +56,20 @@ export class Connection {
     }
   }
 
+  /** Several reads of one state of the database, whatever is committed meanwhile: a statement under way keeps it. */
+  asOfOneMoment<T>(read: () => T): T {
+    const held = this.#read(() => {
+      const rows = this.db.prepare('SELECT 1 FROM sqlite_schema').iterate();
+      rows.next();
+      return rows;
+    });
+    try {
+      return read();
+    } finally {
+      held.return?.();
+    }
+  }
+
   close(): void {
     this.#statements.clear();
     this.db.close();

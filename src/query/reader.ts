@@ -14,6 +14,7 @@ import { resolveNode, startOf, type NodeName, type ResolvedNode } from './resolv
 import { NodeRows, type RecordRow } from './rows.js';
 import { runRows, type RunRow } from './runs.js';
 import { searchClause, type SearchOptions } from './search.js';
+import { databaseUuid, statement, type Statement, type StatementOptions } from './statement.js';
 import type { Direction } from './steps.js';
 import type { VersionOf } from './version-names.js';
 import { Versions, type VersionRow } from './versions.js';
@@ -25,6 +26,10 @@ export type { LineageOptions, LineageRow } from './lineage.js';
 export type { NodeName } from './resolve.js';
 export type { RecordRow } from './rows.js';
 export type { RunRow } from './runs.js';
+export { checkStatement, type CheckedSentence, type StatementCheck } from './check-statement.js';
+export type { Statement, StatementOptions } from './statement.js';
+export type { Sentence, Topic } from './statement-composer.js';
+export { statementMarkdown, statementText } from './statement-text.js';
 export type { Relation } from './steps.js';
 export type { VersionOf } from './version-names.js';
 export type { ExposureRow, VersionName, VersionRow } from './versions.js';
@@ -54,6 +59,8 @@ export class BraidReader {
   readonly layout: Layout;
   /** @internal */
   readonly versionTable: Versions;
+  /** @internal Whether it reads nothing, and so knows none of the names that a program has. */
+  isOff = false;
   readonly #connection: Connection;
   readonly #walks: Walks;
   readonly #nodes: Nodes;
@@ -86,7 +93,9 @@ export class BraidReader {
   static empty(): BraidReader {
     const db = openSqlite(':memory:');
     ensureSchema(db);
-    return new BraidReader(db, () => {});
+    const reader = new BraidReader(db, () => {});
+    reader.isOff = true;
+    return reader;
   }
 
   /** A record by its id; undefined if there is none (or none yet). */
@@ -200,6 +209,20 @@ export class BraidReader {
     return this.#row(resolveNode(this, node));
   }
 
+  /**
+   * What a record or a version is, what it was trained on or derived from, what made it, whether that is valid, and what is
+   * missing: in sentences, each with what supports it. `statementText` and `statementMarkdown` make it readable.
+   *
+   * @throws BraidError ERR_BRAID_OPTION_INVALID, and as `ancestors`
+   */
+  statement(node: NodeName, options: StatementOptions = {}): Statement {
+    return this.#connection.asOfOneMoment(() => {
+      const resolved = resolveNode(this, node);
+      const asked = { ...resolved, start: startOf(resolved, this.versionTable) };
+      return statement(this.#connection, this.layout, this.#walks, this.#nodes, asked, options);
+    });
+  }
+
   /** Runs, the oldest first. */
   runs(): RunRow[] {
     return this.layout.ours ? runRows(this.#connection) : [];
@@ -226,6 +249,11 @@ export class BraidReader {
   /** Closes the connection. Iterators under way end with an error. */
   close(): void {
     this.#connection.close();
+  }
+
+  /** @internal Of the database; null for one that Braid-DB has made. */
+  get uuid(): string | null {
+    return databaseUuid(this.#connection, this.layout);
   }
 
   /** @internal Runs another query over the same connection, with what is pending committed first. */
@@ -269,7 +297,11 @@ export class BraidReader {
   }
 
   #records(joined: string, values: unknown[]): IterableIterator<RecordRow> {
-    const found = this.#connection.stream(`SELECT r.record_id FROM records r ${joined}`, values, (raw: [number]) => raw);
+    const found = this.#connection.stream(
+      `SELECT r.record_id FROM records r ${joined}`,
+      values,
+      (raw: [number]) => raw,
+    );
     return new NodeRows(this.#connection, this.layout).complete(found, (row) => row);
   }
 }

@@ -49,8 +49,9 @@ const VERSIONS = 'IN (SELECT -value FROM json_each(?) WHERE value < 0)';
 const VERSION_COLUMNS = `v.attempt_id, v.number, v.step, v.rank, v.ordinal,
   (SELECT CASE WHEN min(x.rank) = max(x.rank) THEN min(x.rank) END FROM updates x WHERE x.version_id = v.version_id)`;
 
-/** Of a row `r` of records. */
-const VALID = 'r.invalidation_id IS NULL';
+/** The invalidation of a row `r` of records, and that of a version `v` of the model `r`. */
+export const RECORD_INVALIDATION = 'r.invalidation_id';
+export const VERSION_INVALIDATION = RECORD_INVALIDATION;
 
 /** How many rows are made at once. */
 const FIRST_BATCH = 8;
@@ -131,14 +132,17 @@ export class NodeRows {
     const tag = 't.key, t.value, t.tag_type';
     const records = () =>
       add(
-        pack(`r.record_id, ${record}, r.time, ${VALID}`, `records r WHERE r.record_id ${RECORDS}`),
+        pack(
+          `r.record_id, ${record}, r.time, ${RECORD_INVALIDATION} IS NULL`,
+          `records r WHERE r.record_id ${RECORDS}`,
+        ),
         () => pack('u.record_id, u.uri', `uris u WHERE u.record_id ${RECORDS}`),
         () => pack(`t.record_id, ${tag}, ${boolean}`, `tags t WHERE t.record_id ${RECORDS}`),
       );
     const versions = () =>
       add(
         pack(
-          `-v.version_id, ${record}, ifnull(v.time, r.time), ${VALID}, ${VERSION_COLUMNS}`,
+          `-v.version_id, ${record}, ifnull(v.time, r.time), ${VERSION_INVALIDATION} IS NULL, ${VERSION_COLUMNS}`,
           `versions v CROSS JOIN records r ON r.record_id = v.model_id WHERE v.version_id ${VERSIONS}`,
         ),
         () => pack('-u.version_id, u.uri', `version_uris u WHERE u.version_id ${VERSIONS}`),
