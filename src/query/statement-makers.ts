@@ -50,7 +50,7 @@ export function contextSentences(composer: Composer, connection: Connection, lay
   const more = makers.slice(Math.max(1, composer.limit));
   if (more.length > 0) {
     const nodes = more.flatMap(({ id }) => (made.get(id) ?? []).map(([node]) => node));
-    composer.say('made by', 'more runs', `${plural(more.length, 'more attempt')} of runs made the other ${count(nodes.length)}.`, nodes); // prettier-ignore
+    composer.say('made by', 'more runs', `${plural(more.length, 'more attempt')} of runs made another ${plural(nodes.length, 'record or version', 'records and versions')} of it.`, nodes); // prettier-ignore
   }
 }
 
@@ -81,7 +81,7 @@ function makerText(maker: Maker, made: number): string {
     text(library, 'MPI'),
   ].filter((fact) => fact !== undefined);
   const until = maker.ended === null ? '' : ` to ${maker.ended.slice(0, 19)}`;
-  return `${title(maker)} made ${count(made)} of these, from ${maker.started.slice(0, 19)}${until} UTC: ${facts.join('; ')}.`;
+  return `${title(maker)} made ${plural(made, 'record or version', 'records and versions')} of it and its ancestry, from ${maker.started.slice(0, 19)}${until} UTC: ${facts.join('; ')}.`;
 }
 
 function lackText(maker: Maker): string | undefined {

@@ -17,13 +17,14 @@ export function validitySentences(composer: Composer, connection: Connection, la
     const nodes = of.map(([node]) => node);
     const cause = roots.get(of[0][1].invalidation!);
     const origin = nodes.filter((node) => ancestry.nodes.get(node)!.invalidation === root);
-    const self = nodes.some((node) => ancestry.start.includes(node)) ? `${name} is invalid, with ` : '';
+    const self = nodes.some((node) => ancestry.start.includes(node)) ? `${name} is invalid. ` : '';
+    const ofOrigin = origin.length > 0 ? `, of ${composer.list(origin) || plural(origin.length, 'record')},` : '';
+    const why = cause ? `"${short(cause.cause, 300)}", at ${cause.time.slice(0, 19)} UTC` : 'not recorded';
     composer.say(
       'validity',
       `invalid ${root}`,
-      `${self}${plural(nodes.length, 'record or version', 'records and versions')} of its ancestry and itself ${nodes.length === 1 ? 'is' : 'are'} invalid` +
-        `${composer.listed(nodes)}. The root cause${origin.length > 0 ? `, of ${composer.list(origin) || plural(origin.length, 'record')},` : ''} is: ` +
-        `${cause ? `"${short(cause.cause, 300)}", at ${cause.time.slice(0, 19)} UTC` : 'not recorded'}.`,
+      `${self}Of it and its ancestry ${plural(nodes.length, 'record or version is', 'records and versions are')} invalid` +
+        `${composer.listed(nodes)}. The root cause${ofOrigin} is: ${why}.`,
       nodes,
     );
   }
@@ -33,19 +34,27 @@ export function validitySentences(composer: Composer, connection: Connection, la
 function missing(composer: Composer, layout: Layout): void {
   const { ancestry } = composer;
   const all = [...ancestry.nodes];
-  const tell = (id: string, nodes: readonly number[], text: (many: string) => string, one = 'record') => {
-    if (nodes.length === 0) return;
-    composer.say('missing', id, `${text(plural(nodes.length, one))}${composer.listed(nodes)}.`, nodes);
+  const tell = (id: string, nodes: readonly number[], text: string) => {
+    if (nodes.length > 0) composer.say('missing', id, `${text}${composer.listed(nodes)}.`, nodes);
   };
   const of = (condition: (node: (typeof all)[number][1], id: number) => boolean) =>
     all.filter(([id, node]) => condition(node, id)).map(([id]) => id);
   if (ancestry.dangling.length > 0) {
     const ids = ancestry.dangling.slice(0, composer.limit).join(', ');
-    composer.say('missing', 'dangling', `${plural(ancestry.dangling.length, 'id')} named as sources are of no record that is committed${ids === '' ? '' : `: ${ids}`}.`, ancestry.dangling); // prettier-ignore
+    const many = plural(ancestry.dangling.length, 'id that is named as a source', 'ids that are named as sources');
+    composer.say(
+      'missing',
+      'dangling',
+      `Of ${many} no record is committed${ids === '' ? '' : `: ${ids}`}.`,
+      ancestry.dangling,
+    );
   }
-  tell('unmade', of(({ key, number }) => key !== undefined && number === undefined), (many) => `${many} of models are named, and no update that made them is committed`, 'version'); // prettier-ignore
-  tell('inferred', of(({ inferred }) => inferred), (many) => `${many} may be in its ancestry and not in fact: which version was used was not recorded`, 'record or version'); // prettier-ignore
-  tell('rootless', of(({ isRoot, kind }) => isRoot && kind === 'data'), (many) => `${many} of data are derived from nothing that is recorded, so what they come from is not known`); // prettier-ignore
+  const unmade = of(({ key, number }) => key !== undefined && number === undefined);
+  tell('unmade', unmade, `Of ${plural(unmade.length, 'version')} that something names no update is committed`);
+  const inferred = of(({ inferred }) => inferred);
+  tell('inferred', inferred, `Of ${plural(inferred.length, 'record or version', 'records and versions')} it is not certain that they are in its ancestry, for which version was used was not recorded`); // prettier-ignore
+  const rootless = of(({ isRoot, kind }) => isRoot && kind === 'data');
+  tell('rootless', rootless, `Of ${plural(rootless.length, 'data record')} no source is recorded`);
   if (!layout.ours) {
     composer.say(
       'missing',
