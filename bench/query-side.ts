@@ -72,7 +72,7 @@ const OURS: Record<string, () => void> = {
 const sources = db.prepare('SELECT record_id FROM derivations WHERE derivation = ?').pluck();
 const whole = db.prepare(`SELECT ${COLUMNS} FROM records r WHERE record_id = ?`);
 const exposed = db
-  .prepare('SELECT source_id FROM updates JOIN exposures USING (update_id) WHERE version_id = ?')
+  .prepare('SELECT e.source_id FROM updates u JOIN exposures e USING (update_id) WHERE u.version_id = ?')
   .pluck();
 const before = db.prepare('SELECT seen FROM updates WHERE version_id = ? AND seen IS NOT NULL').pluck();
 const NODES: Record<string, () => void> = {
