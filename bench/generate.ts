@@ -8,52 +8,31 @@
 import { dirname } from 'node:path';
 import process from 'node:process';
 import { parseOptions } from '#src/options.js';
-import { BraidData } from '#src/record/data.js';
-import { BraidModel } from '#src/record/model.js';
 import { Store } from '#src/store/store.js';
 import { Ranks } from './rounds.js';
+import { chain, wide } from './shapes.js';
 
 const RANKS = 4;
 /** What is recorded before it is committed. */
 const RECORDED = 250_000;
 const STEPS = 50_000;
-const SUMMARIES = 100;
-const SUMMARIZED = 999;
+const WIDE = 100_000;
 
 const [file, total, ...flags] = process.argv.slice(2);
 const { roundBytes } = parseOptions({}, {});
 const store = new Store({ path: file, busyMs: 1000 });
 const ranks = Ranks.begin(store, dirname(file), RANKS, flags.includes('--search-indexes'));
 
-const shaped = 2 * STEPS;
+const shaped = STEPS + WIDE;
 for (let left = Number(total) - shaped; left > 0; left -= RECORDED) {
   ranks.record(Math.min(left, RECORDED));
   commit();
 }
-chain();
-wide();
+chain(ranks, STEPS);
+wide(ranks, WIDE);
 commit();
 ranks.finish(store);
 ranks.end();
-
-function chain(): void {
-  const { db, make } = ranks.rank(0);
-  const { derivedFrom } = make();
-  const model = new BraidModel(db, { name: 'chain', derivedFrom });
-  for (let step = 0; step < STEPS; step++) {
-    model.update(new BraidData(db, make()), { step, tags: { loss: 1 / (step + 1) } });
-  }
-  new BraidData(db, { ...make(), name: 'from-chain', derivedFrom: model });
-}
-
-function wide(): void {
-  const { db, make } = ranks.rank(1);
-  const summaries = Array.from({ length: SUMMARIES }, () => {
-    const derivedFrom = Array.from({ length: SUMMARIZED }, () => new BraidData(db, make()));
-    return new BraidData(db, { ...make(), derivedFrom });
-  });
-  new BraidData(db, { ...make(), name: 'wide', derivedFrom: summaries });
-}
 
 function commit(): void {
   for (const round of ranks.gather(roundBytes)) store.commit(round);

@@ -35,6 +35,11 @@ export class Programs {
         return node(`../examples/${program}/${program}.js`);
       case 'commit.c':
         return [compileWithSqlite(program), source('braid-db.sql'), source('search-indexes.sql')];
+      case 'query-side':
+        if (spawnSync('sqlite3', ['--version'], { stdio: 'ignore' }).status !== 0) {
+          return { missing: "there is no sqlite3, SQLite's shell" };
+        }
+        return node(`${program}.js`);
       case 'mpi.c':
       case 'gather.c': {
         const compiler = this.vendor && mpiCompiler(this.vendor.name);

@@ -13,6 +13,7 @@ export const PHASES = [
   'open',
   'durability',
   'search',
+  'query',
   'MPI',
 ] as const;
 export type Phase = (typeof PHASES)[number];
@@ -29,6 +30,7 @@ export type Program =
   | 'open-side'
   | 'durability-side'
   | 'search-side'
+  | 'query-side'
   | 'mpi-side'
   | 'mpi.c'
   | 'mpi.py'

@@ -297,6 +297,35 @@ const search: Trial = {
   ],
 };
 
+/** Each query against the best SQL for it, by hand, in SQLite's own shell, and against a query a node, as Braid-DB walks. */
+const queries = (name: string, more: Partial<Trial> & { records?: number; absolute?: boolean }): Trial => {
+  const { records, absolute, ...rest } = more;
+  const bounds: Record<string, number> = {
+    record: 1,
+    search: 20,
+    ancestors: 400,
+    why: 1000,
+    statement: 1000,
+    open: 20,
+  };
+  const target = (query: string): Target | undefined => (absolute ? { atMost: bounds[query] } : undefined);
+  return {
+    name,
+    phase: 'query',
+    seconds: 6,
+    sides: [{ name: 'query', program: 'query-side', args: HERE, records }],
+    comparisons: [
+      ...['record', 'search', 'ancestors', 'why', 'statement'].flatMap((query): Comparison[] => [
+        { title: `${query}, against SQL in sqlite3`, of: `query.${query}`, to: `query.${query} sql`, unit: 'ms', target: { atMost: 1.3 } }, // prettier-ignore
+        ...(absolute ? [{ title: query, of: `query.${query}`, unit: 'ms', target: target(query) }] : []),
+      ]),
+      ...['ancestors', 'why', 'statement'].map((query) => ({ title: `${query}, against a query a node`, of: `query.${query}`, to: `query.${query} nodes`, unit: 'ms' })), // prettier-ignore
+      { title: 'open', of: 'query.open', unit: 'ms', target: { atMost: bounds.open } },
+    ],
+    ...rest,
+  };
+};
+
 const exchange = (name: string, unit: string, pattern: string, targets: { c?: Target; mpi4py?: Target }): Trial => ({
   name,
   phase: 'MPI',
@@ -338,6 +367,8 @@ export const TRIALS: readonly Trial[] = [
   open(2),
   durability,
   search,
+  queries('queries', {}),
+  queries('queries of 1 M records', { records: 1_000_000, absolute: true, seconds: 45, length: 'full' }),
   exchange('MPI latency, 8 B', 'µs', 'latency', { mpi4py: { atMost: 1 } }),
   exchange('MPI bandwidth, 1 MiB', 'MB/s', 'bandwidth', { c: { atLeast: 0.95 } }),
   exchange('MPI_Allreduce, 4 MiB of floats', 'ms', 'allreduce', {}),

@@ -19,6 +19,10 @@ export {
 } from './query/follow.js';
 export {
   BraidReader,
+  checkStatement,
+  statementMarkdown,
+  statementText,
+  type CheckedSentence,
   type CommonRow,
   type Difference,
   type ExposureRow,
@@ -29,6 +33,11 @@ export {
   type RecordRow,
   type Relation,
   type RunRow,
+  type Sentence,
+  type Statement,
+  type StatementCheck,
+  type StatementOptions,
+  type Topic,
   type VersionName,
   type VersionOf,
   type VersionRow,

@@ -6,9 +6,16 @@ export function timeText(micros: number): string {
   return `${iso.slice(0, 10)} ${iso.slice(11, 23)}${rest}`;
 }
 
+/** The last minute that was read, as text and in milliseconds: times that are read together mostly share it. */
+let minute = { text: '', ms: NaN };
+
 /** The time that a text of that form means; an invalid Date for what isn't one. */
 export function parseTime(text: string): Date {
-  return new Date(`${text.slice(0, 10)}T${text.slice(11, 23)}Z`);
+  const whole = /^.{17}[0-5]\d\.\d{3}/.test(text);
+  if (!whole) return new Date(`${text.slice(0, 10)}T${text.slice(11, 23)}Z`);
+  const at = text.slice(0, 16);
+  if (at !== minute.text) minute = { text: at, ms: new Date(`${at.slice(0, 10)}T${at.slice(11)}Z`).getTime() };
+  return new Date(minute.ms + Number(text.slice(17, 19)) * 1000 + Number(text.slice(20, 23)));
 }
 
 /** What a person writes as a time: a date, or one with hours; UTC where no zone is named. Undefined for anything else. */

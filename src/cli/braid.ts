@@ -12,6 +12,7 @@ import { ClosedPipe, printable, toJson } from './output.js';
 import { addPrint } from './print.js';
 import { addRecover } from './recover.js';
 import { addSearch } from './search.js';
+import { addStatement } from './statement.js';
 import { addStats } from './stats.js';
 import { addTail } from './tail.js';
 import { addVerify } from './verify.js';
@@ -51,6 +52,7 @@ const ADD = [
   addLineage,
   addVersions,
   addDependence,
+  addStatement,
   addVerify,
   addRecover,
   addDoctor,

@@ -33,11 +33,11 @@ export class Attempts {
     return { run, attempt };
   }
 
-  of(id: number): { run: string; rank: number } | undefined {
+  of(id: number): { id: number; run: string; rank: number } | undefined {
     const attempt = this.#last && within(this.#last, id) ? this.#last : this.#find(id);
     if (!attempt) return undefined;
     this.#last = attempt;
-    return { run: attempt.run, rank: (id - attempt.base - 1) % attempt.size };
+    return { id: attempt.id, run: attempt.run, rank: (id - attempt.base - 1) % attempt.size };
   }
 
   #find(id: number): Attempt | undefined {

@@ -11,11 +11,6 @@ export class Connection {
     private readonly before: () => void,
   ) {}
 
-  /** The columns of the first row. */
-  raw<Raw extends readonly unknown[]>(sql: string, ...values: unknown[]): Raw | undefined {
-    return this.#read(() => this.#statement(sql, true).get(...values) as Raw | undefined);
-  }
-
   all<Row>(sql: string, ...values: unknown[]): Row[] {
     return this.#read(() => this.#statement(sql).all(...values) as Row[]);
   }
@@ -29,6 +24,18 @@ export class Connection {
           .pluck()
           .all(...values) as Value[],
     );
+  }
+
+  /**
+   * All rows of a query, through one text: of many small rows that takes less than two thirds of the time of getting each by itself.
+   * Undefined if that is longer than so many bytes.
+   *
+   * @param value of its only parameter.
+   */
+  packed<Raw>(columns: string, from: string, value: unknown, mostBytes: number): Raw[] | undefined {
+    const sql = `SELECT json_group_array(json_array(${columns})) AS rows FROM ${from} HAVING octet_length(rows) <= ?`;
+    const text = this.#read(() => this.#statement(sql, true).get(value, mostBytes) as [string] | undefined);
+    return text && (JSON.parse(text[0]) as Raw[]);
   }
 
   /** Rows as they are found, as arrays: a statement of its own, for two iterations of a query may be under way at once. */
@@ -46,6 +53,20 @@ export class Connection {
     } catch (error) {
       // A damaged page shows only when the iteration comes to it.
       throw explainSqliteError(error, this.db.name);
+    }
+  }
+
+  /** Several reads of one state of the database, whatever is committed meanwhile: a statement under way keeps it. */
+  asOfOneMoment<T>(read: () => T): T {
+    const held = this.#read(() => {
+      const rows = this.db.prepare('SELECT 1 FROM sqlite_schema').iterate();
+      rows.next();
+      return rows;
+    });
+    try {
+      return read();
+    } finally {
+      held.return?.();
     }
   }
 

@@ -33,7 +33,7 @@ export function why(walks: Walks, nodes: Nodes, a: readonly number[], b: readonl
   const from = wayBetween(walks, a, b);
   const way = from ?? wayBetween(walks, b, a);
   if (!way) return undefined;
-  const rows = [...nodes.rows(way.map(({ node }, depth) => [node, depth, false] as const))];
+  const rows = [...nodes.rows(way.map(({ node }, depth) => [node, 0, depth] as const))];
   // A record that is not committed has no row: its step can't be told, and those around it can.
   const byDepth = new Map(rows.map((row) => [row.depth, row]));
   const steps = way.flatMap(({ arrival }, depth): WhyStep[] => {
@@ -94,7 +94,7 @@ export function common(walks: Walks, nodes: Nodes, a: readonly number[], b: read
   shared.sort((x, y) => sum(x) - sum(y) || Math.abs(x) - Math.abs(y));
   const isInferred = (node: number) => !nearA.certain(node) || !nearB.certain(node);
   // Its place in the list goes where the depth is, so that rows that are not there are left out of both.
-  return Array.from(nodes.rows(shared.map((node, i) => [node, i, isInferred(node)] as const)), (row) => {
+  return Array.from(nodes.rows(shared.map((node, i) => [node, isInferred(node) ? 1 : 0, i] as const)), (row) => {
     const both = depths(shared[row.depth]);
     return { ...row, depth: Math.max(...both), depths: both };
   });

@@ -2,33 +2,18 @@ import { BraidError } from '../errors.js';
 import type { Connection } from './connection.js';
 import { conditionOf, filteredRecords, type FilteredBy, type RecordFilter } from './filter.js';
 import type { Layout } from './layout.js';
-import {
-  RECORD_URIS,
-  recordColumns,
-  RecordRows,
-  recordTags,
-  VERSION_TAGS,
-  VERSION_URIS,
-  type RecordColumns,
-  type RecordRow,
-} from './rows.js';
+import { NodeRows, type RecordRow, type VersionFields } from './rows.js';
 import type { Direction } from './steps.js';
-import { versionKey } from '../record/version-key.js';
 import { Visits } from './visits.js';
-import type { Selection, Walks } from './walk.js';
+import type { Met, Selection, Walks } from './walk.js';
 
 /**
  * A node of a lineage: a record, or a version of a model. Time, URIs, tags, run and rank of a version are its own; its rank is
  * there if one rank alone has updated it. A model's row without a version is the model as it was made, before any update.
  */
-export interface LineageRow extends RecordRow {
+export interface LineageRow extends RecordRow, VersionFields {
   /** Steps from what was asked about. */
   depth: number;
-  /** `model@version`; undefined for a version of which no update is committed yet. */
-  version?: number;
-  step?: number;
-  /** Of a version: names it to `reader.version`, and to lineage. */
-  key?: string;
   /** There is no way to it but over a version that may be meant and isn't known to be. */
   inferred?: boolean;
 }
@@ -40,19 +25,6 @@ export interface LineageOptions extends RecordFilter {
   /** The plain closure of all derivations ever, whatever had been seen when. */
   ever?: boolean;
 }
-
-type RawNode = readonly [
-  ...RecordColumns,
-  inferred: number,
-  depth: number,
-  /** None where the node is a record; and no more columns where there are no versions at all. */
-  attemptId?: number | null,
-  number?: number | null,
-  step?: number | null,
-  rank?: number,
-  ordinal?: number,
-  onlyRank?: number | null,
-];
 
 /** Joins a row `w` with a node to its record `r` and, where it is one, its version `v`. */
 const NODE_JOINS = `LEFT JOIN versions v ON w.node < 0 AND v.version_id = -w.node
@@ -79,67 +51,26 @@ export class Nodes {
   ): IterableIterator<LineageRow> {
     const { depth, ever, ...filter } = options;
     checkDepth(depth);
-    return this.walks.rows(
-      direction,
-      new Visits(start, { known }),
-      { depth, ever },
-      this.#selection(filter, ever),
-      this.#converter(),
-    );
+    const selection = this.#selection(filter, ever);
+    return this.rows(this.walks.nodes(direction, new Visits(start, { known }), { depth, ever }, selection));
   }
 
   /** These nodes, in their order, as far as there are such. */
-  rows(
-    nodes: Iterable<readonly [node: number, depth: number, inferred: boolean]>,
-    filter: RecordFilter = {},
-  ): IterableIterator<LineageRow> {
-    const { columns, joins, where, values } = this.#selection(filter);
-    const list = JSON.stringify(Array.from(nodes, ([node, depth, inferred]) => [node, depth, inferred ? 1 : 0]));
-    return this.connection.stream(
-      `SELECT ${columns} FROM (
-         SELECT key, value ->> 0 AS node, value ->> 1 AS depth, value ->> 2 AS inferred FROM json_each(@list)
-       ) w ${joins} WHERE ${where} ORDER BY w.key`,
-      [...values, { list }],
-      this.#converter(),
-    );
+  rows(nodes: Iterable<Met>): IterableIterator<LineageRow> {
+    return new NodeRows(this.connection, this.layout).complete(nodes, (row, [, inferred, depth]) => {
+      const node = row as LineageRow;
+      node.depth = depth;
+      if (inferred === 1) node.inferred = true;
+      return node;
+    });
   }
 
-  #selection(filter: RecordFilter, ever = false): Selection {
+  #selection(filter: RecordFilter, ever = false): Selection | undefined {
     const { layout } = this;
-    if (ever || !layout.ours) {
-      return {
-        columns: `${recordColumns(layout)}, w.inferred, w.depth`,
-        joins: 'CROSS JOIN records r ON r.record_id = w.node',
-        ...conditionOf(filter, filteredRecords(layout)),
-      };
-    }
-    return {
-      columns: `r.record_id, ${layout.kind}, r.name, ifnull(v.time, r.time), r.invalidation_id,
-        ${either(VERSION_URIS, RECORD_URIS)}, ${either(VERSION_TAGS, recordTags(layout))},
-        w.inferred, w.depth, v.attempt_id, v.number, v.step, v.rank, v.ordinal,
-        ${either('(SELECT CASE WHEN min(x.rank) = max(x.rank) THEN min(x.rank) END FROM updates x WHERE x.version_id = v.version_id)', 'NULL')}`,
-      joins: NODE_JOINS,
-      ...conditionOf(filter, filteredNodes(layout)),
-    };
-  }
-
-  #converter(): (raw: RawNode) => LineageRow {
-    const records = new RecordRows(this.connection, this.layout);
-    return (raw) => {
-      const row = records.row(raw) as LineageRow;
-      row.depth = raw[8];
-      if (raw[7] === 1) row.inferred = true;
-      const attemptId = raw[9];
-      if (typeof attemptId !== 'number') return row;
-      const [number, step, rank, ordinal] = [raw[10], raw[11], raw[12]!, raw[13]!];
-      const { run, attempt } = records.attempts.get(attemptId);
-      row.run = run;
-      row.rank = raw[14] ?? undefined;
-      row.version = number ?? undefined;
-      row.step = step ?? undefined;
-      row.key = versionKey({ model: row.id, run, attempt, step: row.step, rank, ordinal });
-      return row;
-    };
+    const plain = ever || !layout.ours;
+    const { where, values } = conditionOf(filter, plain ? filteredRecords(layout) : filteredNodes(layout));
+    if (where === 'true') return undefined;
+    return { joins: plain ? 'CROSS JOIN records r ON r.record_id = w.node' : NODE_JOINS, where, values };
   }
 }
 

@@ -11,9 +11,10 @@ import { layoutOf, type Layout } from './layout.js';
 import { Nodes, type LineageOptions, type LineageRow } from './lineage.js';
 import { openReadOnly } from './open.js';
 import { resolveNode, startOf, type NodeName, type ResolvedNode } from './resolve.js';
-import { RecordRows, recordColumns, type RawRecord, type RecordRow } from './rows.js';
+import { NodeRows, type RecordRow } from './rows.js';
 import { runRows, type RunRow } from './runs.js';
 import { searchClause, type SearchOptions } from './search.js';
+import { databaseUuid, statement, type Statement, type StatementOptions } from './statement.js';
 import type { Direction } from './steps.js';
 import type { VersionOf } from './version-names.js';
 import { Versions, type VersionRow } from './versions.js';
@@ -25,6 +26,10 @@ export type { LineageOptions, LineageRow } from './lineage.js';
 export type { NodeName } from './resolve.js';
 export type { RecordRow } from './rows.js';
 export type { RunRow } from './runs.js';
+export { checkStatement, type CheckedSentence, type StatementCheck } from './check-statement.js';
+export type { Statement, StatementOptions } from './statement.js';
+export type { Sentence, Topic } from './statement-composer.js';
+export { statementMarkdown, statementText } from './statement-text.js';
 export type { Relation } from './steps.js';
 export type { VersionOf } from './version-names.js';
 export type { ExposureRow, VersionName, VersionRow } from './versions.js';
@@ -54,6 +59,8 @@ export class BraidReader {
   readonly layout: Layout;
   /** @internal */
   readonly versionTable: Versions;
+  /** @internal Whether it reads nothing, and so knows none of the names that a program has. */
+  isOff = false;
   readonly #connection: Connection;
   readonly #walks: Walks;
   readonly #nodes: Nodes;
@@ -86,14 +93,15 @@ export class BraidReader {
   static empty(): BraidReader {
     const db = openSqlite(':memory:');
     ensureSchema(db);
-    return new BraidReader(db, () => {});
+    const reader = new BraidReader(db, () => {});
+    reader.isOff = true;
+    return reader;
   }
 
   /** A record by its id; undefined if there is none (or none yet). */
   record(id: number): RecordRow | undefined {
-    const sql = `SELECT ${recordColumns(this.layout)} FROM records r WHERE r.record_id = ?`;
-    const raw = this.#connection.raw<RawRecord>(sql, id);
-    return raw && new RecordRows(this.#connection, this.layout, id).row(raw);
+    const [row] = new NodeRows(this.#connection, this.layout, id).of([id]);
+    return row;
   }
 
   /**
@@ -201,6 +209,20 @@ export class BraidReader {
     return this.#row(resolveNode(this, node));
   }
 
+  /**
+   * What a record or a version is, what it was trained on or derived from, what made it, whether that is valid, and what is
+   * missing: in sentences, each with what supports it. `statementText` and `statementMarkdown` make it readable.
+   *
+   * @throws BraidError ERR_BRAID_OPTION_INVALID, and as `ancestors`
+   */
+  statement(node: NodeName, options: StatementOptions = {}): Statement {
+    return this.#connection.asOfOneMoment(() => {
+      const resolved = resolveNode(this, node);
+      const asked = { ...resolved, start: startOf(resolved, this.versionTable) };
+      return statement(this.#connection, this.layout, this.#walks, this.#nodes, asked, options);
+    });
+  }
+
   /** Runs, the oldest first. */
   runs(): RunRow[] {
     return this.layout.ours ? runRows(this.#connection) : [];
@@ -227,6 +249,11 @@ export class BraidReader {
   /** Closes the connection. Iterators under way end with an error. */
   close(): void {
     this.#connection.close();
+  }
+
+  /** @internal Of the database; null for one that Braid-DB has made. */
+  get uuid(): string | null {
+    return databaseUuid(this.#connection, this.layout);
   }
 
   /** @internal Runs another query over the same connection, with what is pending committed first. */
@@ -264,13 +291,17 @@ export class BraidReader {
   }
 
   #row({ record, version }: ResolvedNode): LineageRow {
-    const [row] = this.#nodes.rows([[version === undefined ? record : -version, 0, false]]);
+    const [row] = this.#nodes.rows([[version === undefined ? record : -version, 0, 0]]);
     if (row) return row;
     throw new BraidError('ERR_BRAID_NO_SUCH_RECORD', `${this.path} has no record ${record}`);
   }
 
   #records(joined: string, values: unknown[]): IterableIterator<RecordRow> {
-    const rows = new RecordRows(this.#connection, this.layout);
-    return this.#connection.stream(`SELECT ${recordColumns(this.layout)} FROM records r ${joined}`, values, rows.row);
+    const found = this.#connection.stream(
+      `SELECT r.record_id FROM records r ${joined}`,
+      values,
+      (raw: [number]) => raw,
+    );
+    return new NodeRows(this.#connection, this.layout).complete(found, (row) => row);
   }
 }

@@ -29,6 +29,8 @@ export function startOf({ record, version }: ResolvedNode, versions: Versions): 
  */
 export function resolveNode(reader: BraidReader, node: NodeName): ResolvedNode {
   if (typeof node === 'number') return { record: node };
+  // A program that asks goes on as if there were such a record, and finds nothing.
+  if (reader.isOff) return { record: Number.parseInt(typeof node === 'string' ? node : node?.key, 10) || 0 };
   if (typeof node === 'string') return resolveText(reader, node);
   const key: unknown = node?.key;
   if (typeof key !== 'string') {

@@ -37,9 +37,9 @@ export interface Step {
 }
 
 /** The time up to which the versions of `key` have been taken already; NULL if `time` is not later, and so all of them. */
-const AFTER = (key: string, time: string) => `braid_after(@walk, w.inferred, ${key}, ${time})`;
+const AFTER = (key: string, time: string) => `braid_after(@walk, ${key}, ${time})`;
 /** Whether what came of the versions of `key` from `time` on has not been taken already. */
-const BEFORE = (key: string, time: string) => `braid_before(@walk, w.inferred, ${key}, ${time})`;
+const BEFORE = (key: string, time: string) => `braid_before(@walk, ${key}, ${time})`;
 
 /** A derivation that names versions of its source comes from those, and by them from the source itself. */
 const OF_RECORD = `d.stated AND NOT EXISTS (

@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import type { Relation } from './steps.js';
+import type { Relation, Step } from './steps.js';
 
 /** How a walk came to a node. */
 export interface Arrival {
@@ -26,7 +26,18 @@ export interface VisitOptions {
   readonly onStep?: (from: number, to: number) => void;
 }
 
-/** What one walk has met: which nodes, how far from its start, and whether for certain. */
+/** Nodes from which steps are gone together: as far from the start, and by ways that all have something inferred, or none. */
+interface Batch {
+  readonly inferred: number;
+  readonly depth: number;
+  readonly nodes: readonly number[];
+}
+
+/** How many nodes are in a batch, and how many steps are to come of one: of nodes with many steps there are fewer. */
+const LARGEST_BATCH = 256;
+const MOST_STEPS = 2 ** 16;
+
+/** What one walk has met: which nodes, how far from its start, and whether for certain; and where it goes next. */
 export class Visits {
   /** The depth of each node that a way without anything inferred leads to. */
   readonly certain = new Map<number, number>();
@@ -37,45 +48,78 @@ export class Visits {
   /** By whether the way there has something inferred: both are ways, and what lies beyond may be found by either. */
   readonly #arrivals: [Map<number, Arrival>, Map<number, Arrival>] | undefined;
   readonly #onStep: ((from: number, to: number) => void) | undefined;
+  /** From where steps are still to be gone, by whether the way has something inferred, then by depth. */
+  readonly #waiting: readonly [Levels, Levels] = [new Levels(), new Levels()];
+  #size = LARGEST_BATCH;
 
   constructor(
     readonly start: readonly number[],
     { arrivals = false, onStep, known }: VisitOptions = {},
   ) {
     if (known) for (const node of known) this.certain.set(node, 0);
-    for (const node of start) this.certain.set(node, 0);
+    for (const node of start) {
+      this.certain.set(node, 0);
+      this.#waiting[0].add(node, 0);
+    }
     if (arrivals) this.#arrivals = [new Map(), new Map()];
     this.#onStep = onStep;
   }
 
-  /** Whether `visitFrom` is to be told each step. */
+  /** Whether `arrive` is to be told from where. */
   get follows(): boolean {
     return this.#arrivals !== undefined || this.#onStep !== undefined;
   }
 
+  /** The next nodes to go from: all certain ways are gone before the others, and of each the nearest first. */
+  next(): Batch | undefined {
+    const [certain, inferred] = this.#waiting;
+    const taken = certain.take(this.#size);
+    if (taken) return { inferred: 0, ...taken };
+    const rest = inferred.take(this.#size);
+    return rest && { inferred: 1, ...rest };
+  }
+
+  /** Where the steps of a kind lead from a batch: nodes, or pairs of from where and where to if it `follows`. */
+  arrive(
+    batch: Batch,
+    { relation, inferred: step }: Step,
+    found: readonly number[] | readonly [number, number][],
+  ): void {
+    const depth = batch.depth + 1;
+    const inferred = step ? 1 : batch.inferred;
+    for (const each of found) {
+      if (typeof each === 'number') {
+        this.#visit(each, inferred, depth);
+        continue;
+      }
+      const [from, to] = each;
+      this.#onStep?.(from, to);
+      if (!this.#visit(to, inferred, depth)) continue;
+      this.#arrivals?.[inferred].set(to, { from, fromInferred: batch.inferred === 1, relation, inferred: step });
+    }
+  }
+
+  /** After what has come of a batch: how many nodes the next may have. */
+  resize(steps: number): void {
+    this.#size = steps > MOST_STEPS ? Math.max(1, this.#size >> 1) : Math.min(LARGEST_BATCH, this.#size * 2);
+  }
+
   /**
-   * Whether the walk is to go to a node. It takes all certain ways before the others, and of each the nearest first: so the
-   * first certain way to a node is the shortest. One that is inferred is of use only if it is shorter than what was found.
+   * Whether the walk is to go to a node. Of certain ways the first that is found is the shortest. One that is inferred is of
+   * use only if it is shorter than what was found.
    */
-  visit(node: number, inferred: number, depth: number): boolean {
+  #visit(node: number, inferred: number, depth: number): boolean {
     const known = this.certain.get(node);
     if (inferred === 0) {
       if (known !== undefined) return false;
       this.certain.set(node, depth);
-      return true;
+    } else {
+      if (known !== undefined && known <= depth) return false;
+      const met = this.inferred.get(node);
+      if (met !== undefined && met <= depth) return false;
+      this.inferred.set(node, depth);
     }
-    if (known !== undefined && known <= depth) return false;
-    const met = this.inferred.get(node);
-    if (met !== undefined && met <= depth) return false;
-    this.inferred.set(node, depth);
-    return true;
-  }
-
-  /** The same, and remembers how. */
-  visitFrom(node: number, inferred: number, depth: number, arrival: Arrival): boolean {
-    this.#onStep?.(arrival.from, node);
-    if (!this.visit(node, inferred, depth)) return false;
-    this.#arrivals?.[inferred].set(node, arrival);
+    this.#waiting[inferred].add(node, depth);
     return true;
   }
 
@@ -122,49 +166,87 @@ export class Visits {
   }
 }
 
+/** Nodes by their depth, which are taken from the lowest on. */
+class Levels {
+  readonly #levels: (number[] | undefined)[] = [];
+  #depth = 0;
+  /** How many of the lowest level are taken. */
+  #taken = 0;
+
+  /** Not below what is taken from. */
+  add(node: number, depth: number): void {
+    const level = this.#levels[depth];
+    if (level) level.push(node);
+    else this.#levels[depth] = [node];
+  }
+
+  /** So many of one level, at most. */
+  take(most: number): { depth: number; nodes: number[] } | undefined {
+    while (this.#depth < this.#levels.length) {
+      const level = this.#levels[this.#depth] ?? [];
+      const nodes = level.slice(this.#taken, this.#taken + most);
+      if (nodes.length > 0) {
+        this.#taken += nodes.length;
+        return { depth: this.#depth, nodes };
+      }
+      this.#levels[this.#depth++] = undefined;
+      this.#taken = 0;
+    }
+    return undefined;
+  }
+}
+
+/** A walk that is under way. */
+interface Walk {
+  readonly visits: Visits;
+  readonly steps: readonly Step[];
+  batch?: Batch;
+}
+
 /** Gives the walks of a connection the functions that their statements call. */
 export class WalkFunctions {
-  readonly #walks = new Map<number, Visits>();
+  readonly #walks = new Map<number, Walk>();
   #count = 0;
 
   constructor(db: Database) {
-    const of = (walk: number) => this.#walks.get(walk)!;
-    const add = (name: string, call: (...args: never[]) => unknown) =>
-      db.function(name, { deterministic: false, directOnly: true }, call as (...args: unknown[]) => unknown);
-    add('braid_visit', (walk: number, node: number, inferred: number, depth: number) =>
-      of(walk).visit(node, inferred, depth) ? 1 : 0,
+    const add = (name: string, call: (...args: never[]) => unknown, varargs = false) =>
+      db.function(name, { deterministic: false, directOnly: true, varargs }, call as (...args: unknown[]) => unknown);
+    add('braid_next', (walk: number, ...found: string[]) => this.#next(this.#walks.get(walk)!, found), true);
+    add('braid_depth', (walk: number) => this.batch(walk).depth);
+    add('braid_after', (walk: number, key: string | number, time: string) =>
+      this.#walks.get(walk)!.visits.after(this.batch(walk).inferred, String(key), time),
     );
-    add(
-      'braid_visit_from',
-      (
-        walk: number,
-        node: number,
-        inferred: number,
-        depth: number,
-        from: number,
-        was: number,
-        relation: Relation,
-        step: number,
-      ) =>
-        of(walk).visitFrom(node, inferred, depth, { from, fromInferred: was === 1, relation, inferred: step === 1 })
-          ? 1
-          : 0,
-    );
-    add('braid_settled', (walk: number, node: number, depth: number) => (of(walk).settled(node, depth) ? 1 : 0));
-    add('braid_after', (walk: number, inferred: number, key: string | number, time: string) =>
-      of(walk).after(inferred, String(key), time),
-    );
-    add('braid_before', (walk: number, inferred: number, key: string | number, time: string | null) =>
-      of(walk).before(inferred, String(key), time) ? 1 : 0,
+    add('braid_before', (walk: number, key: string | number, time: string | null) =>
+      this.#walks.get(walk)!.visits.before(this.batch(walk).inferred, String(key), time) ? 1 : 0,
     );
   }
 
-  begin(visits: Visits): number {
-    this.#walks.set(++this.#count, visits);
+  begin(visits: Visits, steps: readonly Step[]): number {
+    this.#walks.set(++this.#count, { visits, steps });
     return this.#count;
+  }
+
+  /** From which the walk takes its next steps. */
+  batch(walk: number): Batch {
+    return this.#walks.get(walk)!.batch!;
   }
 
   end(walk: number): void {
     this.#walks.delete(walk);
+  }
+
+  /** @param found where each of the steps leads from the batch before. */
+  #next(walk: Walk, found: readonly string[]): string | null {
+    const { visits, steps, batch } = walk;
+    let count = 0;
+    found.forEach((text, i) => {
+      if (text === '[]') return;
+      const each = JSON.parse(text) as number[];
+      count += each.length;
+      visits.arrive(batch!, steps[i], each);
+    });
+    if (batch) visits.resize(count);
+    const next = (walk.batch = visits.next());
+    return next ? JSON.stringify(next.nodes) : null;
   }
 }

@@ -6,9 +6,11 @@ import { WalkFunctions, type Visits } from './visits.js';
 /** Deeper than any graph. */
 const NO_LIMIT = 2 ** 31 - 1;
 
-/** What is asked of each node that a walk comes to, of a row `w (node, inferred, depth)` of it. */
+/** A node that a walk has come to, whether by a way with something inferred (1), and by how many steps. */
+export type Met = readonly [node: number, inferred: number, depth: number];
+
+/** Which nodes that a walk comes to are given: a condition on a row `w (node)` and what is joined to it. */
 export interface Selection {
-  readonly columns: string;
   readonly joins: string;
   readonly where: string;
   readonly values: readonly unknown[];
@@ -22,8 +24,9 @@ export interface WalkOptions {
 }
 
 /**
- * Walks the graph of lineage: one recursive statement for each walk, whose visited nodes are kept by functions of the
- * connection. Rows come as they are found: all that is certain, the nearest first, then what is inferred, the nearest first.
+ * Walks the graph of lineage: one recursive statement for each walk. Each of its rows is a batch of nodes that are as near as
+ * each other; the next is told by a function of the connection, which is given all steps from this one and knows what has been
+ * visited. Nodes come as they are found: all that is certain, the nearest first, then what is inferred, the nearest first.
  */
 export class Walks {
   readonly #functions: WalkFunctions;
@@ -35,44 +38,40 @@ export class Walks {
     this.#functions = new WalkFunctions(connection.db);
   }
 
-  /** The nodes that are met, but for the start: as many as `visits` then has, each once. */
-  nodes(
+  /** The nodes that are met, but for the start, each once; those of a selection, if there is one. */
+  *nodes(
     direction: Direction,
     visits: Visits,
-    options: WalkOptions = {},
-  ): IterableIterator<[node: number, inferred: number, depth: number]> {
-    return this.rows(
-      direction,
-      visits,
-      options,
-      { columns: 'w.node, w.inferred, w.depth', joins: '', where: 'true', values: [] },
-      (row: [number, number, number]) => row,
-    );
-  }
-
-  /** What `selection` says of each node that is met. */
-  *rows<Raw extends readonly unknown[], Row>(
-    direction: Direction,
-    visits: Visits,
-    { depth = NO_LIMIT, ever = false }: WalkOptions,
-    { columns, joins, where, values }: Selection,
-    convert: (raw: Raw) => Row,
-  ): IterableIterator<Row> {
+    { depth = NO_LIMIT, ever = false }: WalkOptions = {},
+    selection?: Selection,
+  ): IterableIterator<Met> {
     const steps = ever || !this.layout.ours ? PLAIN_STEPS[direction] : this.#steps(direction);
-    const start = JSON.stringify(visits.start);
-    const walk = this.#functions.begin(visits);
+    const walk = this.#functions.begin(visits, steps);
+    const selected = selection
+      ? `(SELECT json_group_array(w.node) FROM ${BATCH} ${selection.joins} WHERE ${selection.where})`
+      : 'b.nodes';
     try {
-      yield* this.connection.stream(
-        `WITH RECURSIVE walk (node, inferred, depth) AS (
-          SELECT value, 0, 0 FROM json_each(@start)
-          ${steps.map((step) => `UNION ALL ${stepSql(step, visits.follows)}`).join('\n')}
-          ORDER BY 2, 3
+      const batches = this.connection.stream(
+        `WITH RECURSIVE batches (nodes) AS (
+          SELECT braid_next(@walk)
+          UNION ALL
+          SELECT CASE WHEN braid_depth(@walk) < @depth
+            THEN braid_next(@walk, ${steps.map((step) => stepSql(step, visits.follows)).join(',\n')})
+            ELSE braid_next(@walk) END
+          FROM batches b WHERE b.nodes IS NOT NULL
         )
-        SELECT ${columns} FROM walk w ${joins}
-        WHERE w.depth > 0 AND (w.inferred = 0 OR braid_settled(@walk, w.node, w.depth)) AND ${where}`,
-        [...values, { start, walk, depth: Math.min(depth, NO_LIMIT) }],
-        convert,
+        SELECT ${selected} FROM batches b WHERE b.nodes IS NOT NULL`,
+        [...(selection?.values ?? []), { walk, depth: Math.min(depth, NO_LIMIT) }],
+        ([nodes]: [string]) => nodes,
       );
+      for (const nodes of batches) {
+        // SQLite gives a row before it makes the next of it.
+        const { inferred, depth } = this.#functions.batch(walk);
+        if (depth === 0) continue;
+        for (const node of JSON.parse(nodes) as number[]) {
+          if (inferred === 0 || visits.settled(node, depth)) yield [node, inferred, depth];
+        }
+      }
     } finally {
       this.#functions.end(walk);
     }
@@ -86,15 +85,11 @@ export class Walks {
   }
 }
 
-/**
- * One step from every row of the walk. Whether a node is new is asked last, for asking makes it known: SQLite would take
- * the conditions of a WHERE in an order of its own, but not those of a CASE.
- */
-function stepSql({ relation, inferred, from, to, where }: Step, follows: boolean): string {
-  const way = inferred ? '1' : 'w.inferred';
-  const visit = follows
-    ? `braid_visit_from(@walk, ${to}, ${way}, w.depth + 1, w.node, w.inferred, '${relation}', ${inferred ? 1 : 0})`
-    : `braid_visit(@walk, ${to}, ${way}, w.depth + 1)`;
-  const isNew = where === 'true' ? visit : `CASE WHEN ${where} THEN ${visit} ELSE 0 END`;
-  return `SELECT ${to}, ${way}, w.depth + 1 FROM walk w CROSS JOIN ${from} WHERE w.depth < @depth AND ${isNew}`;
+/** A row `w` for each node of a batch `b`. */
+const BATCH = '(SELECT j.value AS node FROM json_each(b.nodes) j) w';
+
+/** Where one step leads from all nodes of a batch; and from which of them, if that is of interest. */
+function stepSql({ from, to, where }: Step, follows: boolean): string {
+  const found = follows ? `json_array(w.node, ${to})` : to;
+  return `(SELECT json_group_array(${found}) FROM ${BATCH} CROSS JOIN ${from} WHERE ${where})`;
 }

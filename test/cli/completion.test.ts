@@ -4,12 +4,12 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { braid, makeDirectory } from './support.js';
 
-const COMMANDS = ['create', 'print', 'search', 'tail', 'stats', 'lineage', 'versions', 'why', 'common', 'diff', 'verify', 'recover', 'doctor', 'completion', 'help']; // prettier-ignore
+const COMMANDS = ['create', 'print', 'search', 'tail', 'stats', 'lineage', 'versions', 'why', 'common', 'diff', 'statement', 'check-statement', 'verify', 'recover', 'doctor', 'completion', 'help']; // prettier-ignore
 
 /** What is typed, with the word under the cursor last; and what is offered. */
 const CASES: readonly (readonly [typed: string, offered: readonly string[]])[] = [
   ['braid ', COMMANDS],
-  ['braid c', ['common', 'completion', 'create']],
+  ['braid c', ['check-statement', 'common', 'completion', 'create']],
   ['braid --v', ['--version']],
   ['braid print --k', ['--kind']],
   ['braid print run.db --kind ', ['data', 'fact', 'model', 'record']],

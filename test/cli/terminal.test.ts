@@ -19,6 +19,11 @@ describe('what the command prints', function () {
     ['tail', path, '--all', '--until-end'],
     ['stats', path],
     ['lineage', path, '4'],
+    ['versions', path, '4'],
+    ['why', path, '4', '1'],
+    ['common', path, 'name:peaks-0', 'name:peaks-1'],
+    ['diff', path, '4@1', '4@3'],
+    ['statement', path, '4@2'],
     ['verify', path],
     ['recover', path],
     ['doctor', path],
@@ -54,7 +59,7 @@ describe('what the command prints', function () {
     for (const args of PRINTING.filter((args) => !/help|--version/.test(args.join()))) {
       const { code, stdout, stderr } = await braid([...args, '--json']);
       assert.deepEqual([code, stderr], [0, ''], args[0]);
-      const documents = ['print', 'search', 'tail', 'lineage'].includes(args[0])
+      const documents = ['print', 'search', 'tail', 'lineage', 'versions', 'common', 'diff'].includes(args[0])
         ? stdout.trimEnd().split('\n')
         : [stdout];
       for (const each of documents) assert.equal(typeof JSON.parse(each), 'object', args[0]);
@@ -94,6 +99,8 @@ describe('what the command prints', function () {
     const SLIPS: readonly (readonly [meant: string, ...args: string[]])[] = [
       ['verify', 'verfy', path],
       ['search', 'serch', path],
+      ['statement', 'statment', path],
+      ['check-statement', 'check-statment', path],
       ['tail', 'tial', path],
       ['--json', 'print', path, '--jsno'],
       ['--limit', 'search', path, 'valid', '--limt', '3'],

@@ -288,6 +288,27 @@ export const CONTRACT: ContractCase[] = [
     },
   },
   {
+    title: 'answers on the root, for every rank, what each of them asks: versions, why, search, statement',
+    async run(rank) {
+      const db = await open(rank);
+      const model = await db.share(db.isRoot ? new BraidModel(db, { name: 'model' }) : null);
+      const scan = new BraidData(db, { name: `scan-${db.rank}`, tags: { rank: db.rank } });
+      const version = model.update(scan, { step: 0 });
+      const peaks = new BraidData(db, { name: `peaks-${db.rank}`, derivedFrom: version });
+      const versions = await db.onRoot((reader) => [...reader.versions(model.id)]);
+      assert.deepEqual(versions.map(({ number, exposures }) => [number, exposures.length]), [[1, db.size]]); // prettier-ignore
+      const found = await db.onRoot((reader) => [...reader.search('kind=data and rank>=0 and name=scan-*')]);
+      assert.deepEqual(found.map(({ name }) => name).sort(), Array.from({ length: db.size }, (_, i) => `scan-${i}`).sort()); // prettier-ignore
+      const why = await db.onRoot((reader) => reader.why('name:peaks-0', 'name:scan-0')!.steps.map(({ text }) => text));
+      assert.equal(why.length, 3);
+      const { sentences } = await db.onRoot((reader) => reader.statement(version));
+      const trained = `^model@1 \\(step 0\\) \\[${model.id}\\] was trained on ${db.size} data records?: scan-`;
+      assert.match(sentences[0].text, new RegExp(trained));
+      assert.ok(peaks.id > 0);
+      await db.close();
+    },
+  },
+  {
     title: 'takes models that derive from each other in a cycle, and walks it once',
     async run(rank) {
       const db = await open(rank);
@@ -607,6 +628,17 @@ export const CONTRACT: ContractCase[] = [
       assert.equal(db.version(version.key).step, 3);
       assert.deepEqual(await db.flush(), { records: 0, ops: 0, bytes: 0, ms: 0 });
       assert.deepEqual(await db.onRoot((reader) => [...reader.records(), ...reader.runs()]), []);
+      const nothing = await db.onRoot((reader) => [
+        ...reader.versions(model.id),
+        ...reader.search('valid'),
+        ...reader.common(data.id, version),
+        ...(reader.why(data.id, 'name:cfg')?.steps ?? []),
+      ]);
+      assert.deepEqual(nothing, []);
+      for (const node of [data.id, version, 'name:m@3']) {
+        const [{ text }] = (await db.onRoot((reader) => reader.statement(node))).sentences;
+        assert.match(text, /^There is no record \d+ in this database\.$/);
+      }
       await db.close();
       throws(() => new BraidData(db, { name: 'late' }), 'ERR_BRAID_CLOSED');
       assert.deepEqual(readdirSync(rank.directory), []);

@@ -1,0 +1,151 @@
+/**
+ * How long queries take: query-side.js DIRECTORY RECORDS. Of one database each query is asked of our reader, of SQLite's shell as the
+ * best SQL for it by hand, and, where it walks, by a query a node. In turn, five times; the medians are told.
+ */
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { BraidReader } from 'braid-mpi';
+import { parseOptions } from '#src/options.js';
+import { Store } from '#src/store/store.js';
+import { Ranks } from './rounds.js';
+import { chain, wide } from './shapes.js';
+import { print, quantile } from './side-figures.js';
+
+const RANKS = 4;
+/** What is recorded before it is committed. */
+const RECORDED = 250_000;
+const TIMES = 5;
+const LOOKED_UP = 1000;
+const MOST_UPDATES = 10_000;
+
+const [directory, argument] = process.argv.slice(2);
+const total = Number(argument);
+const path = join(directory, 'queried.db');
+const steps = Math.floor(total / 20);
+make();
+
+const reader = BraidReader.open(path);
+const db = new Database(path, { readonly: true });
+const idOf = (name: string) => db.prepare('SELECT record_id FROM records WHERE name = ?').pluck().get(name) as number;
+const [wideId, chainId, factId] = ['wide', 'chain', 'configuration-0'].map(idOf);
+const updates = Math.min(MOST_UPDATES, steps);
+const frames = 2800;
+const ids = db
+  .prepare('SELECT record_id FROM records WHERE record_id % 7 = 0 LIMIT ?')
+  .pluck()
+  .all(LOOKED_UP) as number[];
+
+const COLUMNS = `r.record_id, r.kind, r.name, r.time, r.invalidation_id,
+  (SELECT json_group_array(uri) FROM uris u WHERE u.record_id = r.record_id),
+  (SELECT json_group_array(json_array(key, value, tag_type, boolean)) FROM tags t WHERE t.record_id = r.record_id)`;
+/** As the index of numbers has them: rounded to 26 bits. */
+const ROUNDED = `ifnull(CAST(value AS REAL) * 134217729 - (CAST(value AS REAL) * 134217729 - CAST(value AS REAL)), CAST(value AS REAL))`;
+const SQL: Record<string, string> = {
+  record: ids.map((id) => `SELECT ${COLUMNS} FROM records r WHERE record_id = ${id};`).join('\n'),
+  search: `SELECT ${COLUMNS} FROM records r WHERE record_id IN (SELECT record_id FROM tags WHERE key = 'frames' AND tag_type IN (2, 3)
+    AND ${ROUNDED} <= ${frames} AND CAST(value AS NUMERIC) < ${frames}) ORDER BY record_id;`,
+  ancestors: `WITH RECURSIVE walk (node) AS (SELECT ${wideId} UNION
+      SELECT d.record_id FROM walk w JOIN derivations d ON d.derivation = w.node)
+    SELECT ${COLUMNS} FROM walk w CROSS JOIN records r ON r.record_id = w.node;`,
+  why: `WITH RECURSIVE walk (node, way) AS (SELECT ${wideId}, '' UNION ALL
+      SELECT d.record_id, w.way || ' ' || w.node FROM walk w JOIN derivations d ON d.derivation = w.node)
+    SELECT way FROM walk WHERE node = ${factId} LIMIT 1;`,
+  statement: `WITH RECURSIVE seen (id) AS (
+      SELECT version_id FROM versions WHERE model_id = ${chainId} AND number = ${updates} UNION
+      SELECT u.seen FROM seen s JOIN updates u ON u.version_id = s.id WHERE u.seen IS NOT NULL),
+    walk (node) AS (
+      SELECT e.source_id FROM seen s JOIN updates u ON u.version_id = s.id JOIN exposures e USING (update_id) UNION
+      SELECT d.record_id FROM walk w JOIN derivations d ON d.derivation = w.node AND d.stated = 1)
+    SELECT r.kind, count(*), count(r.invalidation_id), min(r.name) FROM walk w CROSS JOIN records r ON r.record_id = w.node GROUP BY 1;`,
+};
+
+const OURS: Record<string, () => void> = {
+  record: () => ids.forEach((id) => reader.record(id)),
+  search: () => drain(reader.search(`frames<${frames}`)),
+  ancestors: () => drain(reader.ancestors(wideId)),
+  why: () => void reader.why(wideId, factId),
+  statement: () => void reader.statement(`${chainId}@${updates}`),
+  open: () => BraidReader.open(path).close(),
+};
+
+const sources = db.prepare('SELECT record_id FROM derivations WHERE derivation = ?').pluck();
+const whole = db.prepare(`SELECT ${COLUMNS} FROM records r WHERE record_id = ?`);
+const exposed = db
+  .prepare('SELECT e.source_id FROM updates u JOIN exposures e USING (update_id) WHERE u.version_id = ?')
+  .pluck();
+const before = db.prepare('SELECT seen FROM updates WHERE version_id = ? AND seen IS NOT NULL').pluck();
+const NODES: Record<string, () => void> = {
+  ancestors: () => walkByNode([wideId], (id) => sources.all(id) as number[], true),
+  why: () => walkByNode([wideId], (id) => sources.all(id) as number[], false),
+  statement: () => {
+    const last = db.prepare('SELECT version_id FROM versions WHERE model_id = ? AND number = ?').pluck();
+    const versions = walkByNode([last.get(chainId, updates) as number], (id) => before.all(id) as number[], false);
+    const scans = [...versions].flatMap((id) => exposed.all(id) as number[]);
+    walkByNode(scans, (id) => sources.all(id) as number[], true);
+  },
+};
+
+const figures: Record<string, number> = {};
+for (const query of Object.keys(OURS)) {
+  const each = query === 'record' ? LOOKED_UP : 1;
+  const times: Record<string, number[]> = {};
+  for (let i = 0; i < TIMES; i++) {
+    (times[query] ??= []).push(milliseconds(OURS[query]));
+    if (query in SQL) (times[`${query} sql`] ??= []).push(shellMilliseconds(SQL[query]));
+    if (query in NODES) (times[`${query} nodes`] ??= []).push(milliseconds(NODES[query]));
+  }
+  for (const [name, all] of Object.entries(times)) figures[name] = quantile(Float64Array.from(all), 0.5) / each;
+}
+print(figures);
+reader.close();
+db.close();
+
+function make(): void {
+  const store = new Store({ path, busyMs: 1000 });
+  const ranks = Ranks.begin(store, directory, RANKS, true);
+  const { roundBytes } = parseOptions({}, {});
+  const commit = () => {
+    for (const round of ranks.gather(roundBytes)) store.commit(round);
+  };
+  const ancestors = Math.floor(total / 1000) * 100;
+  for (let left = total - steps - ancestors; left > 0; left -= RECORDED) {
+    ranks.record(Math.min(left, RECORDED));
+    commit();
+  }
+  chain(ranks, steps);
+  wide(ranks, ancestors);
+  commit();
+  ranks.finish(store);
+  ranks.end();
+}
+
+function milliseconds(run: () => void): number {
+  const started = performance.now();
+  run();
+  return performance.now() - started;
+}
+
+/** What the shell itself says that it took: its start isn't in it. Its rows go nowhere. */
+function shellMilliseconds(sql: string): number {
+  const clock = "SELECT 'CLOCK', julianday('now');";
+  const input = `${clock}\n.output /dev/null\n${sql}\n.output stdout\n${clock}\n`;
+  const { stdout, stderr, status } = spawnSync('sqlite3', ['-readonly', path], { input, encoding: 'utf8' });
+  const clocks = [...stdout.matchAll(/^CLOCK\|(.*)$/gm)].map(([, days]) => Number(days));
+  if (status !== 0 || clocks.length !== 2) throw new Error(`sqlite3: ${stderr}`);
+  return Math.max(0.001, (clocks[1] - clocks[0]) * 86_400_000);
+}
+
+function drain(rows: Iterable<unknown>): void {
+  // Read and dropped, as who streams does.
+  for (const row of rows) void row;
+}
+
+function walkByNode(start: readonly number[], sourcesOf: (id: number) => number[], read: boolean): Set<number> {
+  const met = new Set(start);
+  for (const id of met) {
+    if (read) whole.get(id);
+    for (const source of sourcesOf(id)) met.add(source);
+  }
+  return met;
+}

@@ -1,0 +1,242 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { BraidDB, BraidData, BraidError, BraidFact, BraidModel, BraidReader, checkStatement, statementMarkdown, statementText, type Statement } from 'braid-mpi'; // prettier-ignore
+import { braid, makeBraidDbFile, query, sql } from '../cli/support.js';
+import { readerOf, timeOf, type Event } from './graph.js';
+
+const HOSTILE = 'x](javascript:alert(1)) <script>\n# y \u001b[31m www.evil.example | `z` \u202e';
+
+/** What is said by a sentence of this name. */
+const said = (statement: Statement, id: string) => statement.sentences.find((each) => each.id === id)?.text;
+
+describe('statement', function () {
+  this.timeout(60_000);
+  let directory: string;
+  let path: string;
+  let reader: BraidReader;
+  const ids: Record<string, number> = {};
+
+  before(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'braid-statement-'));
+    path = join(directory, 'run.db');
+    const db = await BraidDB.open(path, { mpi: 'off', name: 'tuning' });
+    const fact = new BraidFact(db, { name: 'beamline' });
+    const bad = new BraidFact(db, { name: 'calibration' });
+    const teacher = new BraidModel(db, { name: 'teacher', derivedFrom: fact });
+    const other = new BraidData(db, { name: 'other', derivedFrom: fact });
+    teacher.update(other, { step: 0 });
+    const model = new BraidModel(db, { name: 'braggnn' });
+    for (let step = 0; step < 3; step++) {
+      const scan = new BraidData(db, { name: `scan-${step}`, derivedFrom: fact, time: timeOf(step) });
+      ids[scan.name] = scan.id;
+      model.update(step === 1 ? [scan, teacher] : scan, {
+        step,
+        uris: [`file:///${step}`],
+        tags: { loss: 1 / (step + 1) },
+      });
+    }
+    const peaks = new BraidData(db, { name: 'peaks', derivedFrom: [model, bad] });
+    const hostile = new BraidData(db, {
+      name: HOSTILE,
+      tags: { [HOSTILE]: HOSTILE },
+      uris: ['https://evil.example/*x*'],
+    });
+    const after = new BraidData(db, { name: 'after', derivedFrom: [hostile, 999_999] });
+    Object.assign(ids, { fact: fact.id, bad: bad.id, teacher: teacher.id, other: other.id, model: model.id, peaks: peaks.id, hostile: hostile.id, after: after.id }); // prettier-ignore
+    await db.close();
+    reader = BraidReader.open(path);
+  });
+  after(() => {
+    reader.close();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  it('answers what a version was trained on, and nothing of what came later', () => {
+    const statement = reader.statement(`${ids.model}@2`);
+    assert.equal(statement.sentences[0].id, 'answer');
+    assert.equal(
+      said(statement, 'answer'),
+      `braggnn@2 (step 1) [${ids.model}] was trained on 2 data records and 1 model: ` +
+        `scan-0 [${ids['scan-0']}], scan-1 [${ids['scan-1']}], teacher@1 (step 0) [${ids.teacher}]. ` +
+        `All of that comes from 1 fact: beamline [${ids.fact}].`,
+    );
+    assert.match(said(statement, 'trained-on')!, /^braggnn@2 .* was made by 2 updates over 2 versions of it, which were exposed 3 times to 3 sources: /); // prettier-ignore
+    assert.equal(said(statement, 'trained-through-models'), `By way of other models 1 further source went into it: other [${ids.other}].`); // prettier-ignore
+    assert.equal(said(statement, 'ancestry'), 'In all it comes from 3 data records, 1 fact and 2 models, with 3 versions of models.'); // prettier-ignore
+    assert.match(said(statement, 'uris')!, /file:\/\/\/1/);
+    assert.match(said(statement, 'tags')!, /loss = 0\.5/);
+    const answer = statement.sentences[0];
+    assert.deepEqual(answer.records.sort(), [ids['scan-0'], ids['scan-1'], ids.fact].sort());
+    assert.match(answer.versions.join(), new RegExp(`^${ids.teacher}@[0-9a-f]{32}\\.1\\.s0$`));
+    assert.equal(answer.count, 4);
+    assert.match(said(reader.statement(ids.model), 'answer')!, /was trained on 3 data records and 1 model: /);
+  });
+
+  it('says which run, host, user, command and software made it', () => {
+    const [{ run }] = query<{ run: string }>(path, 'SELECT uuid AS run FROM runs');
+    const text = said(reader.statement(`${ids.model}@3`), `run ${run}.1`)!;
+    assert.match(text, new RegExp(`^Run ${run.slice(0, 8)} \\(tuning\\) made 11 records and versions of it and its ancestry, from .* UTC: user .+; 1 rank on .+; command .*mocha.*; in directory .+; git commit .+; braid-mpi .+; Node.js v`)); // prettier-ignore
+  });
+
+  it('lists up to a limit, and then still knows what it has counted', () => {
+    const one = reader.statement(`${ids.model}@3`, { limit: 1 });
+    const answer = one.sentences[0];
+    assert.match(answer.text, /was trained on 3 data records and 1 model: scan-0 \[\d+\], … 3 more\./);
+    assert.equal(answer.records.length + answer.versions.length, 1);
+    assert.match(answer.digest!, /^[0-9a-f]{64}$/);
+    const none = reader.statement(`${ids.model}@3`, { limit: 0 });
+    assert.match(none.sentences[0].text, /was trained on 3 data records and 1 model\. All of that comes from 1 fact\./);
+    for (const limit of [-1, 1.5, 1e9, NaN, '3' as never]) {
+      assert.throws(() => reader.statement(1, { limit }), { code: 'ERR_BRAID_OPTION_INVALID' });
+    }
+  });
+
+  it('says what is missing: ids without a record, data from nowhere, versions that are not known', () => {
+    const after = reader.statement(ids.after);
+    assert.equal(said(after, 'dangling'), 'Of 1 id that is named as a source no record is committed: 999999.');
+    assert.match(said(after, 'rootless')!, /^Of 1 data record no source is recorded: x\]\(javascript/);
+    assert.equal(said(reader.statement(ids.fact), 'complete'), 'Nothing is known to be missing of its ancestry.');
+    const graph: Event[] = [
+      { type: 'record', id: 1, kind: 'model', time: 0, name: 'm' },
+      { type: 'record', id: 3, kind: 'data', time: 1, name: 'scan' },
+      { type: 'update', model: 1, made: { attempt: 1, step: 0 }, time: 2, rank: 0, exposures: [{ source: 3, version: 'none' }] }, // prettier-ignore
+      { type: 'record', id: 5, kind: 'data', time: 3, name: 'made' },
+      { type: 'derivation', source: 1, version: 'unknown', derived: 5, time: 3, rank: 0, attempt: 1 },
+    ];
+    const unknown = readerOf(directory, graph);
+    const statement = unknown.statement(5);
+    assert.match(
+      said(statement, 'inferred')!,
+      /^Of 2 records and versions it is not certain .*: m@1 \(step 0\) \[1\], scan \[3\]/,
+    );
+    assert.match(
+      said(statement, `incomplete run ${'abcdef'.repeat(5)}ab.1`)!,
+      /is still running, or was never recovered/,
+    );
+    unknown.close();
+  });
+
+  it('reads what Braid-DB has made', () => {
+    const file = join(directory, 'braid-db.db');
+    makeBraidDbFile(file);
+    const foreign = BraidReader.open(file);
+    const statement = foreign.statement(2);
+    assert.equal(said(statement, 'answer'), 'second [2] was derived from 1 record of unknown kind: first [1].');
+    assert.ok(said(statement, 'braid-db'));
+    assert.equal(statement.database, null);
+    assert.equal(checkStatement(foreign, JSON.stringify(statement)).holds, true);
+    foreign.close();
+  });
+
+  it('is harmless as text and as Markdown, whatever names are', () => {
+    const statement = reader.statement(ids.after);
+    const own = reader.statement(ids.hostile);
+    for (const text of [
+      statementText(statement),
+      statementText(own),
+      statementMarkdown(statement),
+      statementMarkdown(own),
+    ]) {
+      assert.doesNotMatch(text, /[\x00-\x09\x0b-\x1f\u202e]/);
+      assert.doesNotMatch(text, /^# y/m);
+    }
+    const markdown = statementMarkdown(statement) + statementMarkdown(own);
+    assert.doesNotMatch(markdown, /(?<!\\)[<`|]|(?<!\\)\]\(|https:\/\/|www\.e/);
+    assert.match(markdown, /x\\\]\(javascript:alert\(1\)\) \\<script\\>/);
+    assert.match(markdown, /^\*\*after \\\[\d+\\\] was derived from/);
+  });
+
+  describe('that is saved', () => {
+    let file: string;
+    let edited: string;
+    before(async () => {
+      file = join(directory, 'saved.json');
+      const { code } = await braid(['statement', path, 'name:peaks', '--json', '-o', file]);
+      assert.equal(code, 0);
+      edited = join(directory, 'edited.db');
+    });
+    const change = (text: string) => {
+      rmSync(edited, { force: true });
+      sql(path, `VACUUM INTO '${edited}'`);
+      sql(edited, text);
+      const changed = BraidReader.open(edited);
+      try {
+        return checkStatement(changed, reader.statement(ids.peaks));
+      } finally {
+        changed.close();
+      }
+    };
+    const failing = ({ sentences }: { sentences: { id: string; holds: boolean }[] }) =>
+      sentences.filter(({ holds }) => !holds).map(({ id }) => id);
+
+    it('holds while the database says the same', async () => {
+      const { code, stdout } = await braid(['check-statement', path, file]);
+      assert.equal(code, 0);
+      assert.match(stdout, /^holds {3}peaks \[\d+\] was derived from[^]*the statement holds\n$/);
+    });
+
+    it('no longer holds, and says which sentence and why', async () => {
+      const invalid = change(`
+        INSERT INTO invalidations VALUES ('a1', NULL, 'detector was misaligned', '2026-01-02 03:04:05.000000'), ('a2', 'a1', 'x', '2026-01-02 03:04:05.000000');
+        UPDATE records SET invalidation_id = 'a1' WHERE record_id = ${ids.bad};
+        UPDATE records SET invalidation_id = 'a2' WHERE record_id = ${ids.peaks}`);
+      assert.equal(invalid.holds, false);
+      assert.deepEqual(failing(invalid), ['valid']);
+      assert.match(invalid.leftOut[0].text, new RegExp(`^peaks \\[\\d+\\] is invalid\\. Of it and its ancestry 2 records and versions are invalid: .*The root cause, of calibration \\[${ids.bad}\\], is: "detector was misaligned"`)); // prettier-ignore
+      const renamed = change(`UPDATE records SET name = 'blank' WHERE record_id = ${ids.bad}`);
+      const [sentence] = renamed.sentences.filter(({ id }) => id === 'answer');
+      assert.match(sentence.why!, /reads otherwise/);
+      assert.match(sentence.now!, /blank/);
+      const gone = change(`DELETE FROM derivations WHERE record_id = ${ids.bad}`);
+      assert.match(
+        gone.sentences.find(({ id }) => id === 'answer')!.why!,
+        /supported by \d+ records and versions, not by \d+/,
+      );
+      const killed = change("UPDATE attempts SET status = 'KILLED'");
+      assert.match(killed.leftOut.map(({ text }) => text).join(), /ended as KILLED/);
+      assert.ok(change(`DELETE FROM records WHERE record_id = ${ids.peaks}`).sentences.some(({ holds }) => !holds));
+      assert.equal(change("UPDATE meta SET value = '0' WHERE key = 'uuid'").holds, false);
+      const { code, stdout } = await braid(['check-statement', edited, file, '--json']);
+      const told = JSON.parse(stdout) as { database: object };
+      assert.deepEqual([code, told.database], [1, { stated: reader.statement(1).database, checked: '0' }]);
+    });
+
+    it('does not hold where somebody has changed it', () => {
+      const original = reader.statement(ids.peaks, { limit: 1 });
+      const with_ = (change: (copy: Statement) => unknown) => {
+        const copy = structuredClone(original);
+        change(copy);
+        return checkStatement(reader, JSON.stringify(copy));
+      };
+      assert.equal(with_(() => {}).holds, true);
+      assert.deepEqual(failing(with_(({ sentences }) => (sentences[0].text += ' And on more.'))), ['answer']);
+      assert.deepEqual(failing(with_(({ sentences }) => (sentences[0].records = [1]))), ['answer']);
+      assert.deepEqual(failing(with_(({ sentences }) => (sentences[0].digest = 'f'.repeat(64)))), ['answer']);
+      assert.deepEqual(failing(with_(({ sentences }) => sentences[0].count++)), ['answer']);
+      assert.deepEqual(with_(({ sentences }) => sentences.pop()).leftOut.map(({ id }) => id), [original.sentences.at(-1)!.id]); // prettier-ignore
+      assert.equal(with_(({ sentences }) => sentences.push({ ...sentences[0], id: 'made up' })).holds, false);
+    });
+
+    it('is refused where it is no statement', async () => {
+      const good = JSON.stringify(reader.statement(ids.peaks));
+      const not = (change: object) => JSON.stringify({ ...(JSON.parse(good) as object), ...change });
+      const bad: unknown[] = [
+        '', 'null', '[]', '{}', good.slice(0, -20), '['.repeat(100_000), undefined, 7, 'x'.repeat(2 ** 26 + 1),
+        not({ format: 'other' }), not({ formatVersion: 2 }), not({ database: 'x' }), not({ made: 1 }), not({ limit: 1e9 }), not({ limit: -1 }),
+        not({ subject: null }), not({ subject: { record: -1 } }), not({ subject: { record: 1, version: '2@x' } }),
+        not({ sentences: [] }), not({ sentences: [null] }), not({ sentences: {} }), not({ sentences: [{ id: 'a' }] }),
+      ]; // prettier-ignore
+      for (const each of bad) {
+        assert.throws(() => checkStatement(reader, each), (error: BraidError) => error.code === 'ERR_BRAID_STATEMENT_INVALID', String(each).slice(0, 100)); // prettier-ignore
+      }
+      const cut = join(directory, 'cut.json');
+      writeFileSync(cut, good.slice(0, 100));
+      for (const each of [cut, join(directory, 'nowhere.json'), directory, '/dev/zero']) {
+        const { code, stderr } = await braid(['check-statement', path, each]);
+        assert.deepEqual([code, stderr.split(': ')[1]], [2, 'ERR_BRAID_STATEMENT_INVALID'], each);
+      }
+    });
+  });
+});
