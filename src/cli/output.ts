@@ -1,4 +1,7 @@
 import { styleText } from 'node:util';
+import { escaped, printable } from '../printable.js';
+
+export { printable } from '../printable.js';
 
 /** Nobody reads our output any more, as after `| head -1`: not an error, and no reason to go on. */
 export class ClosedPipe extends Error {}
@@ -28,10 +31,6 @@ export function toJson(value: unknown, indent?: number): string {
   return text.replace(/[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, escaped);
 }
 
-function escaped(char: string): string {
-  return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
-}
-
 function write(text: string): Promise<void> {
   return new Promise((resolve, reject) => {
     process.stdout.write(text, (error) => {
@@ -39,16 +38,6 @@ function write(text: string): Promise<void> {
       else if ((error as NodeJS.ErrnoException).code === 'EPIPE') reject(new ClosedPipe());
       else reject(error);
     });
-  });
-}
-
-/** Text of somebody else's on one line, and without what a terminal would take for an order. */
-export function printable(text: string): string {
-  return text.replace(/[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (char) => {
-    const code = char.charCodeAt(0);
-    if (char === '\n') return '\\n';
-    if (char === '\t') return '\\t';
-    return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : escaped(char);
   });
 }
 

@@ -17,13 +17,15 @@ export interface Stop {
   readonly arrival?: Arrival;
 }
 
+type OnStep = (from: number, to: number, arrival: Arrival) => void;
+
 export interface VisitOptions {
   /** Whether `wayTo` will be asked. */
   readonly arrivals?: boolean;
   /** Nodes that the walk is not to go to. */
   readonly known?: ReadonlySet<number>;
   /** Told every step that there is from what is met, also one to where the walk has been. */
-  readonly onStep?: (from: number, to: number) => void;
+  readonly onStep?: OnStep;
 }
 
 /** What one walk has met: which nodes, how far from its start, and whether for certain. */
@@ -36,7 +38,7 @@ export class Visits {
   readonly #taken = [new Map<string, string>(), new Map<string, string>()];
   /** By whether the way there has something inferred: both are ways, and what lies beyond may be found by either. */
   readonly #arrivals: [Map<number, Arrival>, Map<number, Arrival>] | undefined;
-  readonly #onStep: ((from: number, to: number) => void) | undefined;
+  readonly #onStep: OnStep | undefined;
 
   constructor(
     readonly start: readonly number[],
@@ -73,7 +75,7 @@ export class Visits {
 
   /** The same, and remembers how. */
   visitFrom(node: number, inferred: number, depth: number, arrival: Arrival): boolean {
-    this.#onStep?.(arrival.from, node);
+    this.#onStep?.(arrival.from, node, arrival);
     if (!this.visit(node, inferred, depth)) return false;
     this.#arrivals?.[inferred].set(node, arrival);
     return true;

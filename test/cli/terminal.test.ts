@@ -19,6 +19,7 @@ describe('what the command prints', function () {
     ['tail', path, '--all', '--until-end'],
     ['stats', path],
     ['lineage', path, '4'],
+    ['graph', path, '4'],
     ['verify', path],
     ['recover', path],
     ['doctor', path],
