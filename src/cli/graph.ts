@@ -43,7 +43,7 @@ export function addGraph(program: Command): void {
     .option('--as-of <version>', 'of a model, as of this version: what stands after the @ of MODEL@VERSION')
     .option('--ever', 'follow all derivations that ever were, whatever had been seen when')
     .option('--limit <count>', 'about how many nodes are drawn at most', positive)
-    .option('--no-fold', 'draw each node, however many there are')
+    .option('--no-fold', 'draw each node, however many there are: as SVG and HTML, of hundreds that takes a minute')
     .option('-o, --output <file>', 'file for it; standard output if left out')
     .addOption(jsonOption('the same as --format json: one JSON document'))
     .addHelpText(

@@ -33,11 +33,11 @@ export const LINE_HEIGHT = 17;
 export const GROUP_LABEL = 24;
 /** What a screen has; the way of drawing is the one that needs less of it. */
 const SCREEN = { width: 1200, height: 800 };
-/** Of more nodes the exact search for short edges takes minutes. */
-const EXACT = 400;
+/** Of more nodes one layout takes seconds, and of hundreds with thousands of edges a minute. */
+const BOTH_WAYS = 100;
 
 export function layoutOf(drawing: Drawing): Layout {
-  if (drawing.nodes.length > EXACT) return laidOut(drawing, 'LR');
+  if (drawing.nodes.length > BOTH_WAYS) return laidOut(drawing, 'LR');
   const size = ({ width, height }: Layout) => Math.max(width / SCREEN.width, height / SCREEN.height);
   const [across, down] = [laidOut(drawing, 'LR'), laidOut(drawing, 'TB')];
   return size(down) < size(across) ? down : across;
@@ -52,7 +52,6 @@ function laidOut({ nodes, edges, groups }: Drawing, rankdir: 'LR' | 'TB'): Layou
     edgesep: 12,
     marginx: 8,
     marginy: 8,
-    ranker: nodes.length > EXACT ? 'longest-path' : 'network-simplex',
   });
   const used = new Set(nodes.map(({ group }) => group));
   groups.forEach(({ label }, i) => used.has(i) && graph.setNode(`g${i}`, { width: textWidth(label), height: 1 }));
@@ -64,10 +63,9 @@ function laidOut({ nodes, edges, groups }: Drawing, rankdir: 'LR' | 'TB'): Layou
   layout(graph);
 
   const across = rankdir === 'LR';
-  const boxes = nodes.map((_, i) => graph.node(`n${i}`) as Box);
-  const frames = groups.map((_, i) => framed(graph.node(`g${i}`) as Box, groups[i].label));
-  const bends = (i: number) =>
-    (graph.edge(`n${edges[i].from}`, `n${edges[i].to}`, `e${i}`) as { points: Point[] }).points.slice(1, -1);
+  const boxes = nodes.map((_, i) => graph.node(`n${i}`));
+  const frames = groups.map((_, i) => framed(graph.node(`g${i}`), groups[i].label));
+  const bends = (i: number) => graph.edge(`n${edges[i].from}`, `n${edges[i].to}`, `e${i}`).points.slice(1, -1);
   const lines = routesOf(edges, bends, nodes, boxes, across);
   return movedIn(boxes, lines, frames, across);
 }

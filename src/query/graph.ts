@@ -153,7 +153,8 @@ function stepsBetween(walks: Walks, nodes: readonly number[], ever: boolean | un
     },
   });
   // One step from all of them; what it comes to beyond them is not of the graph.
-  for (const _ of walks.nodes('ancestors', visits, { depth: 1, ever }));
+  const beyond = walks.nodes('ancestors', visits, { depth: 1, ever });
+  while (!beyond.next().done);
   return steps;
 }
 
