@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BraidReader, renderGraph } from 'braid-mpi';
-import { braid, makeDirectory, runJob } from './support.js';
+import { braidInThread, makeDirectory, runJob } from './support.js';
 
 describe('braid graph', function () {
   this.timeout(60_000);
@@ -19,14 +19,14 @@ describe('braid graph', function () {
   });
 
   it('prints what the library draws', async () => {
-    const { code, stdout, stderr } = await braid(['graph', path, 'name:model', '--as-of', 'step=1', '--depth', '2']);
+    const { code, stdout, stderr } = await braidInThread(['graph', path, 'name:model', '--as-of', 'step=1', '--depth', '2']);
     assert.deepEqual([code, stderr], [0, '']);
     assert.equal(stdout, await renderGraph(reader.graph('name:model', { asOf: { step: 1 }, depth: 2 }), 'svg'));
   });
 
   it('writes the format that the file is named for, and leaves nothing beside it', async () => {
     const file = join(directory.path, 'out.mmd');
-    const { code, stdout } = await braid(['graph', path, 'name:scan-1', '--up', '--down', '-o', file]);
+    const { code, stdout } = await braidInThread(['graph', path, 'name:scan-1', '--up', '--down', '-o', file]);
     assert.equal(code, 0);
     const graph = reader.graph('name:scan-1', { direction: 'both' });
     assert.equal(stdout, `written to ${file}: ${graph.nodes.length} nodes\n`);
@@ -35,9 +35,9 @@ describe('braid graph', function () {
   });
 
   it('gives all of it as JSON, and folds where that is asked for', async () => {
-    const whole = await braid(['graph', path, 'name:peaks-2', '--json', '--down']);
+    const whole = await braidInThread(['graph', path, 'name:peaks-2', '--json', '--down']);
     assert.deepEqual(JSON.parse(whole.stdout), JSON.parse(JSON.stringify(reader.graph('name:peaks-2', { direction: 'descendants' })))); // prettier-ignore
-    const { stdout } = await braid(['graph', path, 'name:peaks-2', '--format', 'json', '--limit', '6']);
+    const { stdout } = await braidInThread(['graph', path, 'name:peaks-2', '--format', 'json', '--limit', '6']);
     const { nodes, folds } = JSON.parse(stdout) as { nodes: unknown[]; folds: { name: string; count: number }[] };
     assert.ok(nodes.length + folds.length <= 6 && folds.some(({ name }) => name === 'scan-*'), stdout);
   });
@@ -54,7 +54,7 @@ describe('braid graph', function () {
       [2, 'ERR_BRAID_USAGE', '--limit', '0'],
     ];
     for (const [code, error, ...args] of wrong) {
-      const ended = await braid(['graph', path, 'name:model', ...args]);
+      const ended = await braidInThread(['graph', path, 'name:model', ...args]);
       assert.deepEqual([ended.code, ended.stdout], [code, ''], ended.stderr);
       assert.match(ended.stderr, new RegExp(`^(braid: |{"error":{"code":")${error}\\b`));
     }
