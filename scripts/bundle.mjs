@@ -5,7 +5,7 @@
  * which Node starts sooner (docs/decisions/0019). Declarations are made by `tsc`.
  */
 import { readFileSync, readdirSync } from 'node:fs';
-import { relative } from 'node:path';
+import { dirname, relative } from 'node:path';
 import { build } from 'rolldown';
 
 const modules = readdirSync('src', { recursive: true })
@@ -15,22 +15,23 @@ const isOfLibrary = (path) => {
   const [, module] = /^src\/(.*)\.ts$/.exec(path) ?? [];
   return module === undefined ? path.startsWith('node_modules/valibot/') : isLibrary(module);
 };
-const isLibrary = (name) => !name.startsWith('cli/') && name !== 'store/worker';
+const isLibrary = (name) => !/^(cli|drawing)\//.test(name) && name !== 'store/worker';
 
 const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
 const common = { platform: 'node', external: Object.keys(dependencies), tsconfig: 'src/tsconfig.json' };
 
 // These are in it as far as they are used: all of valibot would be the largest file that a rank reads, all of ECharts the
-// largest part of an installation.
+// largest part of an installation. What draws is loaded when something is drawn.
 const licences = {
   library: ['valibot/LICENSE.md'],
+  renderings: ['@dagrejs/dagre/LICENSE', '@dagrejs/graphlib/LICENSE'],
   plot: ['echarts/LICENSE', 'echarts/NOTICE', 'zrender/LICENSE', 'tslib/LICENSE.txt', 'asciichart/LICENSE.txt'],
 };
 const footer = ({ name }) =>
   (licences[name] ?? [])
     .map(
       (file) =>
-        `/*! Contains parts of ${file.split('/')[0]}.\n\n${readFileSync(`node_modules/${file}`, 'utf8').replaceAll('*/', '* /')}*/`,
+        `/*! Contains parts of ${dirname(file)}.\n\n${readFileSync(`node_modules/${file}`, 'utf8').replaceAll('*/', '* /')}*/`,
     )
     .join('\n');
 

@@ -10,6 +10,7 @@ export { BraidError, type BraidErrorCode } from './errors.js';
 export type { Kind } from './frame/format.js';
 export type { OpenOptions } from './options.js';
 export { findRecord, findRun } from './query/find.js';
+export { foldGraph } from './query/fold.js';
 export {
   follow,
   type FollowEvent,
@@ -26,6 +27,11 @@ export {
   type CommonRow,
   type Difference,
   type ExposureRow,
+  type GraphEdge,
+  type GraphFold,
+  type GraphNode,
+  type GraphOptions,
+  type LineageGraph,
   type LineageOptions,
   type LineageRow,
   type NodeName,
@@ -55,6 +61,7 @@ export { BraidRecord, type RecordInit, type Source } from './record/record.js';
 export type { Tag, Tags, TagTypeName } from './record/tags.js';
 export { BraidVersion } from './record/version.js';
 export { recover, type RecoverOptions, type RecoverProgress } from './recover.js';
+export { renderGraph, type GraphFormat } from './render-graph.js';
 export type { LeftAlone, RecoverReport, RecoveredAttempt } from './recovery-report.js';
 export {
   databaseStats,

@@ -4,11 +4,11 @@ export function printable(text: string): string {
     const code = char.charCodeAt(0);
     if (char === '\n') return '\\n';
     if (char === '\t') return '\\t';
-    return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : escapedChar(char);
+    return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : escaped(char);
   });
 }
 
-/** As in JSON: `\u202e`. */
-export function escapedChar(char: string): string {
+/** As in JSON: "\u200e". */
+export function escaped(char: string): string {
   return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }

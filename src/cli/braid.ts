@@ -7,6 +7,7 @@ import { addCompletion } from './completion.js';
 import { addCreate } from './create.js';
 import { addDependence } from './dependence.js';
 import { addDoctor } from './doctor.js';
+import { addGraph } from './graph.js';
 import { addLineage } from './lineage.js';
 import { ClosedPipe, printable, toJson } from './output.js';
 import { addPrint } from './print.js';
@@ -50,6 +51,7 @@ const ADD = [
   addTail,
   addStats,
   addLineage,
+  addGraph,
   addVersions,
   addDependence,
   addStatement,

@@ -1,9 +1,9 @@
-import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { BraidError } from '../errors.js';
 import type { BraidReader, VersionRow } from '../query/reader.js';
 import { dateText, plural, tableLines, toJson, writeLines } from './output.js';
 import { jsonOption } from './usage.js';
+import { writeFile } from './write-file.js';
 
 interface Options {
   plot?: string;
@@ -98,10 +98,6 @@ async function drawTag(
     throw new BraidError('ERR_BRAID_NO_SUCH_TAG', `no version of ${name} has a number as tag ${tag}`);
   }
   const file = output ?? `${name}-${tag}.svg`.replace(/[^\p{L}\p{N}._-]+/gu, '-');
-  try {
-    writeFileSync(file, plot.svg);
-  } catch (error) {
-    throw new BraidError('ERR_BRAID_OUTPUT', `${file} can't be written: ${(error as Error).message}`, { cause: error });
-  }
+  writeFile(file, plot.svg);
   if (!json) await writeLines([...plot.text, '', `written to ${file}`]);
 }

@@ -42,7 +42,13 @@ export function why(walks: Walks, nodes: Nodes, a: readonly number[], b: readonl
     if (!arrival) return [{ node, text: nodeText(node) }];
     const before = byDepth.get(depth - 1);
     const { relation, inferred } = arrival;
-    return [{ node, relation, ...(inferred ? { inferred } : {}), text: sentence(before, relation, inferred, node) }];
+    const text = sentence(
+      before ? nodeText(before) : 'a record that is not committed',
+      relation,
+      inferred,
+      nodeText(node),
+    );
+    return [{ node, relation, ...(inferred ? { inferred } : {}), text }];
   });
   return { direction: from ? 'from' : 'to', steps };
 }
@@ -75,9 +81,9 @@ const SENTENCES: Record<Relation, readonly [known: string, inferred: string]> = 
   ],
 };
 
-function sentence(from: LineageRow | undefined, relation: Relation, inferred: boolean, to: LineageRow): string {
-  const subject = from ? nodeText(from) : 'a record that is not committed';
-  return `${subject} ${SENTENCES[relation][inferred ? 1 : 0]} ${nodeText(to)}`;
+/** "peaks-1 [9] was derived from braggnn@3 [4]". */
+export function sentence(derived: string, relation: Relation, inferred: boolean, source: string): string {
+  return `${derived} ${SENTENCES[relation][inferred ? 1 : 0]} ${source}`;
 }
 
 /**

@@ -99,7 +99,8 @@ function either(version: string, record: string): string {
   return `CASE WHEN v.version_id IS NULL THEN ${record} ELSE ${version} END`;
 }
 
-function checkDepth(depth: number | undefined): void {
+/** @throws BraidError ERR_BRAID_FILTER_INVALID */
+export function checkDepth(depth: number | undefined): void {
   if (depth === undefined || (Number.isInteger(depth) && depth >= 0)) return;
   throw new BraidError('ERR_BRAID_FILTER_INVALID', `depth must be a whole number of steps, not ${String(depth)}`);
 }

@@ -7,10 +7,11 @@ import { Connection } from './connection.js';
 import { common, walk, why, type CommonRow, type Why } from './dependence.js';
 import { conditionOf, filteredRecords, type RecordFilter } from './filter.js';
 import { findRecord } from './find.js';
+import { checkGraphOptions, graphOf, type GraphOptions, type LineageGraph } from './graph.js';
 import { layoutOf, type Layout } from './layout.js';
 import { Nodes, type LineageOptions, type LineageRow } from './lineage.js';
 import { openReadOnly } from './open.js';
-import { resolveNode, startOf, type NodeName, type ResolvedNode } from './resolve.js';
+import { asOf, resolveNode, startOf, type NodeName, type ResolvedNode } from './resolve.js';
 import { NodeRows, type RecordRow } from './rows.js';
 import { runRows, type RunRow } from './runs.js';
 import { searchClause, type SearchOptions } from './search.js';
@@ -22,6 +23,7 @@ import { Walks } from './walk.js';
 
 export type { CommonRow, Why, WhyStep } from './dependence.js';
 export type { RecordFilter } from './filter.js';
+export type { GraphEdge, GraphFold, GraphNode, GraphOptions, LineageGraph } from './graph.js';
 export type { LineageOptions, LineageRow } from './lineage.js';
 export type { NodeName } from './resolve.js';
 export type { RecordRow } from './rows.js';
@@ -198,6 +200,21 @@ export class BraidReader {
       later: swapped ? x : y,
       rows: this.#nodes.lineage('ancestors', starts[swapped ? 0 : 1], {}, known),
     };
+  }
+
+  /**
+   * What a record or a version comes from, what has come of it, or both, as a graph: nodes, and all edges between them. For
+   * programs, and for `foldGraph` and `renderGraph`.
+   *
+   * @throws BraidError as `ancestors`, and ERR_BRAID_OPTION_INVALID, ERR_BRAID_GRAPH_TOO_LARGE
+   */
+  graph(node: NodeName, options: GraphOptions = {}): LineageGraph {
+    checkGraphOptions(options);
+    const named = resolveNode(this, node);
+    const resolved = options.asOf === undefined ? named : asOf(this, named, options.asOf);
+    this.#row(resolved);
+    const start = options.ever ? [resolved.record] : startOf(resolved, this.versionTable);
+    return graphOf(this.#walks, this.#nodes, start, options);
   }
 
   /**

@@ -1,7 +1,7 @@
 import { BraidError } from '../errors.js';
 import { findRecord } from './find.js';
 import type { BraidReader } from './reader.js';
-import { parseVersionOf } from './version-names.js';
+import { parseVersionOf, type VersionOf } from './version-names.js';
 import type { Versions } from './versions.js';
 
 /**
@@ -40,6 +40,22 @@ export function resolveNode(reader: BraidReader, node: NodeName): ResolvedNode {
     );
   }
   return { record: Number.parseInt(key, 10), version: existing(reader, reader.versionTable.byKey(key), key) };
+}
+
+/**
+ * A version of a model that is named already.
+ *
+ * @throws BraidError ERR_BRAID_NO_SUCH_VERSION, ERR_BRAID_VERSION_AMBIGUOUS, ERR_BRAID_VERSION_INVALID
+ */
+export function asOf(reader: BraidReader, { record, version }: ResolvedNode, which: VersionOf): ResolvedNode {
+  if (version !== undefined) {
+    throw new BraidError(
+      'ERR_BRAID_VERSION_INVALID',
+      'a version was named, and another one as of which it is meant: name one',
+    );
+  }
+  const text = typeof which === 'number' ? `${record}@${which}` : `of ${record} as of ${JSON.stringify(which)}`;
+  return { record, version: existing(reader, reader.findVersion(record, which), text) };
 }
 
 function resolveText(reader: BraidReader, text: string): ResolvedNode {

@@ -17,13 +17,15 @@ export interface Stop {
   readonly arrival?: Arrival;
 }
 
+type OnStep = (from: number, to: number, arrival: Arrival) => void;
+
 export interface VisitOptions {
   /** Whether `wayTo` will be asked. */
   readonly arrivals?: boolean;
   /** Nodes that the walk is not to go to. */
   readonly known?: ReadonlySet<number>;
   /** Told every step that there is from what is met, also one to where the walk has been. */
-  readonly onStep?: (from: number, to: number) => void;
+  readonly onStep?: OnStep;
 }
 
 /** Nodes from which steps are gone together: as far from the start, and by ways that all have something inferred, or none. */
@@ -47,7 +49,7 @@ export class Visits {
   readonly #taken = [new Map<string, string>(), new Map<string, string>()];
   /** By whether the way there has something inferred: both are ways, and what lies beyond may be found by either. */
   readonly #arrivals: [Map<number, Arrival>, Map<number, Arrival>] | undefined;
-  readonly #onStep: ((from: number, to: number) => void) | undefined;
+  readonly #onStep: OnStep | undefined;
   /** From where steps are still to be gone, by whether the way has something inferred, then by depth. */
   readonly #waiting: readonly [Levels, Levels] = [new Levels(), new Levels()];
   #size = LARGEST_BATCH;
@@ -93,9 +95,9 @@ export class Visits {
         continue;
       }
       const [from, to] = each;
-      this.#onStep?.(from, to);
-      if (!this.#visit(to, inferred, depth)) continue;
-      this.#arrivals?.[inferred].set(to, { from, fromInferred: batch.inferred === 1, relation, inferred: step });
+      const arrival: Arrival = { from, fromInferred: batch.inferred === 1, relation, inferred: step };
+      this.#onStep?.(from, to, arrival);
+      if (this.#visit(to, inferred, depth)) this.#arrivals?.[inferred].set(to, arrival);
     }
   }
 

@@ -4,7 +4,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFi
 import { join } from 'node:path';
 import process from 'node:process';
 import Database from 'better-sqlite3';
-import { BRAID, braid, makeBraidDbFile, makeDirectory, query, runJob, sql, type Ended } from './support.js';
+import { BRAID, braid, braidInThread, makeBraidDbFile, makeDirectory, query, runJob, sql, type Ended } from './support.js';
 
 interface Row {
   id: number;
@@ -68,19 +68,19 @@ describe('the command braid', function () {
     ];
     for (const [title, ...args] of WRONG) {
       it(`exits with 2 and one line on stderr: ${title}`, async () => {
-        fails(await braid(args), 2, 'ERR_BRAID_USAGE');
+        fails(await braidInThread(args), 2, 'ERR_BRAID_USAGE');
       });
     }
 
     it('prints its help, and exits with 2, when it is told nothing', async () => {
-      const { code, stdout, stderr } = await braid([]);
+      const { code, stdout, stderr } = await braidInThread([]);
       assert.equal(code, 2);
       assert.equal(stdout, '');
       assert.match(stderr, /^Usage: braid/);
     });
 
     it('gives the error as JSON on stderr where JSON is asked for', async () => {
-      const { code, stdout, stderr } = await braid(['print', '--json']);
+      const { code, stdout, stderr } = await braidInThread(['print', '--json']);
       assert.equal(code, 2);
       assert.equal(stdout, '');
       assert.equal((JSON.parse(stderr) as { error: { code: string } }).error.code, 'ERR_BRAID_USAGE');
@@ -88,7 +88,7 @@ describe('the command braid', function () {
 
     it('exits with 2 for a record that can not be one', async () => {
       for (const record of ['zero', '0', '-1', '1.5', '99999999999999999999']) {
-        fails(await braid(['lineage', path, '--', record]), 2, 'ERR_BRAID_ID_INVALID');
+        fails(await braidInThread(['lineage', path, '--', record]), 2, 'ERR_BRAID_ID_INVALID');
       }
     });
   });
@@ -111,7 +111,7 @@ describe('the command braid', function () {
       'completion',
     ]) {
       it(`shows an example of ${command}`, async () => {
-        const { code, stdout, stderr } = await braid([command, '--help']);
+        const { code, stdout, stderr } = await braidInThread([command, '--help']);
         assert.deepEqual([code, stderr], [0, '']);
         assert.match(stdout, new RegExp(`\\$ .*braid ${command} `));
         assert.match(stdout, /--json/);
@@ -119,7 +119,7 @@ describe('the command braid', function () {
     }
 
     it('names its version', async () => {
-      const { code, stdout } = await braid(['--version']);
+      const { code, stdout } = await braidInThread(['--version']);
       assert.equal(code, 0);
       assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
     });
@@ -141,7 +141,7 @@ describe('the command braid', function () {
           make(file);
           const bytes = () => (errorCode.endsWith('DIRECTORY') || !existsSync(file) ? undefined : readFileSync(file));
           const before = bytes();
-          for (const [command, ...args] of READING) fails(await braid([command, file, ...args]), 1, errorCode);
+          for (const [command, ...args] of READING) fails(await braidInThread([command, file, ...args]), 1, errorCode);
           assert.deepEqual(bytes(), before);
           assert.deepEqual(readdirSync(own.path), existsSync(file) ? ['x.db'] : []);
         } finally {
@@ -154,17 +154,17 @@ describe('the command braid', function () {
       const file = join(directory.path, 'newer.db');
       writeFileSync(file, readFileSync(path));
       sql(file, `UPDATE meta SET value = '99' WHERE key = 'schema_version'`);
-      for (const [command, ...args] of READING) fails(await braid([command, file, ...args]), 1, 'ERR_BRAID_DB_NEWER');
+      for (const [command, ...args] of READING) fails(await braidInThread([command, file, ...args]), 1, 'ERR_BRAID_DB_NEWER');
     });
   });
 
   describe('create', () => {
     it('makes a database, once', async () => {
       const file = join(directory.path, 'new.db');
-      const { code, stdout } = await braid(['create', file]);
+      const { code, stdout } = await braidInThread(['create', file]);
       assert.deepEqual([code, stdout], [0, `made ${file}\n`]);
-      assert.equal((await braid(['verify', file])).code, 0);
-      fails(await braid(['create', file]), 1, 'ERR_BRAID_DB_EXISTS');
+      assert.equal((await braidInThread(['verify', file])).code, 0);
+      fails(await braidInThread(['create', file]), 1, 'ERR_BRAID_DB_EXISTS');
     });
 
     it('moves an existing file away where it is told to, to the first free name', async () => {
@@ -172,7 +172,7 @@ describe('the command braid', function () {
       await runJob(file, 'graph');
       const content = readFileSync(file);
       for (const number of ['001', '002']) {
-        const { code, stdout } = await braid(['create', '-B', file, '--json']);
+        const { code, stdout } = await braidInThread(['create', '-B', file, '--json']);
         assert.equal(code, 0);
         assert.equal((JSON.parse(stdout) as { backup: string }).backup, `${file}.${number}.bak`);
       }
@@ -183,22 +183,22 @@ describe('the command braid', function () {
     it('brings in what a dead run has left before it moves its database away', async () => {
       const file = join(directory.path, 'left.db');
       await runJob(file, 'unclosed', 5);
-      assert.equal((await braid(['create', '-B', file])).code, 0);
+      assert.equal((await braidInThread(['create', '-B', file])).code, 0);
       assert.equal(query(`${file}.001.bak`, 'SELECT * FROM records').length, 5);
       assert.deepEqual(readdirSync(directory.path).filter((name) => name.startsWith('left.db')), ['left.db', 'left.db.001.bak']); // prettier-ignore
     });
 
     it('refuses a directory, and a place that is not there', async () => {
       for (const backup of [[], ['-B']]) {
-        fails(await braid(['create', directory.path, ...backup]), 1, 'ERR_BRAID_DB_IS_DIRECTORY');
-        fails(await braid(['create', join(directory.path, 'no', 'where.db'), ...backup]), 1, 'ERR_BRAID_DB_UNWRITABLE');
+        fails(await braidInThread(['create', directory.path, ...backup]), 1, 'ERR_BRAID_DB_IS_DIRECTORY');
+        fails(await braidInThread(['create', join(directory.path, 'no', 'where.db'), ...backup]), 1, 'ERR_BRAID_DB_UNWRITABLE');
       }
     });
   });
 
   describe('print', () => {
     it('prints a line for each record, with URIs and tags under it', async () => {
-      const { code, stdout, stderr } = await braid(['print', path]);
+      const { code, stdout, stderr } = await braidInThread(['print', path]);
       assert.deepEqual([code, stderr], [0, '']);
       const lines = stdout.trimEnd().split('\n');
       assert.equal(lines.filter((line) => line.startsWith('[')).length, 10);
@@ -215,7 +215,7 @@ describe('the command braid', function () {
     });
 
     it('prints a JSON object a line', async () => {
-      const rows = jsonLines((await braid(['print', path, '--json'])).stdout);
+      const rows = jsonLines((await braidInThread(['print', path, '--json'])).stdout);
       assert.equal(rows.length, 10);
       const { name, kind, tags, derived, valid, run: of } = rows[1];
       assert.deepEqual(
@@ -227,12 +227,12 @@ describe('the command braid', function () {
 
     it('filters by kind, name and run', async () => {
       const filtered = async (...args: string[]) =>
-        names(jsonLines((await braid(['print', path, '--json', ...args])).stdout));
+        names(jsonLines((await braidInThread(['print', path, '--json', ...args])).stdout));
       assert.deepEqual(await filtered('--kind', 'model'), ['model']);
       assert.deepEqual(await filtered('--name', 'twin'), ['twin', 'twin']);
       assert.equal((await filtered('--run', run.slice(0, 6))).length, 10);
-      fails(await braid(['print', path, '--run', 'zzz']), 1, 'ERR_BRAID_NO_SUCH_RUN');
-      assert.equal((await braid(['print', path, '--name', 'nobody'])).stdout, '');
+      fails(await braidInThread(['print', path, '--run', 'zzz']), 1, 'ERR_BRAID_NO_SUCH_RUN');
+      assert.equal((await braidInThread(['print', path, '--name', 'nobody'])).stdout, '');
     });
 
     it('ends without a word when its reader has gone', async () => {
@@ -251,14 +251,14 @@ describe('the command braid', function () {
 
   describe('stats', () => {
     it('shows runs and tables', async () => {
-      const { code, stdout } = await braid(['stats', path]);
+      const { code, stdout } = await braidInThread(['stats', path]);
       assert.equal(code, 0);
       assert.match(stdout, /records 10 .*derivations \d+ .*versions 3/);
       assert.match(stdout, new RegExp(`^${run.slice(0, 8)} +graph +COMPLETED .* 1 +10 +\\d+ +\\d+ `, 'm'));
     });
 
     it('gives them as JSON', async () => {
-      const stats = JSON.parse((await braid(['stats', path, '--json'])).stdout) as {
+      const stats = JSON.parse((await braidInThread(['stats', path, '--json'])).stdout) as {
         tables: Record<string, number>;
         fileBytes: number;
         runs: Record<string, unknown>[];
@@ -280,10 +280,10 @@ describe('the command braid', function () {
     });
 
     it('shows what recording cost, by phase', async () => {
-      const { stdout } = await braid(['stats', path]);
+      const { stdout } = await braidInThread(['stats', path]);
       assert.match(stdout, /^RUN +CAPTURE +SEAL +VERDICT +BLOCKED +PEAK SPOOL +GATHER +COMMIT +PEAK ROUNDS$/m);
       assert.match(stdout, / {2}\d+\.\d\d %$/m);
-      const { stdout: one } = await braid(['stats', path, '--run', run]);
+      const { stdout: one } = await braidInThread(['stats', path, '--run', run]);
       assert.match(one, /^share +\d+\.\d\d % of the wall time/m);
       assert.match(one, /^COST +MIN +MEDIAN +MAX +ROOT$/m);
       assert.match(one, /^capture +(\d\S* ms) +\1 +\1$/m);
@@ -297,32 +297,32 @@ describe('the command braid', function () {
       const db = new Database(old);
       db.prepare('UPDATE attempts SET report = ?').run('{"captureMs":[2.5],"peakRoundBytes":65536}');
       db.close();
-      const { code, stdout } = await braid(['stats', old]);
+      const { code, stdout } = await braidInThread(['stats', old]);
       assert.equal(code, 0);
       assert.match(stdout, new RegExp(`^${run.slice(0, 8)} +2\\.50 ms +- +- +- +- +- +- +64\\.0 KiB$`, 'm'));
       assert.match(stdout, / {2}-$/m);
-      const { stdout: one } = await braid(['stats', old, '--run', run]);
+      const { stdout: one } = await braidInThread(['stats', old, '--run', run]);
       assert.doesNotMatch(one, /^share/m);
       assert.match(one, /^blocked +- +- +-$/m);
-      const { runs } = JSON.parse((await braid(['stats', old, '--json'])).stdout) as { runs: { cost: object }[] };
+      const { runs } = JSON.parse((await braidInThread(['stats', old, '--json'])).stdout) as { runs: { cost: object }[] };
       assert.deepEqual(Object.keys(runs[0].cost).sort(), ['bytes', 'captureMs', 'ops', 'peakRoundBytes']);
     });
 
     it('shows one run by its ranks', async () => {
-      const { code, stdout } = await braid(['stats', path, '--run', run.slice(0, 5)]);
+      const { code, stdout } = await braidInThread(['stats', path, '--run', run.slice(0, 5)]);
       assert.equal(code, 0);
       assert.match(stdout, new RegExp(`^run +${run}$`, 'm'));
       assert.match(stdout, /^RANK +HOST +RECORDS/m);
-      const details = JSON.parse((await braid(['stats', path, '--run', run, '--json'])).stdout) as {
+      const details = JSON.parse((await braidInThread(['stats', path, '--run', run, '--json'])).stdout) as {
         ranks: { rank: number; records: number }[];
       };
       assert.deepEqual(details.ranks.map(({ rank, records }) => [rank, records]), [[0, 10]]); // prettier-ignore
-      fails(await braid(['stats', path, '--run', 'ffff']), 1, 'ERR_BRAID_NO_SUCH_RUN');
+      fails(await braidInThread(['stats', path, '--run', 'ffff']), 1, 'ERR_BRAID_NO_SUCH_RUN');
     });
   });
 
   describe('lineage', () => {
-    const lineage = async (...args: string[]) => jsonLines((await braid(['lineage', path, '--json', ...args])).stdout);
+    const lineage = async (...args: string[]) => jsonLines((await braidInThread(['lineage', path, '--json', ...args])).stdout);
 
     it('shows what a record comes from, the nearest first', async () => {
       const rows = await lineage('name:peaks-1');
@@ -330,7 +330,7 @@ describe('the command braid', function () {
         rows.map(({ depth, name, version }) => `${depth} ${name}${version ? `@${version}` : ''}`).sort(),
         ['0 peaks-1', '1 model@2', '2 model', '2 model@1', '2 scan-1', '3 config', '3 scan-0', '3 twin'],
       );
-      const { stdout } = await braid(['lineage', path, 'name:peaks-1']);
+      const { stdout } = await braidInThread(['lineage', path, 'name:peaks-1']);
       assert.match(stdout, / {2}0 {2}\[8\] data peaks-1 .*\n {2}1 {4}\[4\] model model@2 step 1 /);
       const ever = await lineage('name:peaks-1', '--ever');
       assert.deepEqual(names(ever).sort(), ['config', 'model', 'peaks-1', 'scan-0', 'scan-1', 'scan-2', 'twin']);
@@ -359,75 +359,75 @@ describe('the command braid', function () {
       assert.deepEqual(await given('--name', 'scan-1', '--run', run.slice(0, 8), '--rank', '0'), ['scan-1']);
       assert.deepEqual(await given('--since', '2100-01-01'), []);
       assert.equal((await given('--until', '2100-01-01T00:00')).length, 9);
-      fails(await braid(['lineage', path, '1', '--tag', 'loss']), 2, 'ERR_BRAID_USAGE');
-      fails(await braid(['lineage', path, '1', '--since', 'noon']), 2, 'ERR_BRAID_USAGE');
-      fails(await braid(['lineage', path, '1', '--run', 'zz']), 1, 'ERR_BRAID_NO_SUCH_RUN');
+      fails(await braidInThread(['lineage', path, '1', '--tag', 'loss']), 2, 'ERR_BRAID_USAGE');
+      fails(await braidInThread(['lineage', path, '1', '--since', 'noon']), 2, 'ERR_BRAID_USAGE');
+      fails(await braidInThread(['lineage', path, '1', '--run', 'zz']), 1, 'ERR_BRAID_NO_SUCH_RUN');
     });
 
     it('says which version there is none of', async () => {
-      fails(await braid(['lineage', path, 'name:model@9']), 1, 'ERR_BRAID_NO_SUCH_VERSION');
-      fails(await braid(['lineage', path, '4@last']), 2, 'ERR_BRAID_VERSION_INVALID');
+      fails(await braidInThread(['lineage', path, 'name:model@9']), 1, 'ERR_BRAID_NO_SUCH_VERSION');
+      fails(await braidInThread(['lineage', path, '4@last']), 2, 'ERR_BRAID_VERSION_INVALID');
     });
 
     it('says which record there is none of, or more than one', async () => {
-      fails(await braid(['lineage', path, '77']), 1, 'ERR_BRAID_NO_SUCH_RECORD');
-      fails(await braid(['lineage', path, 'name:nobody']), 1, 'ERR_BRAID_NO_SUCH_RECORD');
-      fails(await braid(['lineage', path, 'name:twin']), 1, 'ERR_BRAID_RECORD_AMBIGUOUS');
+      fails(await braidInThread(['lineage', path, '77']), 1, 'ERR_BRAID_NO_SUCH_RECORD');
+      fails(await braidInThread(['lineage', path, 'name:nobody']), 1, 'ERR_BRAID_NO_SUCH_RECORD');
+      fails(await braidInThread(['lineage', path, 'name:twin']), 1, 'ERR_BRAID_RECORD_AMBIGUOUS');
     });
   });
 
   describe('versions', () => {
     it('lists the versions of a model, with their tags', async () => {
-      const { stdout } = await braid(['versions', path, 'name:model']);
+      const { stdout } = await braidInThread(['versions', path, 'name:model']);
       const lines = stdout.trimEnd().split('\n');
       assert.match(lines[0], /^VERSION +STEP +RUN +TIME +RANKS +EXPOSED TO +SEEN +loss +URIS/);
       assert.match(lines[2], /^@2 +1 +\w{8} .* scan-1 \[7\] +@1 +0\.5/);
-      const rows = jsonLines((await braid(['versions', path, '4', '--json'])).stdout) as unknown as { exposures: { name: string }[] }[]; // prettier-ignore
+      const rows = jsonLines((await braidInThread(['versions', path, '4', '--json'])).stdout) as unknown as { exposures: { name: string }[] }[]; // prettier-ignore
       assert.deepEqual(rows.map(({ exposures }) => exposures.map(({ name }) => name)), [['scan-0'], ['scan-1'], ['scan-2']]); // prettier-ignore
-      assert.equal((await braid(['versions', path, '1'])).stdout, 'no versions\n');
+      assert.equal((await braidInThread(['versions', path, '1'])).stdout, 'no versions\n');
     });
 
     it('draws a tag of theirs, in the terminal and as SVG', async () => {
       const file = join(directory.path, 'loss.svg');
-      const { stdout, stderr } = await braid(['versions', path, 'name:model', '--plot', 'loss', '-o', file]);
+      const { stdout, stderr } = await braidInThread(['versions', path, 'name:model', '--plot', 'loss', '-o', file]);
       assert.equal(stderr, '');
       assert.match(stdout, /^loss of model, run \w{8}, 0 to 2\n +1\.000 [┤┼]/);
       assert.match(readFileSync(file, 'utf8'), /^<svg [^]*loss of model[^]*<\/svg>\n$/);
       await braid(['versions', path, 'name:model', '--plot', 'loss'], { cwd: directory.path });
       assert.ok(existsSync(join(directory.path, 'model-loss.svg')));
-      fails(await braid(['versions', path, 'name:model', '--plot', 'speed']), 1, 'ERR_BRAID_NO_SUCH_TAG');
-      fails(await braid(['versions', path, '4', '--plot', 'loss', '-o', directory.path]), 1, 'ERR_BRAID_OUTPUT');
-      fails(await braid(['versions', path, '4', '-o', file]), 2, 'ERR_BRAID_OPTION_INVALID');
+      fails(await braidInThread(['versions', path, 'name:model', '--plot', 'speed']), 1, 'ERR_BRAID_NO_SUCH_TAG');
+      fails(await braidInThread(['versions', path, '4', '--plot', 'loss', '-o', directory.path]), 1, 'ERR_BRAID_OUTPUT');
+      fails(await braidInThread(['versions', path, '4', '-o', file]), 2, 'ERR_BRAID_OPTION_INVALID');
     });
   });
 
   describe('why, common and diff', () => {
     it('explain what depends on what', async () => {
-      assert.deepEqual((await braid(['why', path, 'name:peaks-1', 'name:scan-0'])).stdout.trimEnd().split('\n'), [
+      assert.deepEqual((await braidInThread(['why', path, 'name:peaks-1', 'name:scan-0'])).stdout.trimEnd().split('\n'), [
         'peaks-1 [8] was derived from model@2 (step 1) [4]',
         'model@2 (step 1) [4] was an update of model@1 (step 0) [4]',
         'model@1 (step 0) [4] was updated by exposure to scan-0 [5]',
       ]);
-      const { direction, steps } = JSON.parse((await braid(['why', path, '1', '8', '--json'])).stdout) as { direction: string; steps: object[] }; // prettier-ignore
+      const { direction, steps } = JSON.parse((await braidInThread(['why', path, '1', '8', '--json'])).stdout) as { direction: string; steps: object[] }; // prettier-ignore
       assert.deepEqual([direction, steps.length], ['to', 4]);
-      assert.match((await braid(['why', path, 'name:peaks-0', 'name:scan-2'])).stdout, /^neither of /);
-      assert.equal((await braid(['why', path, '1', '2', '--json'])).stdout, 'null\n');
+      assert.match((await braidInThread(['why', path, 'name:peaks-0', 'name:scan-2'])).stdout, /^neither of /);
+      assert.equal((await braidInThread(['why', path, '1', '2', '--json'])).stdout, 'null\n');
     });
 
     it('find what two share', async () => {
-      assert.match((await braid(['common', path, 'name:peaks-0', 'name:peaks-2'])).stdout, /^ {2}1 {2}3 {2}\[4\] model model@1 step 0 [^\n]*\n$/); // prettier-ignore
-      const [row] = jsonLines((await braid(['common', path, '5', '7', '--json'])).stdout) as (Row & { depths: number[] })[]; // prettier-ignore
+      assert.match((await braidInThread(['common', path, 'name:peaks-0', 'name:peaks-2'])).stdout, /^ {2}1 {2}3 {2}\[4\] model model@1 step 0 [^\n]*\n$/); // prettier-ignore
+      const [row] = jsonLines((await braidInThread(['common', path, '5', '7', '--json'])).stdout) as (Row & { depths: number[] })[]; // prettier-ignore
       assert.deepEqual([row.name, row.depths], ['config', [1, 1]]);
-      assert.match((await braid(['common', path, '1', '2'])).stdout, /nothing in common/);
+      assert.match((await braidInThread(['common', path, '1', '2'])).stdout, /nothing in common/);
     });
 
     it('find what a version has seen that another had not', async () => {
-      const { stdout } = await braid(['diff', path, 'name:model@1', 'name:model@3']);
+      const { stdout } = await braidInThread(['diff', path, 'name:model@1', 'name:model@3']);
       assert.match(stdout, /^earlier {2}\[4\] model model@1 [^]*later {4}\[4\] model model@3 [^]*scan-2[^]*scan-1/);
       assert.doesNotMatch(stdout, /scan-0|config/);
-      const rows = jsonLines((await braid(['diff', path, '4@3', '4@2', '--json'])).stdout) as (Row & { role: string })[]; // prettier-ignore
+      const rows = jsonLines((await braidInThread(['diff', path, '4@3', '4@2', '--json'])).stdout) as (Row & { role: string })[]; // prettier-ignore
       assert.deepEqual(rows.map(({ role, name }) => `${role} ${name}`), ['earlier model', 'later model', 'seen scan-2', ]); // prettier-ignore
-      fails(await braid(['diff', path, '4@3', '4@99']), 1, 'ERR_BRAID_NO_SUCH_VERSION');
+      fails(await braidInThread(['diff', path, '4@3', '4@99']), 1, 'ERR_BRAID_NO_SUCH_VERSION');
     });
   });
 
@@ -437,7 +437,7 @@ describe('the command braid', function () {
 
     it('reads it', async () => {
       assert.equal(
-        (await braid(['print', theirs])).stdout,
+        (await braidInThread(['print', theirs])).stdout,
         [
           '[    1] : first            2026-01-02 03:04:05.678 <- [2]',
           '          URI: file:///first',
@@ -446,11 +446,11 @@ describe('the command braid', function () {
           '',
         ].join('\n'),
       );
-      const [row] = jsonLines((await braid(['print', theirs, '--json'])).stdout);
+      const [row] = jsonLines((await braidInThread(['print', theirs, '--json'])).stdout);
       assert.equal(row.kind, 'record');
-      assert.match((await braid(['stats', theirs])).stdout, /made by Braid-DB\n.*records 2[^]*no runs/);
-      assert.match((await braid(['lineage', theirs, '2'])).stdout, /\[2\] record second.*\n.*\[1\] record first/);
-      const { code, stdout } = await braid(['verify', theirs]);
+      assert.match((await braidInThread(['stats', theirs])).stdout, /made by Braid-DB\n.*records 2[^]*no runs/);
+      assert.match((await braidInThread(['lineage', theirs, '2'])).stdout, /\[2\] record second.*\n.*\[1\] record first/);
+      const { code, stdout } = await braidInThread(['verify', theirs]);
       assert.equal(code, 0);
       assert.match(stdout, /\(made by Braid-DB\) is sound/);
     });
@@ -462,14 +462,14 @@ describe('the command braid', function () {
         broken,
         `INSERT INTO uris (record_id, uri) VALUES (9, 'x'); UPDATE records SET time = 'noon' WHERE record_id = 2`,
       );
-      const { code, stdout } = await braid(['verify', broken, '--json']);
+      const { code, stdout } = await braidInThread(['verify', broken, '--json']);
       assert.equal(code, 1);
       const { problems } = JSON.parse(stdout) as { problems: { check: string; ids: number[] }[] };
       assert.deepEqual(problems.map(({ check, ids }) => [check, ids]), [['references', [9]], ['values', [2]]]); // prettier-ignore
     });
 
     it('does not recover into it', async () => {
-      fails(await braid(['recover', theirs]), 1, 'ERR_BRAID_DB_FOREIGN');
+      fails(await braidInThread(['recover', theirs]), 1, 'ERR_BRAID_DB_FOREIGN');
     });
   });
 });

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { braid, makeDirectory } from './support.js';
+import { braidInThread, makeDirectory } from './support.js';
 
-const COMMANDS = ['create', 'print', 'search', 'tail', 'stats', 'lineage', 'versions', 'why', 'common', 'diff', 'statement', 'check-statement', 'verify', 'recover', 'doctor', 'completion', 'help']; // prettier-ignore
+const COMMANDS = ['create', 'print', 'search', 'tail', 'stats', 'lineage', 'graph', 'versions', 'why', 'common', 'diff', 'statement', 'check-statement', 'verify', 'recover', 'doctor', 'completion', 'help']; // prettier-ignore
 
 /** What is typed, with the word under the cursor last; and what is offered. */
 const CASES: readonly (readonly [typed: string, offered: readonly string[]])[] = [
@@ -27,7 +27,7 @@ describe('braid completion', function () {
   const scripts: Record<string, string> = {};
   before(async () => {
     for (const shell of ['bash', 'zsh', 'fish']) {
-      const { code, stdout, stderr } = await braid(['completion', shell]);
+      const { code, stdout, stderr } = await braidInThread(['completion', shell]);
       assert.deepEqual([code, stderr], [0, '']);
       scripts[shell] = join(directory.path, shell);
       writeFileSync(scripts[shell], stdout);
@@ -70,7 +70,7 @@ describe('braid completion', function () {
 
   it('offers every option of every command, as its help has them', async () => {
     for (const command of COMMANDS.filter((each) => each !== 'help')) {
-      const { stdout } = await braid([command, '--help']);
+      const { stdout } = await braidInThread([command, '--help']);
       const options = [...stdout.matchAll(/^ {2}(?:(-\w), )?(--[a-z-]+)/gm)].flatMap(([, short, long]) => (short ? [short, long] : [long])); // prettier-ignore
       assert.deepEqual(inBash(`braid ${command} -`), options.toSorted());
     }
@@ -91,10 +91,10 @@ describe('braid completion', function () {
   });
 
   it('knows no other shell, and is there as JSON', async () => {
-    const { code, stderr } = await braid(['completion', 'tcsh']);
+    const { code, stderr } = await braidInThread(['completion', 'tcsh']);
     assert.equal(code, 2);
     assert.match(stderr, /Allowed choices are bash, zsh, fish/);
-    const { stdout } = await braid(['completion', 'bash', '--json']);
+    const { stdout } = await braidInThread(['completion', 'bash', '--json']);
     const { shell, script } = JSON.parse(stdout) as { shell: string; script: string };
     assert.deepEqual([shell, script.split('\n')[0]], ['bash', '# bash completion of braid']);
   });

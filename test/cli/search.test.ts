@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { braid, makeBraidDbFile, makeDirectory, runJob } from './support.js';
+import { braidInThread, makeBraidDbFile, makeDirectory, runJob } from './support.js';
 
 describe('braid search', function () {
   this.timeout(60_000);
@@ -10,7 +10,7 @@ describe('braid search', function () {
   after(() => directory.remove());
 
   const names = async (...args: string[]) => {
-    const { code, stdout, stderr } = await braid(['search', ...args, '--json']);
+    const { code, stdout, stderr } = await braidInThread(['search', ...args, '--json']);
     assert.deepEqual([code, stderr], [0, '']);
     return stdout === '' ? [] : stdout.trimEnd().split('\n').map((line) => (JSON.parse(line) as { name: string }).name); // prettier-ignore
   };
@@ -24,7 +24,7 @@ describe('braid search', function () {
   });
 
   it('prints a line for each, with its tags', async () => {
-    const { code, stdout, stderr } = await braid(['search', path, 'tag:energy or invalid']);
+    const { code, stdout, stderr } = await braidInThread(['search', path, 'tag:energy or invalid']);
     assert.deepEqual([code, stderr], [0, '']);
     const time = String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}`;
     const of = `  ${time}  run [0-9a-f]{8} rank 0`;
@@ -36,7 +36,7 @@ describe('braid search', function () {
   });
 
   it('shows where an expression is wrong', async () => {
-    const { code, stdout, stderr } = await braid(['search', path, 'ü="a\tb" and loss 0.05']);
+    const { code, stdout, stderr } = await braidInThread(['search', path, 'ü="a\tb" and loss 0.05']);
     assert.deepEqual([code, stdout], [2, '']);
     const [message, expression, mark, ...rest] = stderr.split('\n');
     assert.match(message, /^braid: ERR_BRAID_SEARCH_INVALID: at character 18: a comparison .* must follow loss$/);
@@ -46,7 +46,7 @@ describe('braid search', function () {
   });
 
   it('says so as JSON where JSON is asked for', async () => {
-    const { code, stderr } = await braid(['search', path, 'loss<', '--json']);
+    const { code, stderr } = await braidInThread(['search', path, 'loss<', '--json']);
     assert.equal(code, 2);
     const { error } = JSON.parse(stderr) as { error: { code: string; message: string; position: number } };
     assert.deepEqual([error.code, error.position], ['ERR_BRAID_SEARCH_INVALID', 5]);

@@ -1,11 +1,14 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
+import { text as readAll } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import Database from 'better-sqlite3';
 import { endWithTest } from '../support/children.js';
 
@@ -49,6 +52,21 @@ export function braid(args: readonly string[], options: BraidOptions = {}): Prom
     }),
   );
   return ended(child);
+}
+
+/**
+ * The same program in a thread of this process, for Node takes longer to start a process than the tool to answer. Not for
+ * what is of a process: kills, locks, the current directory, variables that native code reads.
+ */
+export async function braidInThread(args: readonly string[]): Promise<Ended> {
+  const worker = new Worker(BRAID, { argv: [...args], env, stdin: true, stdout: true, stderr: true });
+  worker.stdin!.end();
+  const [stdout, stderr, [code]] = await Promise.all([
+    readAll(worker.stdout),
+    readAll(worker.stderr),
+    once(worker, 'exit') as Promise<[number]>,
+  ]);
+  return { code, signal: null, stdout, stderr };
 }
 
 export interface Job {

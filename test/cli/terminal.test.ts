@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { endWithTest } from '../support/children.js';
-import { BRAID, braid, makeDirectory, runJob } from './support.js';
+import { BRAID, braidInThread, makeDirectory, runJob } from './support.js';
 
 describe('what the command prints', function () {
   this.timeout(120_000);
@@ -24,6 +24,7 @@ describe('what the command prints', function () {
     ['common', path, 'name:peaks-0', 'name:peaks-1'],
     ['diff', path, '4@1', '4@3'],
     ['statement', path, '4@2'],
+    ['graph', path, '4'],
     ['verify', path],
     ['recover', path],
     ['doctor', path],
@@ -57,7 +58,7 @@ describe('what the command prints', function () {
 
   it('is JSON for each command that prints, where JSON is asked for', async () => {
     for (const args of PRINTING.filter((args) => !/help|--version/.test(args.join()))) {
-      const { code, stdout, stderr } = await braid([...args, '--json']);
+      const { code, stdout, stderr } = await braidInThread([...args, '--json']);
       assert.deepEqual([code, stderr], [0, ''], args[0]);
       const documents = ['print', 'search', 'tail', 'lineage', 'versions', 'common', 'diff'].includes(args[0])
         ? stdout.trimEnd().split('\n')
@@ -109,14 +110,14 @@ describe('what the command prints', function () {
     ];
     for (const [meant, ...args] of SLIPS) {
       it(`suggests ${meant}`, async () => {
-        const { code, stdout, stderr } = await braid(args);
+        const { code, stdout, stderr } = await braidInThread(args);
         assert.deepEqual([code, stdout], [2, '']);
         assert.match(stderr, new RegExp(`^braid: ERR_BRAID_USAGE: .*\\(Did you mean ${meant}\\?\\)\n$`));
       });
     }
 
     it('suggests nothing where nothing is near', async () => {
-      assert.doesNotMatch((await braid(['frobnicate'])).stderr, /Did you mean/);
+      assert.doesNotMatch((await braidInThread(['frobnicate'])).stderr, /Did you mean/);
     });
   });
 });

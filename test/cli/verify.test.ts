@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { copyFileSync, openSync, writeSync, closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { verify, type VerifyCheck } from 'braid-mpi';
-import { braid, makeDirectory, runJob, sql, startJob } from './support.js';
+import { braidInThread, makeDirectory, runJob, sql, startJob } from './support.js';
 
 /** What somebody could do to a database, and what is then found. */
 const DAMAGES: readonly (readonly [title: string, sql: string, check: VerifyCheck, message: RegExp, ids?: number[]])[] = [
@@ -47,11 +47,11 @@ describe('verify', function () {
   after(() => directory.remove());
 
   it('finds nothing wrong with what was recorded', async () => {
-    const { code, stdout } = await braid(['verify', sound]);
+    const { code, stdout } = await braidInThread(['verify', sound]);
     assert.equal(code, 0);
     assert.match(stdout, /is sound\n$/);
     assert.doesNotMatch(stdout, /BAD/);
-    const report = JSON.parse((await braid(['verify', sound, '--json'])).stdout) as ReturnType<typeof verify>;
+    const report = JSON.parse((await braidInThread(['verify', sound, '--json'])).stdout) as ReturnType<typeof verify>;
     assert.deepEqual(report.problems, []);
     assert.equal(report.checked.length, 11);
   });
@@ -83,11 +83,11 @@ describe('verify', function () {
     const fd = openSync(path, 'r+');
     writeSync(fd, Buffer.alloc(2048, 0xab), 0, 2048, 4096 * 10);
     closeSync(fd);
-    const { code, stdout } = await braid(['verify', path]);
+    const { code, stdout } = await braidInThread(['verify', path]);
     assert.equal(code, 1);
     assert.match(stdout, /BAD {2}integrity/);
     assert.match(stdout, /has \d+ problems?\n$/);
-    const print = await braid(['print', path]);
+    const print = await braidInThread(['print', path]);
     assert.equal(print.code, 1);
     assert.match(print.stderr, /^braid: ERR_BRAID_DB_CORRUPT: .*braid verify.*\n$/);
   });
@@ -96,7 +96,7 @@ describe('verify', function () {
     const path = join(directory.path, 'live.db');
     const job = startJob(path, 'waiting', 3);
     await job.line('waiting');
-    const { code, stdout } = await braid(['verify', path]);
+    const { code, stdout } = await braidInThread(['verify', path]);
     assert.equal(code, 0, stdout);
     job.child.stdin!.end();
     assert.equal((await job.ended).code, 0);
