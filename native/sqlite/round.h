@@ -79,7 +79,8 @@ struct Round {
   std::vector<Row> exposures;     // owner: update
   std::vector<Row> version_uris;  // owner: update
   std::vector<Row> version_tags;  // owner: update
-  std::vector<Row> invalidations;
+  std::vector<Row> invalidations;         // owner: frame
+  std::vector<Row> invalidation_actions;  // owner: frame
 
   std::vector<KeyedRow> scratch;  // for putting one of these in order
 

@@ -12,10 +12,10 @@ import {
   type RecordColumns,
   type RecordRow,
 } from './rows.js';
-import type { Direction } from './steps.js';
+import type { Direction } from '../lineage/steps.js';
 import { versionKey } from '../record/version-key.js';
-import { Visits } from './visits.js';
-import type { Selection, Walks } from './walk.js';
+import { Visits } from '../lineage/visits.js';
+import type { Selection, Walks } from '../lineage/walk.js';
 
 /**
  * A node of a lineage: a record, or a version of a model. Time, URIs, tags, run and rank of a version are its own; its rank is

@@ -14,10 +14,10 @@ import { resolveNode, startOf, type NodeName, type ResolvedNode } from './resolv
 import { RecordRows, recordColumns, type RawRecord, type RecordRow } from './rows.js';
 import { runRows, type RunRow } from './runs.js';
 import { searchClause, type SearchOptions } from './search.js';
-import type { Direction } from './steps.js';
+import type { Direction } from '../lineage/steps.js';
 import type { VersionOf } from './version-names.js';
 import { Versions, type VersionRow } from './versions.js';
-import { Walks } from './walk.js';
+import { Walks } from '../lineage/walk.js';
 
 export type { CommonRow, Why, WhyStep } from './dependence.js';
 export type { RecordFilter } from './filter.js';
@@ -25,7 +25,7 @@ export type { LineageOptions, LineageRow } from './lineage.js';
 export type { NodeName } from './resolve.js';
 export type { RecordRow } from './rows.js';
 export type { RunRow } from './runs.js';
-export type { Relation } from './steps.js';
+export type { Relation } from '../lineage/steps.js';
 export type { VersionOf } from './version-names.js';
 export type { ExposureRow, VersionName, VersionRow } from './versions.js';
 

@@ -3,8 +3,10 @@ import type Database from 'better-sqlite3';
 import { BraidError, type BraidErrorCode } from '../errors.js';
 import { MAX_ID } from '../frame/format.js';
 import { Committer, type CommitResult } from './commit.js';
+import type { Invalidated } from './causes.js';
 import { DatabaseFiles, type Inodes } from './database-files.js';
 import { attemptState, openAttempts, type AttemptState, type OpenAttempt, type Place } from './ledger.js';
+import { Invalidations, notInvalidated, type Revalidated, type Target } from './invalidation.js';
 import { LockWait, isBusy } from './lock-wait.js';
 import type { RunReport } from '../run-report.js';
 import { checkPath, openForWriting } from './open-for-writing.js';
@@ -14,6 +16,7 @@ import { buildSearchIndexes, lacksSearchIndexes, wantSearchIndexes } from './sea
 import { leaveWal } from './settle.js';
 import { explainWriteError } from './sqlite-error.js';
 import { Transactions } from './transactions.js';
+import { now } from '../record/clock.js';
 import { timeText } from '../time.js';
 
 export type RunStatus = 'RUNNING' | 'COMPLETED' | 'FAILED' | 'KILLED' | 'INCOMPLETE';
@@ -81,6 +84,7 @@ export class Store {
   readonly #files: DatabaseFiles;
   readonly #transactions: Transactions;
   readonly #committer: Committer;
+  readonly #invalidations: Invalidations;
   /** What `commit` took, all in all. */
   #commitMs = 0;
 
@@ -103,7 +107,8 @@ export class Store {
         const extended = tables instanceof ExtensionTables;
         this.#files = new DatabaseFiles(db, { path, file, uuid, wal, extended });
         this.#transactions = new Transactions(db, this.#wait, this.#files);
-        this.#committer = new Committer(db, tables, this.#transactions);
+        this.#invalidations = new Invalidations(db);
+        this.#committer = new Committer(db, tables, this.#transactions, this.#invalidations);
         const commit = extended ? 'extension' : 'statements';
         this.opened = { uuid, wal, commit, commitReason: reason, inodes: this.#files.inodes };
       } catch (error) {
@@ -210,6 +215,36 @@ export class Store {
       const setRecorded = db.prepare('UPDATE ledger SET recorded = max(recorded, ?) WHERE attempt_id = ? AND rank = ?');
       recorded?.forEach((ops, rank) => setRecorded.run(ops, row.attempt_id, rank));
       if (end === 'COMPLETED') this.#settle(row, 'all');
+    });
+  }
+
+  /** Invalidates what is there, for one cause, in one transaction. Gives the ids of the invalidations. */
+  invalidate(targets: readonly Target[], cause: string, cascade: boolean): Invalidated & { ids: string[] } {
+    return this.#write(() => {
+      const time = timeText(now());
+      const requests = targets.map((target) => {
+        const id = randomUUID().replaceAll('-', '');
+        return { ...target, id, cascade, cause, time };
+      });
+      return { ...this.#invalidations.invalidate(requests), ids: requests.map(({ id }) => id) };
+    });
+  }
+
+  /**
+   * Takes back what was said against records or versions themselves, in one transaction.
+   *
+   * @throws BraidError ERR_BRAID_NOT_INVALIDATED
+   */
+  revalidate(targets: readonly Target[], reason: string): Revalidated & { ids: string[] } {
+    return this.#write(() => {
+      const invalidations = this.#invalidations;
+      const ids = targets.flatMap((target) => {
+        const of = invalidations.requestsFor(target);
+        if (of.length === 0) throw notInvalidated(this.#db, target);
+        return of;
+      });
+      const distinct = [...new Set(ids)];
+      return { ...invalidations.revalidate(distinct, reason, timeText(now())), ids: distinct };
     });
   }
 

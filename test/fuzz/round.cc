@@ -18,7 +18,8 @@ namespace {
 constexpr size_t kHeaderBytes = 64;
 const char* const kTables[] = {"frames",   "records",      "uris",         "tags",
                                "updates",  "derivations",  "exposures",    "derivation_versions",
-                               "versions", "version_uris", "version_tags", "invalidations"};
+                               "versions", "version_uris", "version_tags", "invalidations",
+                               "invalidation_actions"};
 
 void Check(bool right, const char* what) {
   if (right) return;

@@ -20,6 +20,8 @@ export interface Stop {
 export interface VisitOptions {
   /** Whether `wayTo` will be asked. */
   readonly arrivals?: boolean;
+  /** Where it starts, too, as if an inferred way had led there. */
+  readonly inferredStart?: readonly number[];
   /** Nodes that the walk is not to go to. */
   readonly known?: ReadonlySet<number>;
   /** Told every step that there is from what is met, also one to where the walk has been. */
@@ -32,6 +34,7 @@ export class Visits {
   readonly certain = new Map<number, number>();
   /** The depth at which each node was met by a way with something inferred, of those not met before at that depth. */
   readonly inferred = new Map<number, number>();
+  readonly inferredStart: readonly number[];
   /** Through which time the versions of a model have been taken already, by whether the way there was inferred. */
   readonly #taken = [new Map<string, string>(), new Map<string, string>()];
   /** By whether the way there has something inferred: both are ways, and what lies beyond may be found by either. */
@@ -40,10 +43,12 @@ export class Visits {
 
   constructor(
     readonly start: readonly number[],
-    { arrivals = false, onStep, known }: VisitOptions = {},
+    { arrivals = false, onStep, known, inferredStart = [] }: VisitOptions = {},
   ) {
     if (known) for (const node of known) this.certain.set(node, 0);
     for (const node of start) this.certain.set(node, 0);
+    for (const node of inferredStart) this.inferred.set(node, 0);
+    this.inferredStart = inferredStart;
     if (arrivals) this.#arrivals = [new Map(), new Map()];
     this.#onStep = onStep;
   }
