@@ -7,6 +7,7 @@ import { addCompletion } from './completion.js';
 import { addCreate } from './create.js';
 import { addDependence } from './dependence.js';
 import { addDoctor } from './doctor.js';
+import { addInvalidate, addRevalidate } from './invalidate.js';
 import { addLineage } from './lineage.js';
 import { ClosedPipe, printable, toJson } from './output.js';
 import { addPrint } from './print.js';
@@ -51,6 +52,8 @@ const ADD = [
   addLineage,
   addVersions,
   addDependence,
+  addInvalidate,
+  addRevalidate,
   addVerify,
   addRecover,
   addDoctor,

@@ -10,6 +10,7 @@ const USAGE_CODES = new Set([
   'ERR_BRAID_PATH_INVALID',
   'ERR_BRAID_SEARCH_INVALID',
   'ERR_BRAID_VERSION_INVALID',
+  'ERR_BRAID_CAUSE_INVALID',
 ]);
 
 /** What RECORD and MODEL may be, for help. */

@@ -88,12 +88,30 @@ export class Nodes {
     );
   }
 
+  /** What an invalidation of the nodes of `start` would make invalid: those that are valid themselves, the nearest first. */
+  *affected(start: readonly number[], cascade: boolean): IterableIterator<LineageRow> {
+    const selection = this.#selection({});
+    const where = `${selection.where} AND ${either('v.invalidation_id', 'r.invalidation_id')} IS NULL`;
+    yield* this.#list(
+      start.map((node) => [node, 0, false] as const),
+      { ...selection, where },
+    );
+    if (!cascade) return;
+    yield* this.walks.rows('descendants', new Visits(start), {}, { ...selection, where }, this.#converter());
+  }
+
   /** These nodes, in their order, as far as there are such. */
   rows(
     nodes: Iterable<readonly [node: number, depth: number, inferred: boolean]>,
     filter: RecordFilter = {},
   ): IterableIterator<LineageRow> {
-    const { columns, joins, where, values } = this.#selection(filter);
+    return this.#list(nodes, this.#selection(filter));
+  }
+
+  #list(
+    nodes: Iterable<readonly [node: number, depth: number, inferred: boolean]>,
+    { columns, joins, where, values }: Selection,
+  ): IterableIterator<LineageRow> {
     const list = JSON.stringify(Array.from(nodes, ([node, depth, inferred]) => [node, depth, inferred ? 1 : 0]));
     return this.connection.stream(
       `SELECT ${columns} FROM (
@@ -114,7 +132,7 @@ export class Nodes {
       };
     }
     return {
-      columns: `r.record_id, ${layout.kind}, r.name, ifnull(v.time, r.time), r.invalidation_id,
+      columns: `r.record_id, ${layout.kind}, r.name, ifnull(v.time, r.time), ifnull(v.invalidation_id, r.invalidation_id),
         ${either(VERSION_URIS, RECORD_URIS)}, ${either(VERSION_TAGS, recordTags(layout))},
         w.inferred, w.depth, v.attempt_id, v.number, v.step, v.rank, v.ordinal,
         ${either('(SELECT CASE WHEN min(x.rank) = max(x.rank) THEN min(x.rank) END FROM updates x WHERE x.version_id = v.version_id)', 'NULL')}`,

@@ -7,6 +7,7 @@ import { Connection } from './connection.js';
 import { common, walk, why, type CommonRow, type Why } from './dependence.js';
 import { conditionOf, filteredRecords, type RecordFilter } from './filter.js';
 import { findRecord } from './find.js';
+import { invalidationRows, whyInvalid, type InvalidationRow, type WhyInvalid } from './invalidations.js';
 import { layoutOf, type Layout } from './layout.js';
 import { Nodes, type LineageOptions, type LineageRow } from './lineage.js';
 import { openReadOnly } from './open.js';
@@ -21,6 +22,7 @@ import { Walks } from '../lineage/walk.js';
 
 export type { CommonRow, Why, WhyStep } from './dependence.js';
 export type { RecordFilter } from './filter.js';
+export type { InvalidationRow, WhyInvalid } from './invalidations.js';
 export type { LineageOptions, LineageRow } from './lineage.js';
 export type { NodeName } from './resolve.js';
 export type { RecordRow } from './rows.js';
@@ -199,6 +201,33 @@ export class BraidReader {
    */
   node(node: NodeName): LineageRow {
     return this.#row(resolveNode(this, node));
+  }
+
+  /**
+   * What an invalidation of these would make invalid: them, and with `cascade` (the default) all that derives from them; but
+   * not what is invalid already.
+   *
+   * @throws BraidError as `ancestors`
+   */
+  affected(nodes: NodeName | readonly NodeName[], { cascade = true } = {}): IterableIterator<LineageRow> {
+    const list = Array.isArray(nodes) ? (nodes as NodeName[]) : [nodes as NodeName];
+    const start = list.map((node) => resolveNode(this, node)).map(({ record, version }) => (version === undefined ? record : -version)); // prettier-ignore
+    return this.#nodes.affected([...new Set(start)], cascade);
+  }
+
+  /**
+   * Why a record or a version is invalid: the first that was said against it, or against what it derives from. Undefined if
+   * it is valid.
+   *
+   * @throws BraidError as `ancestors`
+   */
+  invalidation(node: NodeName): WhyInvalid | undefined {
+    return whyInvalid(this.#connection, resolveNode(this, node), this.layout.ours);
+  }
+
+  /** All that was ever said against a record or a version, the oldest first, with what was taken back. */
+  invalidations(): InvalidationRow[] {
+    return this.layout.ours ? invalidationRows(this.#connection) : [];
   }
 
   /** Runs, the oldest first. */

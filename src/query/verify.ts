@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3';
 import { SCHEMA_VERSION, checkSchema, databaseKind, ensureSchema } from '../store/schema.js';
+import { STEPS } from '../lineage/steps.js';
 import { openSqlite } from '../store/sqlite.js';
 import { explainSqliteError } from '../store/sqlite-error.js';
 import { openReadOnly } from './open.js';
@@ -14,6 +15,7 @@ export type VerifyCheck =
   | 'ids'
   | 'references'
   | 'versions'
+  | 'validity'
   | 'values'
   | 'duplicates';
 
@@ -80,7 +82,7 @@ function dangling(table: string, column: string, parent: string, key: string, sh
     what: `${what} whose ${column} is in no row of ${parent}`,
     rows: `SELECT ${shown} AS id FROM ${table} x WHERE x.${column} IS NOT NULL
       AND NOT EXISTS (SELECT 1 FROM ${parent} p WHERE p.${key} = x.${column})`,
-    braidDb: parent.startsWith('invalidation'),
+    braidDb: table in BRAID_DB_TABLES,
   };
 }
 
@@ -97,12 +99,78 @@ const REFERENCES: ((ours: boolean) => Rule)[] = [
   missing('exposures', 'source_id', 'sources of updates'),
   missing('versions', 'model_id', 'models of versions'),
   missing('invalidation_requests', 'record_id', 'targets of invalidations'),
+  missing('record_actions', 'record_id', 'owners of invalidation actions'),
+];
+
+/** Of rows `q` of requests. */
+const REQUESTED_NODE = 'ifnull(-q.version_id, q.record_id)';
+const TAKEN_BACK = 'EXISTS (SELECT 1 FROM revalidations x WHERE x.request_id = q.id)';
+/** What makes `node` invalid. */
+const causesOf = (node: string) => `(SELECT 1 FROM invalidation_reach k WHERE k.node = ${node} UNION ALL
+  SELECT 1 FROM invalidation_requests q WHERE ${REQUESTED_NODE} = ${node} AND q.done AND NOT ${TAKEN_BACK})`;
+
+const INVALIDATIONS: Rule[] = [
+  {
+    check: 'validity',
+    what: 'records that were invalidated, or derive from such, and are valid',
+    rows: `SELECT r.record_id AS id FROM records r WHERE r.invalidation_id IS NULL AND EXISTS ${causesOf('r.record_id')}`,
+  },
+  {
+    check: 'validity',
+    what: 'models with a version that was invalidated, or derives from what was, and is valid',
+    rows: `SELECT DISTINCT v.model_id AS id FROM versions v WHERE v.invalidation_id IS NULL AND EXISTS ${causesOf('-v.version_id')}`,
+  },
+  {
+    check: 'validity',
+    what: 'records that are invalid, themselves or in a version, for what was taken back',
+    rows: `SELECT DISTINCT x.record_id AS id FROM (
+        SELECT record_id, invalidation_id FROM records WHERE invalidation_id IS NOT NULL
+        UNION ALL SELECT model_id, invalidation_id FROM versions WHERE invalidation_id IS NOT NULL) x
+      JOIN invalidations i ON i.id = x.invalidation_id JOIN invalidation_requests q ON q.id = ifnull(i.root_invalidation, i.id)
+      WHERE ${TAKEN_BACK}`,
+  },
+  {
+    check: 'validity',
+    what: 'records and versions (negative) that are reached by what does not cascade, or was taken back',
+    rows: `SELECT k.node AS id FROM invalidation_reach k JOIN invalidation_requests q ON q.id = k.request_id
+      WHERE NOT q.cascade OR NOT q.done OR ${TAKEN_BACK}`,
+  },
+  {
+    check: 'validity',
+    what: 'records whose invalidation was not carried out',
+    rows: `SELECT DISTINCT q.record_id AS id FROM invalidation_requests q WHERE CASE WHEN q.done
+      THEN NOT EXISTS (SELECT 1 FROM invalidations i WHERE i.id = q.id)
+      ELSE EXISTS (SELECT 1 FROM records r WHERE r.record_id = q.record_id) END`,
+  },
+  {
+    check: 'validity',
+    what: 'records and versions (negative) that derive from invalid ones, which does not cascade to them',
+    rows: STEPS.descendants
+      .filter(({ inferred }) => !inferred)
+      .map(
+        ({
+          from,
+          to,
+          where,
+        }) => `SELECT ${to} AS id FROM (SELECT node, inferred FROM invalidation_reach) w CROSS JOIN ${from}
+          WHERE ${where} AND NOT EXISTS (SELECT 1 FROM invalidation_reach k WHERE k.node = ${to})`,
+      )
+      .join(' UNION '),
+  },
 ];
 
 const RULES: Rule[] = [
   dangling('records', 'invalidation_id', 'invalidations', 'id', 'x.record_id'),
   dangling('records', 'invalidation_action_id', 'invalidation_actions', 'id', 'x.record_id'),
   dangling('invalidations', 'root_invalidation', 'invalidations', 'id', 'x.rowid'),
+  dangling('versions', 'invalidation_id', 'invalidations', 'id', 'x.model_id', 'models of versions'),
+  dangling('invalidation_requests', 'version_id', 'versions', 'version_id', 'x.record_id', 'models of requests'),
+  dangling('invalidation_reach', 'request_id', 'invalidation_requests', 'id', 'x.node'),
+  dangling('revalidations', 'request_id', 'invalidation_requests', 'id', '0'),
+  dangling('record_actions', 'action_id', 'invalidation_actions', 'id', 'x.record_id'),
+  dangling('action_runs', 'action_id', 'invalidation_actions', 'id', 'x.record_id'),
+  dangling('action_runs', 'record_id', 'records', 'record_id', 'x.record_id'),
+  dangling('action_runs', 'invalidation_id', 'invalidations', 'id', 'x.record_id'),
   dangling('updates', 'version_id', 'versions', 'version_id', 'x.update_id'),
   dangling('updates', 'seen', 'versions', 'version_id', 'x.update_id'),
   dangling('exposures', 'update_id', 'updates', 'update_id', 'x.source_id', 'sources of exposures'),
@@ -118,6 +186,19 @@ const RULES: Rule[] = [
     what: 'records with the version of a source that they are not derived from',
     rows: `SELECT DISTINCT x.derivation AS id FROM derivation_versions x WHERE NOT EXISTS (
       SELECT 1 FROM derivations d WHERE d.record_id = x.record_id AND d.derivation = x.derivation)`,
+  },
+  {
+    check: 'references',
+    what: 'models derived, by updates alone, from what no update of them was exposed to',
+    rows: `SELECT DISTINCT d.derivation AS id FROM derivations d WHERE d.stated = 0 AND NOT EXISTS (
+      SELECT 1 FROM exposures e JOIN updates u USING (update_id) JOIN versions v ON v.version_id = u.version_id
+      WHERE e.source_id = d.record_id AND v.model_id = d.derivation)`,
+  },
+  {
+    check: 'references',
+    what: 'models that were exposed to what they are not derived from',
+    rows: `SELECT DISTINCT v.model_id AS id FROM exposures e JOIN updates u USING (update_id) JOIN versions v ON v.version_id = u.version_id
+      WHERE NOT EXISTS (SELECT 1 FROM derivations d WHERE d.record_id = e.source_id AND d.derivation = v.model_id)`,
   },
   {
     check: 'versions',
@@ -136,6 +217,7 @@ const RULES: Rule[] = [
     rows: `SELECT DISTINCT v.model_id AS id FROM versions v
       WHERE v.number IS NULL AND EXISTS (SELECT 1 FROM updates u WHERE u.version_id = v.version_id)`,
   },
+  ...INVALIDATIONS,
   {
     check: 'ids',
     what: 'records with an id of no run',
@@ -404,6 +486,7 @@ const WHAT: Partial<Record<VerifyCheck, string>> = {
   versions: 'versions are of models, and were made',
   ids: 'every id is in the block of its run, and no new one can be',
   runs: 'runs and attempts have a status, the same',
+  validity: 'what was invalidated is invalid, with what derives from it, and nothing else',
   values: 'times and tags can be read as what they are',
   duplicates: 'runs, attempts and versions are there once',
 };

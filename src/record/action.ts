@@ -33,14 +33,18 @@ export function storedAction(action: InvalidationAction): StoredAction {
   const { name = command, ...unknown } = rest;
   const wrong = (what: string) => new BraidError('ERR_BRAID_ACTION_INVALID', `an invalidation action ${what}`);
   const [stranger] = Object.keys(unknown);
-  if (stranger !== undefined) throw wrong(`has no property ${JSON.stringify(stranger)}: it has name, type, command and args`);
+  if (stranger !== undefined)
+    throw wrong(`has no property ${JSON.stringify(stranger)}: it has name, type, command and args`);
   if (typeof type !== 'string' || !Object.hasOwn(ActionCode, type)) throw wrong(`has a type: 'shell' or 'event'`);
   if (typeof command !== 'string' || command === '') throw wrong('needs a command: a program, or a URL');
   if (typeof name !== 'string' || name === '') throw wrong('has a name that is not empty');
   if (type === 'event' && !isUrl(command)) throw wrong('of type event has an http or https URL as its command');
   if (!Array.isArray(args) || args.some((arg) => typeof arg !== 'string')) throw wrong('has args that are strings');
   const params = JSON.stringify({ args });
-  const id = createHash('sha256').update(JSON.stringify([type, name, command, params])).digest('hex').slice(0, 32);
+  const id = createHash('sha256')
+    .update(JSON.stringify([type, name, command, params]))
+    .digest('hex')
+    .slice(0, 32);
   return { id, type: ActionCode[type], name, command, params };
 }
 

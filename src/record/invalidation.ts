@@ -13,7 +13,11 @@ export interface InvalidateInit {
 }
 
 /** Checks what is said of why. */
-export function checkCause(cause: unknown, what = 'cause', example = 'detector was misaligned'): asserts cause is string {
+export function checkCause(
+  cause: unknown,
+  what = 'cause',
+  example = 'detector was misaligned',
+): asserts cause is string {
   if (typeof cause === 'string' && cause !== '') return;
   throw new BraidError('ERR_BRAID_CAUSE_INVALID', `a ${what} is needed, in words: { ${what}: "${example}" }`);
 }

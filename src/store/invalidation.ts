@@ -30,7 +30,8 @@ const ARRIVED = `SELECT q.id AS request, q.time, ${REQUESTED} AS node, q.cascade
 /** Rows of a round that steps of lineage may lead to, or that a request or a cascade may be waiting for. */
 const TOUCH: Partial<Record<RoundTable, string>> = {
   records: 'INSERT OR IGNORE INTO temp.braid_touched (node) SELECT record_id FROM braid_round_records',
-  derivations: 'INSERT OR IGNORE INTO temp.braid_touched (node) SELECT derivation FROM braid_round_derivations WHERE stated',
+  derivations:
+    'INSERT OR IGNORE INTO temp.braid_touched (node) SELECT derivation FROM braid_round_derivations WHERE stated',
 };
 
 /**
@@ -73,7 +74,9 @@ export class Invalidations {
       },
       end: (firstUpdate) => {
         this.#db
-          .prepare('INSERT OR IGNORE INTO temp.braid_touched (node) SELECT -version_id FROM versions WHERE version_id > ?')
+          .prepare(
+            'INSERT OR IGNORE INTO temp.braid_touched (node) SELECT -version_id FROM versions WHERE version_id > ?',
+          )
           .run(lastVersion);
         this.#db
           .prepare(
@@ -193,7 +196,8 @@ export class Invalidations {
 /** Why there is nothing to take back. */
 export function notInvalidated(db: Database, { record, version }: Target): BraidError {
   const name = version === undefined ? `record ${record}` : `that version of model ${record}`;
-  const [table, key, id] = version === undefined ? ['records', 'record_id', record] : ['versions', 'version_id', version];
+  const [table, key, id] =
+    version === undefined ? ['records', 'record_id', record] : ['versions', 'version_id', version];
   const root = db
     .prepare(
       `SELECT q.record_id AS record, v.number FROM ${table} x JOIN invalidations i ON i.id = x.invalidation_id

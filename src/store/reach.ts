@@ -1,15 +1,7 @@
 import type { Database, Statement } from 'better-sqlite3';
 import type { Step } from '../lineage/steps.js';
 import { Visits, WalkFunctions } from '../lineage/visits.js';
-import {
-  NO_LIMIT,
-  SETTLED,
-  startOf,
-  STEPS_NEED,
-  stepsThere,
-  walkSql,
-  type StepsNeed,
-} from '../lineage/walk.js';
+import { NO_LIMIT, SETTLED, startOf, STEPS_NEED, stepsThere, walkSql, type StepsNeed } from '../lineage/walk.js';
 
 /** A request that cascades, and whether it is certain that it does so to a node. Of several the first by time is the cause. */
 export interface Label {
@@ -104,11 +96,14 @@ export class Reach {
     const walk = this.#functions.begin(visits);
     try {
       const steps = stepsThere('descendants', this.#has());
+      // Of the first cascade there is nothing to ask.
+      const some = this.#prepared('SELECT EXISTS (SELECT 1 FROM invalidation_reach) AS some').get() as { some: number };
+      const unless = some.some === 1 ? reachedBefore : undefined;
       this.db.exec('DELETE FROM temp.braid_spread');
       this.#prepared(
-        `INSERT OR IGNORE INTO temp.braid_spread (node, inferred) ${walkSql(steps, visits, reachedBefore)}
+        `INSERT OR IGNORE INTO temp.braid_spread (node, inferred) ${walkSql(steps, visits, unless)}
          SELECT w.node, w.inferred FROM walk w WHERE ${SETTLED}`,
-      ).run({ start: startOf(visits), walk, depth: NO_LIMIT, id, time });
+      ).run({ start: startOf(visits), walk, depth: NO_LIMIT, ...(unless ? { id, time } : {}) });
     } finally {
       this.#functions.end(walk);
     }
@@ -139,7 +134,9 @@ export class Reach {
   #findSince(steps: readonly Step[]): void {
     this.#prepared('DELETE FROM temp.braid_since').run();
     if (steps.length === 0) return;
-    const models = steps.map(({ from, until }) => `SELECT ${until!.model} AS model_id FROM ${TOUCHED} CROSS JOIN ${from}`);
+    const models = steps.map(
+      ({ from, until }) => `SELECT ${until!.model} AS model_id FROM ${TOUCHED} CROSS JOIN ${from}`,
+    );
     this.#prepared(
       `INSERT INTO temp.braid_since SELECT v.model_id, v.attempt_id, k.request_id, min(v.time)
        FROM (${models.join(' UNION ')}) m

@@ -174,6 +174,7 @@ CREATE TABLE invalidation_requests (
   done INTEGER NOT NULL DEFAULT 0           -- 0: its record has not been committed yet
 ) WITHOUT ROWID;
 CREATE INDEX ix_invalidation_requests_node ON invalidation_requests (${REQUESTED});
+CREATE INDEX ix_invalidation_requests_alone ON invalidation_requests (id) WHERE cascade = 0;
 CREATE INDEX ix_invalidation_requests_waiting ON invalidation_requests (record_id) WHERE done = 0;
 CREATE TABLE revalidations (
   request_id CHAR(32) NOT NULL PRIMARY KEY REFERENCES invalidation_requests (id),

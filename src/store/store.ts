@@ -55,6 +55,17 @@ export interface RunInit {
   readonly searchIndexes?: boolean;
 }
 
+export interface ActionRun {
+  readonly action: string;
+  readonly record: number;
+  readonly invalidation: string;
+  readonly started: number;
+  readonly ended: number;
+  readonly outcome: string;
+  readonly status?: number;
+  readonly output: string;
+}
+
 export interface BegunRun {
   readonly run: string;
   readonly attempt: number;
@@ -227,6 +238,27 @@ export class Store {
         return { ...target, id, cascade, cause, time };
       });
       return { ...this.#invalidations.invalidate(requests), ids: requests.map(({ id }) => id) };
+    });
+  }
+
+  /** Keeps what came of an invalidation action. Times are milliseconds. */
+  addActionRun({ action, record, invalidation, started, ended, outcome, status, output }: ActionRun): void {
+    this.#write(() => {
+      this.#db
+        .prepare(
+          `INSERT INTO action_runs (action_id, record_id, invalidation_id, started, ended, outcome, status, output)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+        )
+        .run(
+          action,
+          record,
+          invalidation,
+          timeText(started * 1000),
+          timeText(ended * 1000),
+          outcome,
+          status ?? null,
+          output,
+        );
     });
   }
 

@@ -19,6 +19,7 @@ describe('what the command prints', function () {
     ['tail', path, '--all', '--until-end'],
     ['stats', path],
     ['lineage', path, '4'],
+    ['invalidate', path, '4', '--cause', 'wrong', '--dry-run'],
     ['verify', path],
     ['recover', path],
     ['doctor', path],
@@ -54,7 +55,7 @@ describe('what the command prints', function () {
     for (const args of PRINTING.filter((args) => !/help|--version/.test(args.join()))) {
       const { code, stdout, stderr } = await braid([...args, '--json']);
       assert.deepEqual([code, stderr], [0, ''], args[0]);
-      const documents = ['print', 'search', 'tail', 'lineage'].includes(args[0])
+      const documents = ['print', 'search', 'tail', 'lineage', 'invalidate'].includes(args[0])
         ? stdout.trimEnd().split('\n')
         : [stdout];
       for (const each of documents) assert.equal(typeof JSON.parse(each), 'object', args[0]);

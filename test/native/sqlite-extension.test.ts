@@ -64,7 +64,14 @@ const versionTag = (key: string, value: string, type = 1) => op(8, u32(type), te
 const invalidation = (recordId: number, cascades: number, time: number, hex: string, cause: string, version = none) =>
   op(9, id(recordId, cascades + version.form * 16), i64(time), uuid(hex), version.bytes, text(cause));
 const action = (recordId: number, type: number, time: number, hex: string, texts: [string, string, string]) =>
-  op(10, id(recordId, type), i64(time), uuid(hex), u32(...texts.map((each) => each.length)), Buffer.from(texts.join('')));
+  op(
+    10,
+    id(recordId, type),
+    i64(time),
+    uuid(hex),
+    u32(...texts.map((each) => each.length)),
+    Buffer.from(texts.join('')),
+  );
 
 const run = '0123456789abcdeffedcba9876543210';
 
@@ -235,7 +242,18 @@ describe('SQLite extension', () => {
         [1, 'final', '0', 2, 1],
       ],
       invalidations: [
-        ['00000000000000000000000000000abc', 3, 1, '1970-01-01 00:00:04.000000', 'sensor was dead', null, null, null, null, null],
+        [
+          '00000000000000000000000000000abc',
+          3,
+          1,
+          '1970-01-01 00:00:04.000000',
+          'sensor was dead',
+          null,
+          null,
+          null,
+          null,
+          null,
+        ],
         ['00000000000000000000000000000def', 2, 0, '1970-01-01 00:00:05.000000', '', null, null, null, null, null],
         ['00000000000000000000000000000123', 5, 1, '1970-01-01 00:00:05.000000', 'w', run, 2, 77, -1, -1],
       ],
@@ -644,7 +662,12 @@ describe('SQLite extension', () => {
         'a tag has an unknown type',
       ],
       ['a cascade of 2', only(invalidation(1, 2, 0, '', '')), 68, "an invalidation cascades (1) or doesn't (0)"],
-      ['an invalidation of form 1', only(invalidation(1, 17, 0, '', '')), 68, 'an invalidation is of a version of form 0, 2, 3 or 4'],
+      [
+        'an invalidation of form 1',
+        only(invalidation(1, 17, 0, '', '')),
+        68,
+        'an invalidation is of a version of form 0, 2, 3 or 4',
+      ],
       ['an action of type 3', only(action(1, 3, 0, '', ['', '', ''])), 68, 'an action has an unknown type'],
       ['an invalidation cut in its UUID', only(op(9, id(1), i64(0), u32(0, 0, 0))), 84, cut],
     ];

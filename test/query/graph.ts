@@ -33,7 +33,16 @@ export type Event =
       seen?: Made;
       exposures: { source: number; version: Named }[];
     }
-  | { type: 'invalidation'; uuid: string; record: number; version: Made | 'none'; cascade: boolean; time: number; rank: number; attempt: number };
+  | {
+      type: 'invalidation';
+      uuid: string;
+      record: number;
+      version: Made | 'none';
+      cascade: boolean;
+      time: number;
+      rank: number;
+      attempt: number;
+    };
 
 export function timeOf(seconds: number): Date {
   return new Date(START / 1000 + seconds * 1000);

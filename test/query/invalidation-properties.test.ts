@@ -142,7 +142,7 @@ describe('invalidation, against its definition', function () {
           for (const pair of of) pairs.add(pair);
           return true;
         });
-        const made = [single, single.toSorted(() => ((random.next().value) % 3) - 1)].map((order, way) => {
+        const made = [single, single.toSorted(() => (random.next().value % 3) - 1)].map((order, way) => {
           const path = join(directory, `${Math.random().toString(36).slice(2)}.db`);
           const store = openStore(path);
           const sequences = new Map<string, number>();
@@ -204,7 +204,10 @@ function takeBack(store: Store, path: string, committed: readonly Event[], which
     ids.toSorted(),
     asked
       .filter((each) => each.record === record && JSON.stringify(each.version) === JSON.stringify(version))
-      .filter(({ version }) => version !== 'none' || committed.some((event) => event.type === 'record' && event.id === record)) // prettier-ignore
+      .filter(
+        ({ version }) =>
+          version !== 'none' || committed.some((event) => event.type === 'record' && event.id === record),
+      ) // prettier-ignore
       .map(({ uuid }) => uuid)
       .toSorted(),
   );
@@ -245,7 +248,11 @@ function expected(events: readonly Event[], takenBack: readonly string[]): Map<s
   for (const { uuid, record, version, cascade } of requests) {
     const start = version === 'none' ? String(record) : labelOfMade(record, version);
     const reached = cascade ? oracle.closure('descendants', [start]) : new Map<string, { inferred: boolean }>();
-    for (const [node, inferred] of [[start, false] as const, ...[...reached].map(([node, { inferred }]) => [node, inferred] as const)]) { // prettier-ignore
+    for (const [node, inferred] of [
+      [start, false] as const,
+      ...[...reached].map(([node, { inferred }]) => [node, inferred] as const),
+    ]) {
+      // prettier-ignore
       if (shown.has(node) || (!node.includes('@') && !there.has(node))) continue;
       shown.set(node, { root: uuid, inferred: inferred ? 1 : 0 });
     }
