@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
-import { REQUESTED } from './schema.js';
+import { REQUESTED_BY_Q } from './schema.js';
 
 /** Of a row `q` of requests: that nobody has taken it back. */
 export const LIVE = 'NOT EXISTS (SELECT 1 FROM revalidations x WHERE x.request_id = q.id)';
@@ -16,7 +16,7 @@ const TABLES = `
 const REACHED = 'temp.braid_changed c CROSS JOIN invalidation_reach k ON k.node = c.node';
 /** What was said of a changed node itself, and doesn't cascade: what does has reached it. */
 const ALONE = `temp.braid_changed c CROSS JOIN invalidation_requests q INDEXED BY ix_invalidation_requests_node
-  ON ${REQUESTED} = c.node AND NOT q.cascade AND q.done AND ${LIVE}`;
+  ON ${REQUESTED_BY_Q} = c.node AND NOT q.cascade AND q.done AND ${LIVE}`;
 
 /**
  * The rows of `invalidations` that changed nodes are to have, and which they had: of records that are there, and whose cause
@@ -68,7 +68,7 @@ export function storeCauses(db: Database): Invalidated {
   const alone = db.prepare('SELECT EXISTS (SELECT 1 FROM invalidation_requests WHERE cascade = 0)').pluck().get() === 1;
   const requests = db
     .prepare(
-      `SELECT q.id, ${REQUESTED} AS node FROM invalidation_requests q WHERE q.id IN (
+      `SELECT q.id, ${REQUESTED_BY_Q} AS node FROM invalidation_requests q WHERE q.id IN (
          SELECT k.request_id FROM ${REACHED} ${alone ? `UNION SELECT q.id FROM ${ALONE}` : ''})`,
     )
     .all() as { id: string; node: number }[];

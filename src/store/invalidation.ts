@@ -1,10 +1,9 @@
 import type { Database, Statement } from 'better-sqlite3';
-import { BraidError } from '../errors.js';
 import type { ActionType } from '../frame/format.js';
 import { LIVE, storeCauses, type Invalidated } from './causes.js';
 import { Reach } from './reach.js';
 import type { RoundTable } from './round-tables.js';
-import { REQUESTED } from './schema.js';
+import { REQUESTED_BY_Q } from './schema.js';
 
 /** A record or a version of a model, by the ids of its rows. */
 export interface Target {
@@ -23,7 +22,7 @@ export interface InvalidationRequest extends Target {
 export const ACTION_TYPES: Record<ActionType, string> = { shell: 'SHELL_COMMAND', event: 'AUTOMATE_EVENT' };
 
 /** What is waiting for its record, which has come. */
-const ARRIVED = `SELECT q.id AS request, q.time, ${REQUESTED} AS node, q.cascade, 0 AS inferred FROM invalidation_requests q
+const ARRIVED = `SELECT q.id AS request, q.time, ${REQUESTED_BY_Q} AS node, q.cascade, 0 AS inferred FROM invalidation_requests q
   INDEXED BY ix_invalidation_requests_waiting
   WHERE q.done = 0 AND (q.version_id IS NOT NULL OR EXISTS (SELECT 1 FROM records r WHERE r.record_id = q.record_id))`;
 
@@ -126,7 +125,7 @@ export class Invalidations {
     return this.#db
       .prepare(
         `SELECT q.id FROM invalidation_requests q INDEXED BY ix_invalidation_requests_node
-         WHERE ${REQUESTED} = ? AND q.done AND ${LIVE}`,
+         WHERE ${REQUESTED_BY_Q} = ? AND q.done AND ${LIVE}`,
       )
       .pluck()
       .all(version === undefined ? record : -version) as string[];
@@ -145,7 +144,7 @@ export class Invalidations {
     const taken = 'SELECT value FROM json_each(@ids)';
     for (const sql of [
       // Those asked for themselves, too, which others may have reached first.
-      `INSERT OR IGNORE INTO temp.braid_changed (node) SELECT ${REQUESTED} FROM invalidation_requests WHERE id IN (${taken})`,
+      `INSERT OR IGNORE INTO temp.braid_changed (node) SELECT ${REQUESTED_BY_Q} FROM invalidation_requests q WHERE q.id IN (${taken})`,
       `INSERT OR IGNORE INTO temp.braid_changed (node) SELECT node FROM invalidation_reach WHERE request_id IN (${taken})`,
       `DELETE FROM invalidation_reach WHERE request_id IN (${taken})`,
     ]) {
@@ -164,7 +163,7 @@ export class Invalidations {
     const own = db
       .prepare(
         `SELECT q.id AS request, q.time, c.node, 0 AS inferred FROM temp.braid_changed c
-         CROSS JOIN invalidation_requests q INDEXED BY ix_invalidation_requests_node ON ${REQUESTED} = c.node
+         CROSS JOIN invalidation_requests q INDEXED BY ix_invalidation_requests_node ON ${REQUESTED_BY_Q} = c.node
          WHERE q.done AND q.cascade AND ${LIVE}`,
       )
       .all() as Arrived[];
@@ -191,27 +190,6 @@ export class Invalidations {
       change.run(node);
     }
   }
-}
-
-/** Why there is nothing to take back. */
-export function notInvalidated(db: Database, { record, version }: Target): BraidError {
-  const name = version === undefined ? `record ${record}` : `that version of model ${record}`;
-  const [table, key, id] =
-    version === undefined ? ['records', 'record_id', record] : ['versions', 'version_id', version];
-  const root = db
-    .prepare(
-      `SELECT q.record_id AS record, v.number FROM ${table} x JOIN invalidations i ON i.id = x.invalidation_id
-       JOIN invalidation_requests q ON q.id = i.root_invalidation LEFT JOIN versions v ON v.version_id = q.version_id
-       WHERE x.${key} = ?`,
-    )
-    .get(id) as { record: number; number: number | null } | undefined;
-  const of = root && `${root.record}${root.number === null ? '' : `@${root.number}`}`;
-  return new BraidError(
-    'ERR_BRAID_NOT_INVALIDATED',
-    root
-      ? `${name} is invalid because ${of} is, of which it may be or is derived: revalidate ${of}`
-      : `nobody has invalidated ${name}: there is nothing to take back`,
-  );
 }
 
 /** What a commit that brings something to where invalidations cascade is told of. */

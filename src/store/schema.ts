@@ -7,6 +7,8 @@ export const SCHEMA_VERSION = 1;
 
 /** The node of lineage (src/lineage/steps.ts) that a row of invalidation_requests is about. */
 export const REQUESTED = 'ifnull(-version_id, record_id)';
+/** The same of a row `q`. */
+export const REQUESTED_BY_Q = 'ifnull(-q.version_id, q.record_id)';
 
 /**
  * The tables. Those of the first part are Braid-DB's, with its columns, types and formats; what we add to them has

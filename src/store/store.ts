@@ -6,7 +6,8 @@ import { Committer, type CommitResult } from './commit.js';
 import type { Invalidated } from './causes.js';
 import { DatabaseFiles, type Inodes } from './database-files.js';
 import { attemptState, openAttempts, type AttemptState, type OpenAttempt, type Place } from './ledger.js';
-import { Invalidations, notInvalidated, type Revalidated, type Target } from './invalidation.js';
+import { addActionRun, invalidate, revalidate, type ActionRun } from './edits.js';
+import { Invalidations, type Revalidated, type Target } from './invalidation.js';
 import { LockWait, isBusy } from './lock-wait.js';
 import type { RunReport } from '../run-report.js';
 import { checkPath, openForWriting } from './open-for-writing.js';
@@ -16,7 +17,6 @@ import { buildSearchIndexes, lacksSearchIndexes, wantSearchIndexes } from './sea
 import { leaveWal } from './settle.js';
 import { explainWriteError } from './sqlite-error.js';
 import { Transactions } from './transactions.js';
-import { now } from '../record/clock.js';
 import { timeText } from '../time.js';
 
 export type RunStatus = 'RUNNING' | 'COMPLETED' | 'FAILED' | 'KILLED' | 'INCOMPLETE';
@@ -53,17 +53,6 @@ export interface RunInit {
   readonly sole?: { readonly fileSystem: string; readonly over: readonly string[] };
   /** Whether the database is to have indexes for searches when the run has ended. */
   readonly searchIndexes?: boolean;
-}
-
-export interface ActionRun {
-  readonly action: string;
-  readonly record: number;
-  readonly invalidation: string;
-  readonly started: number;
-  readonly ended: number;
-  readonly outcome: string;
-  readonly status?: number;
-  readonly output: string;
 }
 
 export interface BegunRun {
@@ -229,55 +218,23 @@ export class Store {
     });
   }
 
-  /** Invalidates what is there, for one cause, in one transaction. Gives the ids of the invalidations. */
+  /** See `invalidate` in edits.ts. */
   invalidate(targets: readonly Target[], cause: string, cascade: boolean): Invalidated & { ids: string[] } {
-    return this.#write(() => {
-      const time = timeText(now());
-      const requests = targets.map((target) => {
-        const id = randomUUID().replaceAll('-', '');
-        return { ...target, id, cascade, cause, time };
-      });
-      return { ...this.#invalidations.invalidate(requests), ids: requests.map(({ id }) => id) };
-    });
-  }
-
-  /** Keeps what came of an invalidation action. Times are milliseconds. */
-  addActionRun({ action, record, invalidation, started, ended, outcome, status, output }: ActionRun): void {
-    this.#write(() => {
-      this.#db
-        .prepare(
-          `INSERT INTO action_runs (action_id, record_id, invalidation_id, started, ended, outcome, status, output)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-        )
-        .run(
-          action,
-          record,
-          invalidation,
-          timeText(started * 1000),
-          timeText(ended * 1000),
-          outcome,
-          status ?? null,
-          output,
-        );
-    });
+    return this.#write(() => invalidate(this.#invalidations, targets, cause, cascade));
   }
 
   /**
-   * Takes back what was said against records or versions themselves, in one transaction.
+   * See `revalidate` in edits.ts.
    *
    * @throws BraidError ERR_BRAID_NOT_INVALIDATED
    */
   revalidate(targets: readonly Target[], reason: string): Revalidated & { ids: string[] } {
-    return this.#write(() => {
-      const invalidations = this.#invalidations;
-      const ids = targets.flatMap((target) => {
-        const of = invalidations.requestsFor(target);
-        if (of.length === 0) throw notInvalidated(this.#db, target);
-        return of;
-      });
-      const distinct = [...new Set(ids)];
-      return { ...invalidations.revalidate(distinct, reason, timeText(now())), ids: distinct };
-    });
+    return this.#write(() => revalidate(this.#db, this.#invalidations, targets, reason));
+  }
+
+  /** Keeps what came of an invalidation action. */
+  addActionRun(run: ActionRun): void {
+    this.#write(() => addActionRun(this.#db, run));
   }
 
   /**
