@@ -336,8 +336,8 @@ void Round::Clear() {
   ops = 0;
   frames.clear();
   for (auto* rows : {&records, &uris, &tags, &derivations, &derivation_versions}) rows->clear();
-  for (auto* rows : {&updates, &exposures, &version_uris, &version_tags, &invalidations,
-                     &invalidation_actions}) {
+  for (auto* rows :
+       {&updates, &exposures, &version_uris, &version_tags, &invalidations, &invalidation_actions}) {
     rows->clear();
   }
   versions.clear();

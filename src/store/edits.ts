@@ -84,5 +84,14 @@ export function addActionRun(
   db.prepare(
     `INSERT INTO action_runs (action_id, record_id, invalidation_id, started, ended, outcome, status, output)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-  ).run(action, record, invalidation, timeText(started * 1000), timeText(ended * 1000), outcome, status ?? null, output);
+  ).run(
+    action,
+    record,
+    invalidation,
+    timeText(started * 1000),
+    timeText(ended * 1000),
+    outcome,
+    status ?? null,
+    output,
+  );
 }
