@@ -7,6 +7,16 @@ export { BraidDB, type FlushResult } from './braid-db.js';
 export { create, type CreateReport } from './create.js';
 export { doctor, type DoctorReport, type Finding, type FindingLevel } from './doctor.js';
 export { BraidError, type BraidErrorCode } from './errors.js';
+export {
+  invalidate,
+  revalidate,
+  type Invalidable,
+  type InvalidateOptions,
+  type InvalidateReport,
+  type RevalidateOptions,
+  type RevalidateReport,
+} from './invalidate.js';
+export type { ActionOptions, ActionResult } from './invalidation-actions.js';
 export type { Kind } from './frame/format.js';
 export type { OpenOptions } from './options.js';
 export { findRecord, findRun } from './query/find.js';
@@ -32,6 +42,7 @@ export {
   type GraphNode,
   type GraphOptions,
   type LineageGraph,
+  type InvalidationRow,
   type LineageOptions,
   type LineageRow,
   type NodeName,
@@ -48,12 +59,15 @@ export {
   type VersionOf,
   type VersionRow,
   type Why,
+  type WhyInvalid,
   type WhyStep,
 } from './query/reader.js';
 export type { SearchOptions } from './query/search.js';
 export { BraidSearchError } from './query/search-expression.js';
 export type { VerifyCheck, VerifyProblem, VerifyReport } from './query/verify.js';
 export { verify } from './verify.js';
+export type { InvalidationAction } from './record/action.js';
+export type { InvalidateInit } from './record/invalidation.js';
 export { BraidData } from './record/data.js';
 export { BraidFact } from './record/fact.js';
 export { BraidModel, type UpdateInit } from './record/model.js';

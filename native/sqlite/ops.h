@@ -17,6 +17,7 @@ enum class OpType : uint32_t {
   kVersionUri,
   kVersionTag,
   kInvalidation,
+  kInvalidationAction,
 };
 
 // Bytes that belong to the round: no terminator, not owned.
@@ -102,7 +103,18 @@ struct InvalidationOp {
   bool cascades;
   int64_t time;
   const uint8_t* id;  // 16 bytes
+  Version version;    // none: the record itself
   Text cause;
+};
+
+struct InvalidationActionOp {
+  int64_t record;
+  uint32_t type;
+  int64_t time;
+  const uint8_t* id;  // 16 bytes
+  Text name;
+  Text command;
+  Text params;
 };
 
 inline uint32_t LoadU32(const uint8_t* at) {
@@ -227,13 +239,33 @@ void Read(Reader& in, VersionTagOp& op) {
 
 template <class Reader>
 void Read(Reader& in, InvalidationOp& op) {
-  const auto [record, cascades] = in.IdWithTag();
+  const auto [record, flags] = in.IdWithTag();
+  const uint32_t cascades = flags & 0xf;
+  const uint32_t form = flags >> 4;
   in.Require(cascades <= 1, "an invalidation cascades (1) or doesn't (0)");
+  in.Require(form <= 4 && form != 1, "an invalidation is of a version of form 0, 2, 3 or 4");
   op.record = record;
   op.cascades = cascades == 1;
   op.time = in.Integer();
   op.id = in.Uuid();
+  op.version = ReadVersion(in, form);
   op.cause = in.String(in.U32());
+}
+
+template <class Reader>
+void Read(Reader& in, InvalidationActionOp& op) {
+  const auto [record, type] = in.IdWithTag();
+  in.Require(type == 1 || type == 2, "an action has an unknown type");
+  op.record = record;
+  op.type = type;
+  op.time = in.Integer();
+  op.id = in.Uuid();
+  const uint32_t name_bytes = in.U32();
+  const uint32_t command_bytes = in.U32();
+  const uint32_t params_bytes = in.U32();
+  op.name = in.String(name_bytes);
+  op.command = in.String(command_bytes);
+  op.params = in.String(params_bytes);
 }
 
 }  // namespace braid

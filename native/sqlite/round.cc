@@ -256,9 +256,15 @@ class Decoder {
         Take<VersionTagOp>(in);
         round_.version_tags.push_back({begin, OfUpdate(begin)});
         break;
-      case OpType::kInvalidation:
-        Take<InvalidationOp>(in);
+      case OpType::kInvalidation: {
+        const auto op = Take<InvalidationOp>(in);
         round_.invalidations.push_back({begin, frame_});
+        AddMention(op.record, op.version, {begin, frame_, false});
+        break;
+      }
+      case OpType::kInvalidationAction:
+        Take<InvalidationActionOp>(in);
+        round_.invalidation_actions.push_back({begin, frame_});
         break;
       default:
         throw Damage{begin, "an op has an unknown type"};
@@ -330,7 +336,10 @@ void Round::Clear() {
   ops = 0;
   frames.clear();
   for (auto* rows : {&records, &uris, &tags, &derivations, &derivation_versions}) rows->clear();
-  for (auto* rows : {&updates, &exposures, &version_uris, &version_tags, &invalidations}) rows->clear();
+  for (auto* rows :
+       {&updates, &exposures, &version_uris, &version_tags, &invalidations, &invalidation_actions}) {
+    rows->clear();
+  }
   versions.clear();
 }
 

@@ -75,11 +75,12 @@ struct Round {
   std::vector<KeyedRow> derivation_versions;  // owner: frame
 
   std::vector<Mention> versions;
-  std::vector<Row> updates;       // owner: frame
-  std::vector<Row> exposures;     // owner: update
-  std::vector<Row> version_uris;  // owner: update
-  std::vector<Row> version_tags;  // owner: update
-  std::vector<Row> invalidations;
+  std::vector<Row> updates;               // owner: frame
+  std::vector<Row> exposures;             // owner: update
+  std::vector<Row> version_uris;          // owner: update
+  std::vector<Row> version_tags;          // owner: update
+  std::vector<Row> invalidations;         // owner: frame
+  std::vector<Row> invalidation_actions;  // owner: frame
 
   std::vector<KeyedRow> scratch;  // for putting one of these in order
 

@@ -186,6 +186,12 @@ void MentionColumn(const Round& round, size_t row, RowOp&, int column, Output ou
       version = op.version;
       break;
     }
+    case OpType::kInvalidation: {
+      const auto op = round.At<InvalidationOp>(mention.op);
+      model = op.record;
+      version = op.version;
+      break;
+    }
     default: {
       const auto op = round.At<DerivationOp>(mention.op);
       model = op.source;
@@ -241,7 +247,8 @@ void VersionTagColumn(const Round& round, size_t row, RowOp&, int column, Output
 }
 
 void InvalidationColumn(const Round& round, size_t row, RowOp&, int column, Output out) {
-  const auto op = round.At<InvalidationOp>(round.invalidations[row].op);
+  const Row& at = round.invalidations[row];
+  const auto op = round.At<InvalidationOp>(at.op);
   switch (column) {
     case 0:
       return out.Uuid(op.id);
@@ -251,8 +258,30 @@ void InvalidationColumn(const Round& round, size_t row, RowOp&, int column, Outp
       return out.Integer(op.cascades);
     case 3:
       return out.Time(op.time);
-    default:
+    case 4:
       return out.String(op.cause);
+    default:
+      return VersionColumn(op.version, round.frames[at.owner], column - 5, out);
+  }
+}
+
+void InvalidationActionColumn(const Round& round, size_t row, RowOp&, int column, Output out) {
+  const auto op = round.At<InvalidationActionOp>(round.invalidation_actions[row].op);
+  switch (column) {
+    case 0:
+      return out.Uuid(op.id);
+    case 1:
+      return out.Integer(op.record);
+    case 2:
+      return out.Integer(op.type);
+    case 3:
+      return out.Time(op.time);
+    case 4:
+      return out.String(op.name);
+    case 5:
+      return out.String(op.command);
+    default:
+      return out.String(op.params);
   }
 }
 
@@ -305,8 +334,13 @@ constexpr Table kTables[] = {
      "CREATE TABLE x(update_index INTEGER, key TEXT, value TEXT, tag_type INTEGER, boolean INTEGER)",
      Count<&Round::version_tags>, VersionTagColumn},
     {"braid_round_invalidations",
-     "CREATE TABLE x(id TEXT, record_id INTEGER, cascade INTEGER, time TEXT, cause TEXT)",
+     "CREATE TABLE x(id TEXT, record_id INTEGER, cascade INTEGER, time TEXT, cause TEXT, run TEXT, "
+     "attempt INTEGER, step INTEGER, rank INTEGER, ordinal INTEGER)",
      Count<&Round::invalidations>, InvalidationColumn},
+    {"braid_round_invalidation_actions",
+     "CREATE TABLE x(id TEXT, record_id INTEGER, action_type INTEGER, time TEXT, name TEXT, cmd TEXT, "
+     "params TEXT)",
+     Count<&Round::invalidation_actions>, InvalidationActionColumn},
 };
 
 // One table in one connection: what SQLite keeps for us and gives to Connect.

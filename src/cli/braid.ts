@@ -8,6 +8,7 @@ import { addCreate } from './create.js';
 import { addDependence } from './dependence.js';
 import { addDoctor } from './doctor.js';
 import { addGraph } from './graph.js';
+import { addInvalidate, addRevalidate } from './invalidate.js';
 import { addLineage } from './lineage.js';
 import { ClosedPipe, printable, toJson } from './output.js';
 import { addPrint } from './print.js';
@@ -55,6 +56,8 @@ const ADD = [
   addVersions,
   addDependence,
   addStatement,
+  addInvalidate,
+  addRevalidate,
   addVerify,
   addRecover,
   addDoctor,

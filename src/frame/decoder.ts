@@ -25,7 +25,27 @@ export type DecodedOp =
   | { op: 'exposure'; source: number; version: SourceVersion }
   | { op: 'versionUri'; uri: string }
   | { op: 'versionTag'; key: string; value: string; type: TagTypeCode }
-  | { op: 'invalidation'; uuid: string; record: number; cascade: boolean; time: number; cause: string };
+  | {
+      op: 'invalidation';
+      uuid: string;
+      record: number;
+      /** If not all of the model is meant. */
+      version: VersionName | 'none';
+      cascade: boolean;
+      time: number;
+      cause: string;
+    }
+  | {
+      op: 'invalidationAction';
+      uuid: string;
+      record: number;
+      /** One of `ActionCode`. */
+      type: number;
+      time: number;
+      name: string;
+      cmd: string;
+      params: string;
+    };
 
 /**
  * Where the ops that start at byte `at` end: at a zero word, at an op that can't be one, or at `end`.
@@ -49,7 +69,7 @@ export function walkOps(
       length % 4 === 0 &&
       at + length <= end &&
       type >= Op.record &&
-      type <= Op.invalidation;
+      type <= Op.invalidationAction;
     if (!sound) return { end: at, ops, records, damaged: true };
     ops++;
     if (type === Op.record) records++;
@@ -141,9 +161,20 @@ function decodePayload(type: number, cursor: Cursor, at: number): DecodedOp {
       return { op: 'versionTag', type: tagType(cursor.u32(), at), ...cursor.keyAndValue() };
     case Op.invalidation: {
       const { id: record, small } = cursor.id();
-      if (small > 1) throw damaged(at, `invalidation flags ${small}`);
+      const form = small >> 4;
+      if ((small & 0xf) > 1 || form === VersionForm.unknown) throw damaged(at, `invalidation flags ${small}`);
       const time = cursor.u64();
-      return { op: 'invalidation', record, cascade: small === 1, time, uuid: cursor.uuid(), cause: cursor.text() };
+      const uuid = cursor.uuid();
+      const version = form === VersionForm.none ? 'none' : cursor.version(form);
+      return { op: 'invalidation', record, version, cascade: (small & 1) === 1, time, uuid, cause: cursor.text() };
+    }
+    case Op.invalidationAction: {
+      const { id: record, small: type } = cursor.id();
+      if (type < 1 || type > 2) throw damaged(at, `an action of type ${type}`);
+      const time = cursor.u64();
+      const uuid = cursor.uuid();
+      const [name, cmd, params] = cursor.texts(3);
+      return { op: 'invalidationAction', record, type, time, uuid, name, cmd, params };
     }
     default:
       throw damaged(at, `an op of type ${type}`);
@@ -227,9 +258,14 @@ class Cursor {
   }
 
   keyAndValue(): { key: string; value: string } {
-    const keyBytes = this.u32();
-    const valueBytes = this.u32();
-    return { key: this.utf8(keyBytes), value: this.utf8(valueBytes) };
+    const [key, value] = this.texts(2);
+    return { key, value };
+  }
+
+  /** So many, their lengths first. */
+  texts(count: number): string[] {
+    const lengths = Array.from({ length: count }, () => this.u32());
+    return lengths.map((bytes) => this.utf8(bytes));
   }
 
   /** All that is left must be padding. */

@@ -202,14 +202,50 @@ export class Encoder {
     this.#close(op, Op.versionTag);
   }
 
-  /** @param uuid 32 hex digits. */
-  invalidation(uuid: string, record: number, cascade: boolean, time: number, cause: string): void {
+  /**
+   * @param uuid 32 hex digits.
+   * @param version of the model that `record` is, if not all of it is meant.
+   */
+  invalidation(
+    uuid: string,
+    record: number,
+    cascade: boolean,
+    time: number,
+    cause: string,
+    version: VersionName | 'none' = 'none',
+  ): void {
     const op = this.#open();
-    this.#id(record, cascade ? 1 : 0);
+    this.#id(record, (cascade ? 1 : 0) + (formOf(version) << 4));
     this.#u64(time);
     this.#uuid(uuid);
+    this.#version(version);
     this.#text1(cause, 'a cause');
     this.#close(op, Op.invalidation);
+  }
+
+  /**
+   * @param uuid of the action, as 32 hex digits.
+   * @param params JSON.
+   */
+  invalidationAction(
+    uuid: string,
+    record: number,
+    type: number,
+    time: number,
+    name: string,
+    cmd: string,
+    params: string,
+  ): void {
+    const op = this.#open();
+    this.#id(record, type);
+    this.#u64(time);
+    this.#uuid(uuid);
+    const lengths = this.#at >>> 2;
+    this.#at += 12;
+    this.#words[lengths] = this.#write(name, 'the name of an action');
+    this.#words[lengths + 1] = this.#write(cmd, 'a command');
+    this.#words[lengths + 2] = this.#write(params, 'the arguments of an action');
+    this.#close(op, Op.invalidationAction);
   }
 
   #open(): number {

@@ -12,6 +12,7 @@ export const Op = {
   versionUri: 7,
   versionTag: 8,
   invalidation: 9,
+  invalidationAction: 10,
 } as const;
 
 export const MAX_OP_BYTES = 8 * 2 ** 20;
@@ -25,6 +26,10 @@ export const KindCode = { record: 0, fact: 1, data: 2, model: 3 } as const;
 /** Braid-DB's tag types; a boolean is an integer of theirs with a mark of ours. */
 export const TagType = { string: 1, integer: 2, float: 3, boolean: 0x12 } as const;
 export type TagTypeCode = (typeof TagType)[keyof typeof TagType];
+
+/** What is done of an invalidated record; in `invalidation_actions.action_type` by Braid-DB's names. */
+export const ActionCode = { shell: 1, event: 2 } as const;
+export type ActionType = keyof typeof ActionCode;
 
 /** The forms of a reference to a version. */
 export const VersionForm = { none: 0, unknown: 1, step: 2, ordinal: 3, elsewhere: 4 } as const;

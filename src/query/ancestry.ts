@@ -4,8 +4,8 @@ import { Attempts } from './attempts.js';
 import type { Connection } from './connection.js';
 import type { Layout } from './layout.js';
 import { RECORD_INVALIDATION, VERSION_INVALIDATION } from './rows.js';
-import { Visits } from './visits.js';
-import type { Walks } from './walk.js';
+import { Visits } from '../lineage/visits.js';
+import type { Walks } from '../lineage/walk.js';
 
 /** What a statement needs to know of each node that its subject comes from, and of itself. */
 export interface AncestryNode {

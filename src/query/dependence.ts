@@ -1,7 +1,7 @@
 import type { LineageRow, Nodes } from './lineage.js';
-import type { Relation } from './steps.js';
-import { Visits, type Stop } from './visits.js';
-import type { Walks } from './walk.js';
+import type { Relation } from '../lineage/steps.js';
+import { Visits, type Stop } from '../lineage/visits.js';
+import type { Walks } from '../lineage/walk.js';
 
 /** A step of a chain of evidence: the node, and how it is bound to the one before it. */
 export interface WhyStep {

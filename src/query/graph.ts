@@ -1,10 +1,10 @@
 import { BraidError } from '../errors.js';
 import type { Kind } from '../frame/format.js';
 import { checkDepth, type LineageRow, type Nodes } from './lineage.js';
-import type { Direction, Relation } from './steps.js';
+import type { Direction, Relation } from '../lineage/steps.js';
 import type { VersionOf } from './version-names.js';
-import { Visits } from './visits.js';
-import type { Walks } from './walk.js';
+import { Visits } from '../lineage/visits.js';
+import type { Walks } from '../lineage/walk.js';
 
 export interface GraphOptions {
   /** What it comes from, what has come of it, or both. Default `ancestors`. */

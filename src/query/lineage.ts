@@ -3,9 +3,9 @@ import type { Connection } from './connection.js';
 import { conditionOf, filteredRecords, type FilteredBy, type RecordFilter } from './filter.js';
 import type { Layout } from './layout.js';
 import { NodeRows, type RecordRow, type VersionFields } from './rows.js';
-import type { Direction } from './steps.js';
-import { Visits } from './visits.js';
-import type { Met, Selection, Walks } from './walk.js';
+import type { Direction } from '../lineage/steps.js';
+import { Visits } from '../lineage/visits.js';
+import type { Met, Selection, Walks } from '../lineage/walk.js';
 
 /**
  * A node of a lineage: a record, or a version of a model. Time, URIs, tags, run and rank of a version are its own; its rank is
@@ -53,6 +53,18 @@ export class Nodes {
     checkDepth(depth);
     const selection = this.#selection(filter, ever);
     return this.rows(this.walks.nodes(direction, new Visits(start, { known }), { depth, ever }, selection));
+  }
+
+  /** What an invalidation of the nodes of `start` would make invalid: those that are valid themselves, the nearest first. */
+  *affected(start: readonly number[], cascade: boolean): IterableIterator<LineageRow> {
+    const where = `${either('v.invalidation_id', 'r.invalidation_id')} IS NULL`;
+    const selection: Selection = { joins: NODE_JOINS, where, values: [] };
+    const own = this.connection.all<{ node: number }>(
+      `SELECT w.node FROM (SELECT key, value AS node FROM json_each(?)) w ${NODE_JOINS} WHERE ${where} ORDER BY w.key`,
+      JSON.stringify(start),
+    );
+    yield* this.rows(own.map(({ node }) => [node, 0, 0]));
+    if (cascade) yield* this.rows(this.walks.nodes('descendants', new Visits(start), {}, selection));
   }
 
   /** These nodes, in their order, as far as there are such. */

@@ -8,6 +8,7 @@ import { common, walk, why, type CommonRow, type Why } from './dependence.js';
 import { conditionOf, filteredRecords, type RecordFilter } from './filter.js';
 import { findRecord } from './find.js';
 import { checkGraphOptions, graphOf, type GraphOptions, type LineageGraph } from './graph.js';
+import { invalidationRows, whyInvalid, type InvalidationRow, type WhyInvalid } from './invalidations.js';
 import { layoutOf, type Layout } from './layout.js';
 import { Nodes, type LineageOptions, type LineageRow } from './lineage.js';
 import { openReadOnly } from './open.js';
@@ -16,14 +17,15 @@ import { NodeRows, type RecordRow } from './rows.js';
 import { runRows, type RunRow } from './runs.js';
 import { searchClause, type SearchOptions } from './search.js';
 import { databaseUuid, statement, type Statement, type StatementOptions } from './statement.js';
-import type { Direction } from './steps.js';
+import type { Direction } from '../lineage/steps.js';
 import type { VersionOf } from './version-names.js';
 import { Versions, type VersionRow } from './versions.js';
-import { Walks } from './walk.js';
+import { Walks } from '../lineage/walk.js';
 
 export type { CommonRow, Why, WhyStep } from './dependence.js';
 export type { RecordFilter } from './filter.js';
 export type { GraphEdge, GraphFold, GraphNode, GraphOptions, LineageGraph } from './graph.js';
+export type { InvalidationRow, WhyInvalid } from './invalidations.js';
 export type { LineageOptions, LineageRow } from './lineage.js';
 export type { NodeName } from './resolve.js';
 export type { RecordRow } from './rows.js';
@@ -32,7 +34,7 @@ export { checkStatement, type CheckedSentence, type StatementCheck } from './che
 export type { Statement, StatementOptions } from './statement.js';
 export type { Sentence, Topic } from './statement-composer.js';
 export { statementMarkdown, statementText } from './statement-text.js';
-export type { Relation } from './steps.js';
+export type { Relation } from '../lineage/steps.js';
 export type { VersionOf } from './version-names.js';
 export type { ExposureRow, VersionName, VersionRow } from './versions.js';
 
@@ -238,6 +240,33 @@ export class BraidReader {
       const asked = { ...resolved, start: startOf(resolved, this.versionTable) };
       return statement(this.#connection, this.layout, this.#walks, this.#nodes, asked, options);
     });
+  }
+
+  /**
+   * What an invalidation of these would make invalid: them, and with `cascade` (the default) all that derives from them; but
+   * not what is invalid already.
+   *
+   * @throws BraidError as `ancestors`
+   */
+  affected(nodes: NodeName | readonly NodeName[], { cascade = true } = {}): IterableIterator<LineageRow> {
+    const list = Array.isArray(nodes) ? (nodes as NodeName[]) : [nodes as NodeName];
+    const start = list.map((node) => resolveNode(this, node)).map(({ record, version }) => (version === undefined ? record : -version)); // prettier-ignore
+    return this.#nodes.affected([...new Set(start)], cascade);
+  }
+
+  /**
+   * Why a record or a version is invalid: the first that was said against it, or against what it derives from. Undefined if
+   * it is valid.
+   *
+   * @throws BraidError as `ancestors`
+   */
+  invalidation(node: NodeName): WhyInvalid | undefined {
+    return whyInvalid(this.#connection, resolveNode(this, node), this.layout.ours);
+  }
+
+  /** All that was ever said against a record or a version, the oldest first, with what was taken back. */
+  invalidations(): InvalidationRow[] {
+    return this.layout.ours ? invalidationRows(this.#connection) : [];
   }
 
   /** Runs, the oldest first. */

@@ -51,7 +51,7 @@ const VERSION_COLUMNS = `v.attempt_id, v.number, v.step, v.rank, v.ordinal,
 
 /** The invalidation of a row `r` of records, and that of a version `v` of the model `r`. */
 export const RECORD_INVALIDATION = 'r.invalidation_id';
-export const VERSION_INVALIDATION = RECORD_INVALIDATION;
+export const VERSION_INVALIDATION = 'ifnull(v.invalidation_id, r.invalidation_id)';
 
 /** How many rows are made at once. */
 const FIRST_BATCH = 8;

@@ -8,7 +8,7 @@ import { Composer, TOPICS, type Sentence } from './statement-composer.js';
 import { contextSentences } from './statement-makers.js';
 import { lineageSentences } from './statement-lineage.js';
 import { validitySentences } from './statement-validity.js';
-import type { Walks } from './walk.js';
+import type { Walks } from '../lineage/walk.js';
 
 export const STATEMENT_FORMAT = 'braid-mpi statement';
 /** Raised with every change of the sentences, for `checkStatement` compares them. */

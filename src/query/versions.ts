@@ -44,6 +44,8 @@ export interface VersionRow extends VersionName {
   attempt: number;
   /** Of its first update. */
   time?: Date;
+  /** Whether neither it nor its model has been invalidated. */
+  valid: boolean;
   /** Ranks that took part. */
   ranks: number[];
   uris: string[];
@@ -55,13 +57,14 @@ export interface VersionRow extends VersionName {
 
 type RawName = [versionId: number | null, model: number, number: number | null, step: number | null, rank: number, ordinal: number, attempt: number]; // prettier-ignore
 type RawExposure = [...version: RawName, id: number, kind: number | null, name: string | null, unversioned: number, rank: number, time: string]; // prettier-ignore
-type RawVersion = [...version: RawName, time: string | null, ranks: string, uris: string, tags: string, seen: string, exposures: string]; // prettier-ignore
+type RawVersion = [...version: RawName, time: string | null, invalidation: string | null, ranks: string, uris: string, tags: string, seen: string, exposures: string]; // prettier-ignore
 const NAME_COLUMNS = 7;
 
 const nameColumns = (v: string) =>
   ['version_id', 'model_id', 'number', 'step', 'rank', 'ordinal', 'attempt_id'].map((name) => `${v}.${name}`).join();
 
 const COLUMNS = `${nameColumns('v')}, v.time,
+  ifnull(v.invalidation_id, (SELECT m.invalidation_id FROM records m WHERE m.record_id = v.model_id)),
   (SELECT json_group_array(DISTINCT u.rank ORDER BY u.rank) FROM updates u WHERE u.version_id = v.version_id),
   ${VERSION_URIS}, ${VERSION_TAGS},
   (SELECT json_group_array(json_array(${nameColumns('s')}) ORDER BY s.version_id) FROM versions s
@@ -160,11 +163,12 @@ export class Versions {
 }
 
 function toVersion(raw: RawVersion, attempts: Attempts): VersionRow {
-  const [time, ranks, uris, tags, seen, exposures] = raw.slice(NAME_COLUMNS) as [string | null, string, string, string, string, string]; // prettier-ignore
+  const [time, invalidation, ranks, uris, tags, seen, exposures] = raw.slice(NAME_COLUMNS) as [string | null, string | null, string, string, string, string, string]; // prettier-ignore
   return {
     ...toName(raw, attempts),
     ...attempts.get(raw[6]),
     time: time === null ? undefined : parseTime(time),
+    valid: invalidation === null,
     ranks: JSON.parse(ranks) as number[],
     uris: toUris(uris),
     tags: toTags(tags),

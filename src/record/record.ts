@@ -1,8 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import { BraidError } from '../errors.js';
 import { OP_BOUND, textBound } from '../frame/encoder.js';
 import { KindCode, MAX_ID, type Kind, type SourceVersion } from '../frame/format.js';
+import { storedAction, type InvalidationAction } from './action.js';
 import { now } from './clock.js';
+import { recordInvalidation, type InvalidateInit } from './invalidation.js';
 import { recorderOf, type HasRecorder, type Recorder } from './recorder.js';
 import { tagText, tagTypeOf, type Tag, type Tags, type TagTypeName } from './tags.js';
 import { BraidVersion } from './version.js';
@@ -167,18 +168,23 @@ export abstract class BraidRecord {
    *
    * @throws BraidError ERR_BRAID_CAUSE_INVALID, ERR_BRAID_TEXT_INVALID, ERR_BRAID_SPOOL_FULL, ERR_BRAID_CLOSED
    */
-  invalidate(options: { cause: string; cascade?: boolean }): void {
-    const { cause, cascade = true } = options ?? {};
-    if (typeof cause !== 'string' || cause === '') {
-      throw new BraidError(
-        'ERR_BRAID_CAUSE_INVALID',
-        'invalidate() needs a cause: { cause: "detector was misaligned" }',
-      );
-    }
-    const uuid = randomUUID().replaceAll('-', '');
-    this.recorder.write(OP_BOUND + textBound(cause), (encoder) => {
-      encoder.invalidation(uuid, this.id, cascade, now(), cause);
+  invalidate(options: InvalidateInit): void {
+    recordInvalidation(this.recorder, this.id, 'none', options);
+  }
+
+  /**
+   * Says what is to be done when the record is invalidated, by who invalidates it and asks for that (`runActions`). The last
+   * that was said counts.
+   *
+   * @throws BraidError ERR_BRAID_ACTION_INVALID, ERR_BRAID_TEXT_INVALID, ERR_BRAID_TOO_LARGE, ERR_BRAID_SPOOL_FULL, ERR_BRAID_CLOSED
+   */
+  setInvalidationAction(action: InvalidationAction): this {
+    const { id, type, name, command, params } = storedAction(action);
+    const bound = OP_BOUND + textBound(name) + textBound(command) + textBound(params);
+    this.recorder.write(bound, (encoder) => {
+      encoder.invalidationAction(id, this.id, type, now(), name, command, params);
     });
+    return this;
   }
 }
 

@@ -1,5 +1,6 @@
 import { BraidError } from '../errors.js';
 import type { VersionName } from '../frame/format.js';
+import { recordInvalidation, type InvalidateInit } from './invalidation.js';
 import type { Recorder } from './recorder.js';
 import { parseVersionKey, versionKey } from './version-key.js';
 
@@ -31,6 +32,16 @@ export class BraidVersion {
     const { elsewhere, ...name } = this.versionName;
     const { run, attempt } = elsewhere ?? this.recorder.identity;
     return versionKey({ model: this.model, run, attempt, ...name });
+  }
+
+  /**
+   * Says that this version is wrong, and why; with `cascade` (the default), so are those that go on from it, and what was
+   * made with them. The model itself stays valid.
+   *
+   * @throws BraidError as `record.invalidate`
+   */
+  invalidate(options: InvalidateInit): void {
+    recordInvalidation(this.recorder, this.model, this.versionName, options);
   }
 
   /** @internal The inverse of `key`. */

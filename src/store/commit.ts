@@ -3,7 +3,8 @@ import { BraidError } from '../errors.js';
 import { faultPoint } from '../fault.js';
 import { FRAME_HEADER_BYTES } from '../frame/format.js';
 import type { FrameHeader } from '../frame/header.js';
-import { applyInvalidations } from './invalidation.js';
+import { ActionCode } from '../frame/format.js';
+import { ACTION_TYPES, type Invalidations } from './invalidation.js';
 import { gapOf, holesIn, rangesOf } from './ledger.js';
 import { VersionNumbering } from './numbering.js';
 import {
@@ -116,8 +117,22 @@ const INSERTS: [roundTable: RoundTable, sql: string][] = [
   ],
   [
     'invalidations',
-    `INSERT INTO invalidation_requests (id, record_id, cascade, cause, time)
-     SELECT id, record_id, cascade, cause, time FROM braid_round_invalidations`,
+    `INSERT INTO invalidation_requests (id, record_id, version_id, cascade, cause, time)
+     SELECT id, record_id, version_id, cascade, cause, time FROM (
+       SELECT x.*, ${versionId('x.record_id', 'x')} AS version_id FROM braid_round_invalidations x
+     ) WHERE run IS NULL OR version_id IS NOT NULL`,
+  ],
+  // Whoever says the same action says its id, too.
+  [
+    'invalidation_actions',
+    `INSERT OR IGNORE INTO invalidation_actions (action_type, params, id, name, cmd)
+     SELECT iif(action_type = ${ActionCode.shell}, '${ACTION_TYPES.shell}', '${ACTION_TYPES.event}'), params, id, name, cmd
+     FROM braid_round_invalidation_actions`,
+  ],
+  [
+    'invalidation_actions',
+    `INSERT OR IGNORE INTO record_actions (record_id, time, action_id)
+     SELECT record_id, time, id FROM braid_round_invalidation_actions`,
   ],
 ];
 
@@ -126,23 +141,23 @@ const INSERTS: [roundTable: RoundTable, sql: string][] = [
  * one connection.
  */
 export class Committer {
-  readonly #db: Database;
   readonly #tables: RoundTables;
   readonly #transactions: Transactions;
   readonly #inserts: { table: RoundTable; statement: Statement }[];
   readonly #numbering: VersionNumbering;
+  readonly #invalidations: Invalidations;
   readonly #updateCount: Statement;
   readonly #ledgerRow: Statement;
   readonly #moveLedger: Statement;
   readonly #gaps: Statement;
   readonly #addGap: Statement;
 
-  constructor(db: Database, tables: RoundTables, transactions: Transactions) {
-    this.#db = db;
+  constructor(db: Database, tables: RoundTables, transactions: Transactions, invalidations: Invalidations) {
     this.#tables = tables;
     this.#transactions = transactions;
     this.#inserts = INSERTS.map(([table, sql]) => ({ table, statement: db.prepare(sql) }));
     this.#numbering = new VersionNumbering(db);
+    this.#invalidations = invalidations;
     this.#updateCount = db.prepare('SELECT ifnull(max(update_id), 0) + 1 FROM updates').pluck();
     this.#ledgerRow = db.prepare(
       `SELECT attempt_id AS attemptId, frame, id_base AS idBase, id_end AS idEnd, size
@@ -250,6 +265,7 @@ export class Committer {
     const bytes = fresh.reduce((sum, { header }) => sum + FRAME_HEADER_BYTES + header.bytes, 0);
     if (fresh.length === 0) return { records, ops, bytes, refused };
     const first = this.#updateCount.get() as number;
+    const watch = this.#invalidations.watch();
     let updates = false;
     try {
       const pieces = piecesOf(round, fresh);
@@ -258,6 +274,7 @@ export class Committer {
         const filled = this.#tables.load();
         more = this.#prepare(pieces);
         this.#insertPiece(filled);
+        watch?.piece(filled);
         updates ||= filled.has('updates');
       }
     } finally {
@@ -265,7 +282,8 @@ export class Committer {
     }
     // Of the round as a whole: the order of versions is that of their times in it.
     if (updates) this.#numbering.run(first);
-    applyInvalidations(this.#db);
+    watch?.end(first);
+    this.#invalidations.settle(watch !== undefined);
     return { records, ops, bytes, refused };
   }
 

@@ -25,7 +25,8 @@ export const ROUND_TABLES = {
   exposures: ['update_index', 'source_id', 'unversioned', 'run', 'attempt', 'step', 'rank', 'ordinal'],
   version_uris: ['update_index', 'uri'],
   version_tags: ['update_index', 'key', 'value', 'tag_type', 'boolean'],
-  invalidations: ['id', 'record_id', 'cascade', 'time', 'cause'],
+  invalidations: ['id', 'record_id', 'cascade', 'time', 'cause', 'run', 'attempt', 'step', 'rank', 'ordinal'],
+  invalidation_actions: ['id', 'record_id', 'action_type', 'time', 'name', 'cmd', 'params'],
 } as const; // prettier-ignore
 export type RoundTable = keyof typeof ROUND_TABLES;
 
@@ -220,8 +221,16 @@ class RoundDecoder {
         return this.#push('version_uris', [this.#updates - 1, op.uri]);
       case 'versionTag':
         return this.#push('version_tags', [this.#updates - 1, op.key, op.value, ...tagColumns(op.type)]);
-      case 'invalidation':
-        return this.#push('invalidations', [op.uuid, op.record, op.cascade ? 1 : 0, timeText(op.time), op.cause]);
+      case 'invalidation': {
+        const { uuid, record, cascade, time, cause, version } = op;
+        this.#mention(frame, record, version);
+        const named = versionColumns(frame, version);
+        return this.#push('invalidations', [uuid, record, cascade ? 1 : 0, timeText(time), cause, ...named]);
+      }
+      case 'invalidationAction': {
+        const { uuid, record, type, time, name, cmd, params } = op;
+        return this.#push('invalidation_actions', [uuid, record, type, timeText(time), name, cmd, params]);
+      }
     }
   }
 

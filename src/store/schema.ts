@@ -5,6 +5,11 @@ import { BraidError } from '../errors.js';
 /** Raised with every change of the tables that an older version of this library could not write to. */
 export const SCHEMA_VERSION = 1;
 
+/** The node of lineage (src/lineage/steps.ts) that a row of invalidation_requests is about. */
+export const REQUESTED = 'ifnull(-version_id, record_id)';
+/** The same of a row `q`. */
+export const REQUESTED_BY_Q = 'ifnull(-q.version_id, q.record_id)';
+
 /**
  * The tables. Those of the first part are Braid-DB's, with its columns, types and formats; what we add to them has
  * defaults, so that its own readers and writers don't notice. `records` is AUTOINCREMENT because runs reserve blocks of
@@ -16,7 +21,8 @@ CREATE TABLE invalidations (
   id CHAR(32) NOT NULL PRIMARY KEY,
   root_invalidation CHAR(32) REFERENCES invalidations (id),
   cause VARCHAR NOT NULL,
-  time DATETIME NOT NULL
+  time DATETIME NOT NULL,
+  inferred INTEGER NOT NULL DEFAULT 0       -- 1: it may derive from what was invalidated, and isn't known to
 );
 CREATE TABLE invalidation_actions (
   action_type VARCHAR(14),
@@ -112,12 +118,14 @@ CREATE TABLE versions (
   rank INTEGER NOT NULL DEFAULT -1,
   ordinal INTEGER NOT NULL DEFAULT -1,
   number INTEGER,                           -- model@number; NULL until an update of it is committed
-  time DATETIME                             -- of its first update
+  time DATETIME,                            -- of its first update
+  invalidation_id CHAR(32) REFERENCES invalidations (id)
 );
 CREATE UNIQUE INDEX ix_versions_step ON versions (model_id, attempt_id, step) WHERE step IS NOT NULL;
 CREATE UNIQUE INDEX ix_versions_ordinal ON versions (model_id, attempt_id, rank, ordinal) WHERE step IS NULL;
 CREATE UNIQUE INDEX ix_versions_number ON versions (model_id, number) WHERE number IS NOT NULL;
 CREATE INDEX ix_versions_time ON versions (model_id, time);
+CREATE INDEX ix_versions_invalid ON versions (model_id) WHERE invalidation_id IS NOT NULL;
 CREATE TABLE updates (
   update_id INTEGER NOT NULL PRIMARY KEY,
   version_id INTEGER NOT NULL REFERENCES versions (version_id),
@@ -159,12 +167,46 @@ CREATE TABLE derivation_versions (
 ) WITHOUT ROWID;
 CREATE INDEX ix_derivation_versions_version_id ON derivation_versions (version_id);
 CREATE TABLE invalidation_requests (
-  id CHAR(32) NOT NULL PRIMARY KEY,
+  id CHAR(32) NOT NULL PRIMARY KEY,         -- of what it makes of its record, or version, in invalidations
   record_id INTEGER NOT NULL,
+  version_id INTEGER REFERENCES versions (version_id),   -- NULL: the record itself
   cascade INTEGER NOT NULL,
   cause TEXT NOT NULL,
+  time DATETIME NOT NULL,
+  done INTEGER NOT NULL DEFAULT 0           -- 0: its record has not been committed yet
+) WITHOUT ROWID;
+CREATE INDEX ix_invalidation_requests_node ON invalidation_requests (${REQUESTED});
+CREATE INDEX ix_invalidation_requests_alone ON invalidation_requests (id) WHERE cascade = 0;
+CREATE INDEX ix_invalidation_requests_waiting ON invalidation_requests (record_id) WHERE done = 0;
+CREATE TABLE revalidations (
+  request_id CHAR(32) NOT NULL PRIMARY KEY REFERENCES invalidation_requests (id),
+  reason TEXT NOT NULL,
   time DATETIME NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE record_actions (
+  record_id INTEGER NOT NULL,
+  time DATETIME NOT NULL,                   -- the last counts
+  action_id CHAR(32) NOT NULL REFERENCES invalidation_actions (id),
+  done INTEGER NOT NULL DEFAULT 0,          -- 0: its record has not been committed yet
+  PRIMARY KEY (record_id, time, action_id)
+) WITHOUT ROWID;
+CREATE INDEX ix_record_actions_waiting ON record_actions (record_id) WHERE done = 0;
+CREATE TABLE action_runs (
+  action_run_id INTEGER NOT NULL PRIMARY KEY,
+  action_id CHAR(32) NOT NULL REFERENCES invalidation_actions (id),
+  record_id INTEGER NOT NULL REFERENCES records (record_id),
+  invalidation_id CHAR(32) NOT NULL REFERENCES invalidations (id),
+  started DATETIME NOT NULL,
+  ended DATETIME NOT NULL,
+  outcome TEXT NOT NULL,                    -- succeeded, failed, timeout, refused, interrupted
+  status INTEGER,                           -- the exit status of a process, or the status of an answer; NULL: neither
+  output TEXT NOT NULL                      -- its beginning; or why it was not run, or failed
+);
+CREATE TABLE invalidation_reach (
+  node INTEGER NOT NULL PRIMARY KEY,        -- a record, or the negative of a version; it may not be committed yet
+  request_id CHAR(32) NOT NULL REFERENCES invalidation_requests (id),   -- the first that cascades to it
+  inferred INTEGER NOT NULL                 -- 1: by no way that is certain
+);
 `;
 
 /** What a file turns out to be. */

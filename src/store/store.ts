@@ -3,8 +3,11 @@ import type Database from 'better-sqlite3';
 import { BraidError, type BraidErrorCode } from '../errors.js';
 import { MAX_ID } from '../frame/format.js';
 import { Committer, type CommitResult } from './commit.js';
+import type { Invalidated } from './causes.js';
 import { DatabaseFiles, type Inodes } from './database-files.js';
 import { attemptState, openAttempts, type AttemptState, type OpenAttempt, type Place } from './ledger.js';
+import { addActionRun, invalidate, revalidate, type ActionRun } from './edits.js';
+import { Invalidations, type Revalidated, type Target } from './invalidation.js';
 import { LockWait, isBusy } from './lock-wait.js';
 import type { RunReport } from '../run-report.js';
 import { checkPath, openForWriting } from './open-for-writing.js';
@@ -81,6 +84,7 @@ export class Store {
   readonly #files: DatabaseFiles;
   readonly #transactions: Transactions;
   readonly #committer: Committer;
+  readonly #invalidations: Invalidations;
   /** What `commit` took, all in all. */
   #commitMs = 0;
 
@@ -103,7 +107,8 @@ export class Store {
         const extended = tables instanceof ExtensionTables;
         this.#files = new DatabaseFiles(db, { path, file, uuid, wal, extended });
         this.#transactions = new Transactions(db, this.#wait, this.#files);
-        this.#committer = new Committer(db, tables, this.#transactions);
+        this.#invalidations = new Invalidations(db);
+        this.#committer = new Committer(db, tables, this.#transactions, this.#invalidations);
         const commit = extended ? 'extension' : 'statements';
         this.opened = { uuid, wal, commit, commitReason: reason, inodes: this.#files.inodes };
       } catch (error) {
@@ -211,6 +216,25 @@ export class Store {
       recorded?.forEach((ops, rank) => setRecorded.run(ops, row.attempt_id, rank));
       if (end === 'COMPLETED') this.#settle(row, 'all');
     });
+  }
+
+  /** See `invalidate` in edits.ts. */
+  invalidate(targets: readonly Target[], cause: string, cascade: boolean): Invalidated & { ids: string[] } {
+    return this.#write(() => invalidate(this.#invalidations, targets, cause, cascade));
+  }
+
+  /**
+   * See `revalidate` in edits.ts.
+   *
+   * @throws BraidError ERR_BRAID_NOT_INVALIDATED
+   */
+  revalidate(targets: readonly Target[], reason: string): Revalidated & { ids: string[] } {
+    return this.#write(() => revalidate(this.#db, this.#invalidations, targets, reason));
+  }
+
+  /** Keeps what came of an invalidation action. */
+  addActionRun(run: ActionRun): void {
+    this.#write(() => addActionRun(this.#db, run));
   }
 
   /**

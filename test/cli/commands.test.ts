@@ -4,7 +4,17 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFi
 import { join } from 'node:path';
 import process from 'node:process';
 import Database from 'better-sqlite3';
-import { BRAID, braid, braidInThread, makeBraidDbFile, makeDirectory, query, runJob, sql, type Ended } from './support.js';
+import {
+  BRAID,
+  braid,
+  braidInThread,
+  makeBraidDbFile,
+  makeDirectory,
+  query,
+  runJob,
+  sql,
+  type Ended,
+} from './support.js';
 
 interface Row {
   id: number;
@@ -154,7 +164,8 @@ describe('the command braid', function () {
       const file = join(directory.path, 'newer.db');
       writeFileSync(file, readFileSync(path));
       sql(file, `UPDATE meta SET value = '99' WHERE key = 'schema_version'`);
-      for (const [command, ...args] of READING) fails(await braidInThread([command, file, ...args]), 1, 'ERR_BRAID_DB_NEWER');
+      for (const [command, ...args] of READING)
+        fails(await braidInThread([command, file, ...args]), 1, 'ERR_BRAID_DB_NEWER');
     });
   });
 
@@ -191,7 +202,11 @@ describe('the command braid', function () {
     it('refuses a directory, and a place that is not there', async () => {
       for (const backup of [[], ['-B']]) {
         fails(await braidInThread(['create', directory.path, ...backup]), 1, 'ERR_BRAID_DB_IS_DIRECTORY');
-        fails(await braidInThread(['create', join(directory.path, 'no', 'where.db'), ...backup]), 1, 'ERR_BRAID_DB_UNWRITABLE');
+        fails(
+          await braidInThread(['create', join(directory.path, 'no', 'where.db'), ...backup]),
+          1,
+          'ERR_BRAID_DB_UNWRITABLE',
+        );
       }
     });
   });
@@ -304,7 +319,9 @@ describe('the command braid', function () {
       const { stdout: one } = await braidInThread(['stats', old, '--run', run]);
       assert.doesNotMatch(one, /^share/m);
       assert.match(one, /^blocked +- +- +-$/m);
-      const { runs } = JSON.parse((await braidInThread(['stats', old, '--json'])).stdout) as { runs: { cost: object }[] };
+      const { runs } = JSON.parse((await braidInThread(['stats', old, '--json'])).stdout) as {
+        runs: { cost: object }[];
+      };
       assert.deepEqual(Object.keys(runs[0].cost).sort(), ['bytes', 'captureMs', 'ops', 'peakRoundBytes']);
     });
 
@@ -322,7 +339,8 @@ describe('the command braid', function () {
   });
 
   describe('lineage', () => {
-    const lineage = async (...args: string[]) => jsonLines((await braidInThread(['lineage', path, '--json', ...args])).stdout);
+    const lineage = async (...args: string[]) =>
+      jsonLines((await braidInThread(['lineage', path, '--json', ...args])).stdout);
 
     it('shows what a record comes from, the nearest first', async () => {
       const rows = await lineage('name:peaks-1');
@@ -396,18 +414,25 @@ describe('the command braid', function () {
       await braid(['versions', path, 'name:model', '--plot', 'loss'], { cwd: directory.path });
       assert.ok(existsSync(join(directory.path, 'model-loss.svg')));
       fails(await braidInThread(['versions', path, 'name:model', '--plot', 'speed']), 1, 'ERR_BRAID_NO_SUCH_TAG');
-      fails(await braidInThread(['versions', path, '4', '--plot', 'loss', '-o', directory.path]), 1, 'ERR_BRAID_OUTPUT');
+      fails(
+        await braidInThread(['versions', path, '4', '--plot', 'loss', '-o', directory.path]),
+        1,
+        'ERR_BRAID_OUTPUT',
+      );
       fails(await braidInThread(['versions', path, '4', '-o', file]), 2, 'ERR_BRAID_OPTION_INVALID');
     });
   });
 
   describe('why, common and diff', () => {
     it('explain what depends on what', async () => {
-      assert.deepEqual((await braidInThread(['why', path, 'name:peaks-1', 'name:scan-0'])).stdout.trimEnd().split('\n'), [
-        'peaks-1 [8] was derived from model@2 (step 1) [4]',
-        'model@2 (step 1) [4] was an update of model@1 (step 0) [4]',
-        'model@1 (step 0) [4] was updated by exposure to scan-0 [5]',
-      ]);
+      assert.deepEqual(
+        (await braidInThread(['why', path, 'name:peaks-1', 'name:scan-0'])).stdout.trimEnd().split('\n'),
+        [
+          'peaks-1 [8] was derived from model@2 (step 1) [4]',
+          'model@2 (step 1) [4] was an update of model@1 (step 0) [4]',
+          'model@1 (step 0) [4] was updated by exposure to scan-0 [5]',
+        ],
+      );
       const { direction, steps } = JSON.parse((await braidInThread(['why', path, '1', '8', '--json'])).stdout) as { direction: string; steps: object[] }; // prettier-ignore
       assert.deepEqual([direction, steps.length], ['to', 4]);
       assert.match((await braidInThread(['why', path, 'name:peaks-0', 'name:scan-2'])).stdout, /^neither of /);
@@ -449,7 +474,10 @@ describe('the command braid', function () {
       const [row] = jsonLines((await braidInThread(['print', theirs, '--json'])).stdout);
       assert.equal(row.kind, 'record');
       assert.match((await braidInThread(['stats', theirs])).stdout, /made by Braid-DB\n.*records 2[^]*no runs/);
-      assert.match((await braidInThread(['lineage', theirs, '2'])).stdout, /\[2\] record second.*\n.*\[1\] record first/);
+      assert.match(
+        (await braidInThread(['lineage', theirs, '2'])).stdout,
+        /\[2\] record second.*\n.*\[1\] record first/,
+      );
       const { code, stdout } = await braidInThread(['verify', theirs]);
       assert.equal(code, 0);
       assert.match(stdout, /\(made by Braid-DB\) is sound/);

@@ -19,7 +19,15 @@ describe('braid graph', function () {
   });
 
   it('prints what the library draws', async () => {
-    const { code, stdout, stderr } = await braidInThread(['graph', path, 'name:model', '--as-of', 'step=1', '--depth', '2']);
+    const { code, stdout, stderr } = await braidInThread([
+      'graph',
+      path,
+      'name:model',
+      '--as-of',
+      'step=1',
+      '--depth',
+      '2',
+    ]);
     assert.deepEqual([code, stderr], [0, '']);
     assert.equal(stdout, await renderGraph(reader.graph('name:model', { asOf: { step: 1 }, depth: 2 }), 'svg'));
   });

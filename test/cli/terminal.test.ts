@@ -25,6 +25,7 @@ describe('what the command prints', function () {
     ['diff', path, '4@1', '4@3'],
     ['statement', path, '4@2'],
     ['graph', path, '4'],
+    ['invalidate', path, '4', '--cause', 'wrong', '--dry-run'],
     ['verify', path],
     ['recover', path],
     ['doctor', path],
@@ -60,7 +61,9 @@ describe('what the command prints', function () {
     for (const args of PRINTING.filter((args) => !/help|--version/.test(args.join()))) {
       const { code, stdout, stderr } = await braidInThread([...args, '--json']);
       assert.deepEqual([code, stderr], [0, ''], args[0]);
-      const documents = ['print', 'search', 'tail', 'lineage', 'versions', 'common', 'diff'].includes(args[0])
+      const documents = ['print', 'search', 'tail', 'lineage', 'versions', 'common', 'diff', 'invalidate'].includes(
+        args[0],
+      )
         ? stdout.trimEnd().split('\n')
         : [stdout];
       for (const each of documents) assert.equal(typeof JSON.parse(each), 'object', args[0]);

@@ -53,7 +53,7 @@ describe('verify', function () {
     assert.doesNotMatch(stdout, /BAD/);
     const report = JSON.parse((await braidInThread(['verify', sound, '--json'])).stdout) as ReturnType<typeof verify>;
     assert.deepEqual(report.problems, []);
-    assert.equal(report.checked.length, 11);
+    assert.equal(report.checked.length, 12);
   });
 
   for (const [title, damage, check, message, ids] of DAMAGES) {

@@ -746,4 +746,26 @@ export const CONTRACT: ContractCase[] = [
       ]);
     },
   },
+  {
+    title: 'carries an invalidation of a version on to what any rank makes with it later',
+    async run(rank) {
+      const db = await open(rank);
+      const model = await db.share(db.isRoot ? new BraidModel(db, { name: 'model' }) : null);
+      const version = await db.share(db.isRoot ? model.update(new BraidFact(db, { name: 'f' }), { step: 1 }) : null);
+      if (db.rank === db.size - 1) version.invalidate({ cause: 'diverged' });
+      await db.flush();
+      new BraidData(db, { name: 'made', derivedFrom: model });
+      const found = await db.onRoot((reader) => ({
+        model: reader.record(model.id)!.valid,
+        versions: [...reader.versions(model.id)].map(({ valid }) => valid),
+        made: Array.from(reader.records({ name: 'made' }), ({ id }) => {
+          const { cause, record, version, own } = reader.invalidation(id)!;
+          return { cause, record, version, own };
+        }),
+      }));
+      const why = { cause: 'diverged', record: model.id, version: 1, own: false };
+      assert.deepEqual(found, { model: true, versions: [false], made: Array.from({ length: db.size }, () => why) });
+      await db.close();
+    },
+  },
 ];

@@ -68,6 +68,8 @@ export const sound = Buffer.concat([
     versionUri,
     versionTag,
     op(Op.invalidation, [id(1, 1), TIME, uuid, text('cause')]),
+    op(Op.invalidation, [id(1, 0x41), TIME, uuid, uuid, u32(1, 2), u64(7), text('cause')]),
+    op(Op.invalidationAction, [id(1, 2), TIME, uuid, u32(1, 2, 2), Buffer.from('ncm{}')]),
   ]),
   frame([uri], { sequence: 2 }),
 ]);
@@ -90,7 +92,7 @@ const ops: Record<string, Buffer> = {
   'op-longer-than-its-fields': op(Op.uri, [id(1), text('file'), u32(0)]),
   'padding-with-something': op(Op.uri, [id(1), u32(3), Buffer.from('filx')]),
   'op-of-type-0': op(0, [id(1), text('file')]),
-  'op-of-type-10': op(10, [id(1), text('file')]),
+  'op-of-type-11': op(11, [id(1), text('file')]),
   'id-0': op(Op.uri, [id(0), text('file')]),
   'id-beyond-53-bits': op(Op.uri, [id(2 ** 53), text('file')]),
   'plain-id-with-a-number': op(Op.uri, [id(1, 1), text('file')]),
@@ -111,6 +113,12 @@ const ops: Record<string, Buffer> = {
   'elsewhere-of-form-1': op(Op.exposure, [id(1, 4), uuid, u32(1, 1)]),
   'elsewhere-of-form-4': op(Op.exposure, [id(1, 4), uuid, u32(1, 4), u64(7)]),
   'invalidation-with-flag-2': op(Op.invalidation, [id(1, 2), TIME, uuid, text('cause')]),
+  'invalidation-of-form-1': op(Op.invalidation, [id(1, 0x11), TIME, uuid, text('cause')]),
+  'invalidation-of-form-5': op(Op.invalidation, [id(1, 0x51), TIME, uuid, text('cause')]),
+  'invalidation-in-attempt-0': op(Op.invalidation, [id(1, 0x41), TIME, uuid, uuid, u32(0, 2), u64(7), text('cause')]),
+  'action-of-type-0': op(Op.invalidationAction, [id(1, 0), TIME, uuid, u32(1, 1, 0), Buffer.from('nc')]),
+  'action-of-type-3': op(Op.invalidationAction, [id(1, 3), TIME, uuid, u32(1, 1, 0), Buffer.from('nc')]),
+  'action-with-params-beyond-it': op(Op.invalidationAction, [id(1, 1), TIME, uuid, u32(1, 1, 64), Buffer.from('nc')]),
 };
 
 /** Of a frame's header, what the ops belie. */

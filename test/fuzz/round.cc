@@ -16,9 +16,19 @@ extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t max_size);
 namespace {
 
 constexpr size_t kHeaderBytes = 64;
-const char* const kTables[] = {"frames",   "records",      "uris",         "tags",
-                               "updates",  "derivations",  "exposures",    "derivation_versions",
-                               "versions", "version_uris", "version_tags", "invalidations"};
+const char* const kTables[] = {"frames",
+                               "records",
+                               "uris",
+                               "tags",
+                               "updates",
+                               "derivations",
+                               "exposures",
+                               "derivation_versions",
+                               "versions",
+                               "version_uris",
+                               "version_tags",
+                               "invalidations",
+                               "invalidation_actions"};
 
 void Check(bool right, const char* what) {
   if (right) return;

@@ -61,8 +61,17 @@ const update = (model: number, time: number, made: Version, seen = none) =>
 const exposure = (source: number, version = none) => op(6, id(source, version.form), version.bytes);
 const versionUri = (value: string) => op(7, text(value));
 const versionTag = (key: string, value: string, type = 1) => op(8, u32(type), text(key, value));
-const invalidation = (recordId: number, cascades: number, time: number, hex: string, cause: string) =>
-  op(9, id(recordId, cascades), i64(time), uuid(hex), text(cause));
+const invalidation = (recordId: number, cascades: number, time: number, hex: string, cause: string, version = none) =>
+  op(9, id(recordId, cascades + version.form * 16), i64(time), uuid(hex), version.bytes, text(cause));
+const action = (recordId: number, type: number, time: number, hex: string, texts: [string, string, string]) =>
+  op(
+    10,
+    id(recordId, type),
+    i64(time),
+    uuid(hex),
+    u32(...texts.map((each) => each.length)),
+    Buffer.from(texts.join('')),
+  );
 
 const run = '0123456789abcdeffedcba9876543210';
 
@@ -100,7 +109,8 @@ const columns = {
   exposures: 'update_index, source_id, unversioned, run, attempt, step, rank, ordinal',
   version_uris: 'update_index, uri',
   version_tags: 'update_index, key, value, tag_type, boolean',
-  invalidations: 'id, record_id, cascade, time, cause',
+  invalidations: 'id, record_id, cascade, time, cause, run, attempt, step, rank, ordinal',
+  invalidation_actions: 'id, record_id, action_type, time, name, cmd, params',
 };
 type Table = keyof typeof columns;
 const tables = Object.keys(columns) as Table[];
@@ -138,6 +148,8 @@ const sample = Buffer.concat([
       update(2, 3_000_000, step(2), elsewhere(other, 9, step(100))),
       invalidation(3, 1, 4_000_000, 'abc', 'sensor was dead'),
       invalidation(2, 0, 5_000_000, 'def', ''),
+      invalidation(5, 1, 5_000_000, '123', 'w', step(77)),
+      action(2, 1, 5_000_000, '456', ['n', 'cmd', '{}']),
     ],
     { attempt: 2, rank: 1, seq: 8 },
   ),
@@ -165,14 +177,14 @@ describe('SQLite extension', () => {
 
   describe('a round', () => {
     beforeEach(() => {
-      assert.equal(load(sample), 23);
+      assert.equal(load(sample), 25);
     });
 
     const expected: Record<Table, unknown[][]> = {
       frames: [
         [run, 1, 0, 1, 344, 10, 2],
         [run, 1, 0, 2, 0, 0, 0],
-        [run, 2, 1, 8, 416, 13, 1],
+        [run, 2, 1, 8, 524, 15, 1],
       ],
       records: [
         [1, 'learning rate', epoch, 1],
@@ -211,6 +223,7 @@ describe('SQLite extension', () => {
         [5, other, 2, null, 4, 8],
         [2, other, 9, 100, -1, -1],
         [2, run, 2, 2, -1, -1],
+        [5, run, 2, 77, -1, -1],
       ],
       updates: [
         [0, 2, run, 2, 1, -1, -1, '1970-01-01 00:00:01.000000', 1, null, null, null, null, null],
@@ -229,8 +242,23 @@ describe('SQLite extension', () => {
         [1, 'final', '0', 2, 1],
       ],
       invalidations: [
-        ['00000000000000000000000000000abc', 3, 1, '1970-01-01 00:00:04.000000', 'sensor was dead'],
-        ['00000000000000000000000000000def', 2, 0, '1970-01-01 00:00:05.000000', ''],
+        [
+          '00000000000000000000000000000abc',
+          3,
+          1,
+          '1970-01-01 00:00:04.000000',
+          'sensor was dead',
+          null,
+          null,
+          null,
+          null,
+          null,
+        ],
+        ['00000000000000000000000000000def', 2, 0, '1970-01-01 00:00:05.000000', '', null, null, null, null, null],
+        ['00000000000000000000000000000123', 5, 1, '1970-01-01 00:00:05.000000', 'w', run, 2, 77, -1, -1],
+      ],
+      invalidation_actions: [
+        ['00000000000000000000000000000456', 2, 1, '1970-01-01 00:00:05.000000', 'n', 'cmd', '{}'],
       ],
     };
 
@@ -454,7 +482,7 @@ describe('SQLite extension', () => {
       const expected = tables.map((table) => rows(table));
       for (let i = 0; i < 3; i++) {
         prepare(sample);
-        assert.equal(loadPrepared(), 23);
+        assert.equal(loadPrepared(), 25);
         assert.deepEqual(
           tables.map((table) => rows(table)),
           expected,
@@ -507,7 +535,7 @@ describe('SQLite extension', () => {
       load(sample);
       db.loadExtension(extension);
       assert.deepEqual(rows('records'), []);
-      assert.equal(load(sample), 23);
+      assert.equal(load(sample), 25);
     });
   });
 
@@ -555,7 +583,7 @@ describe('SQLite extension', () => {
       ['an op over 8 MiB', only(Buffer.concat([word((8 << 20) + 4, 2), Buffer.alloc(8 << 20)])), 64, length],
       ['an op past its frame', patch(good, 64, 32, 1), 64, 'an op runs past the end of its frame'],
       ['an op of type 0', only(op(0, u32(0))), 64, 'an op has an unknown type'],
-      ['an op of type 10', only(op(10, u32(0))), 64, 'an op has an unknown type'],
+      ['an op of type 11', only(op(11, u32(0))), 64, 'an op has an unknown type'],
       ['kind 0', only(op(1, id(1, 0), i64(0), text(''))), 68, 'a record has an unknown kind'],
       ['kind 4', only(op(1, id(1, 4), i64(0), text(''))), 68, 'a record has an unknown kind'],
       ['id 0', only(record(0, '')), 68, badId],
@@ -634,13 +662,20 @@ describe('SQLite extension', () => {
         'a tag has an unknown type',
       ],
       ['a cascade of 2', only(invalidation(1, 2, 0, '', '')), 68, "an invalidation cascades (1) or doesn't (0)"],
+      [
+        'an invalidation of form 1',
+        only(invalidation(1, 17, 0, '', '')),
+        68,
+        'an invalidation is of a version of form 0, 2, 3 or 4',
+      ],
+      ['an action of type 3', only(action(1, 3, 0, '', ['', '', ''])), 68, 'an action has an unknown type'],
       ['an invalidation cut in its UUID', only(op(9, id(1), i64(0), u32(0, 0, 0))), 84, cut],
     ];
 
     for (const [what, bytes, offset, message, frameNumber = 1] of cases) {
       it(`rejects ${what}`, () => {
         assert.throws(() => load(bytes), { message: `frame ${frameNumber}, byte ${offset}: ${message}` });
-        assert.equal(load(sample), 23);
+        assert.equal(load(sample), 25);
         assert.equal(rows('records').length, 3);
       });
     }

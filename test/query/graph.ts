@@ -32,6 +32,16 @@ export type Event =
       rank: number;
       seen?: Made;
       exposures: { source: number; version: Named }[];
+    }
+  | {
+      type: 'invalidation';
+      uuid: string;
+      record: number;
+      version: Made | 'none';
+      cascade: boolean;
+      time: number;
+      rank: number;
+      attempt: number;
     };
 
 export function timeOf(seconds: number): Date {
@@ -63,7 +73,8 @@ export function ownerOf(event: Event): { attempt: number; rank: number } {
   return { attempt: event.type === 'update' ? event.made.attempt : event.attempt, rank: event.rank };
 }
 
-function opsOf(event: Event, here: number): DecodedOp[] {
+/** What the rank that an event is of has recorded. */
+export function opsOf(event: Event, here: number): DecodedOp[] {
   const time = START + event.time * 1e6;
   switch (event.type) {
     case 'record':
@@ -71,6 +82,11 @@ function opsOf(event: Event, here: number): DecodedOp[] {
     case 'derivation': {
       const { source, derived, version } = event;
       return [{ op: 'derivation', source, derived, time, version: sourceVersion(version, here) }];
+    }
+    case 'invalidation': {
+      const { uuid, record, version, cascade } = event;
+      const named = version === 'none' ? version : nameOf(version, here);
+      return [{ op: 'invalidation', uuid, record, version: named, cascade, time, cause: uuid.slice(0, 4) }];
     }
     case 'update': {
       const { model, made, seen, exposures } = event;

@@ -198,7 +198,9 @@ export class Oracle {
           ]
         : event.type === 'derivation'
           ? [[event.source, event.version]]
-          : [],
+          : event.type === 'invalidation'
+            ? [[event.record, event.version]]
+            : [],
     );
     const versions = new Map<string, Version>();
     for (const [model, made] of named) {
@@ -215,6 +217,7 @@ export class Oracle {
 
 function idsOf(event: Event): number[] {
   if (event.type === 'record') return [event.id];
+  if (event.type === 'invalidation') return [event.record];
   if (event.type === 'derivation') return [event.source, event.derived];
   return [event.model, ...event.exposures.map(({ source }) => source)];
 }

@@ -179,7 +179,7 @@ describe('statement', function () {
 
     it('no longer holds, and says which sentence and why', async () => {
       const invalid = change(`
-        INSERT INTO invalidations VALUES ('a1', NULL, 'detector was misaligned', '2026-01-02 03:04:05.000000'), ('a2', 'a1', 'x', '2026-01-02 03:04:05.000000');
+        INSERT INTO invalidations (id, root_invalidation, cause, time) VALUES ('a1', NULL, 'detector was misaligned', '2026-01-02 03:04:05.000000'), ('a2', 'a1', 'x', '2026-01-02 03:04:05.000000');
         UPDATE records SET invalidation_id = 'a1' WHERE record_id = ${ids.bad};
         UPDATE records SET invalidation_id = 'a2' WHERE record_id = ${ids.peaks}`);
       assert.equal(invalid.holds, false);

@@ -84,7 +84,27 @@ export const call: fc.Arbitrary<DecodedOp[]> = fc.oneof(
     })
     .map(({ update, exposures, uris, tags }): DecodedOp[] => [update, ...exposures, ...uris, ...tags]),
   fc
-    .record({ op: fc.constant('invalidation' as const), uuid, record: id, cascade: fc.boolean(), time, cause: text(1) })
+    .record({
+      op: fc.constant('invalidation' as const),
+      uuid,
+      record: id,
+      version: fc.oneof(fc.constant('none' as const), name),
+      cascade: fc.boolean(),
+      time,
+      cause: text(1),
+    })
+    .map((op) => [op]),
+  fc
+    .record({
+      op: fc.constant('invalidationAction' as const),
+      uuid,
+      record: id,
+      type: fc.integer({ min: 1, max: 2 }),
+      time,
+      name: text(1),
+      cmd: text(1),
+      params: text(),
+    })
     .map((op) => [op]),
 );
 
@@ -118,7 +138,10 @@ export function encode(encoder: Encoder, ops: readonly DecodedOp[]): void {
         encoder.versionTag(op.key, op.type, op.value);
         break;
       case 'invalidation':
-        encoder.invalidation(op.uuid, op.record, op.cascade, op.time, op.cause);
+        encoder.invalidation(op.uuid, op.record, op.cascade, op.time, op.cause, op.version);
+        break;
+      case 'invalidationAction':
+        encoder.invalidationAction(op.uuid, op.record, op.type, op.time, op.name, op.cmd, op.params);
         break;
     }
   }

@@ -327,6 +327,7 @@ describe('a commit', function () {
       op: 'invalidation',
       uuid: '1'.repeat(32),
       record: 1,
+      version: 'none',
       cascade: true,
       time: 0,
       cause: 'bad',

@@ -30,14 +30,32 @@ export interface Step {
   readonly needs?: 'versions' | 'attempts';
   /** What the row `w` of the walk is joined with, in this order; the last of them by what its index finds and nothing else. */
   readonly from: string;
+  /** It leads to all versions of a model that were made up to a time, in place of one node. */
+  readonly until?: Until;
   /** The node that the step leads to. */
   readonly to: string;
   /** What else must hold of the last. */
   readonly where: string;
 }
 
-/** The time up to which the versions of `key` have been taken already; NULL if `time` is not later, and so all of them. */
-const AFTER = (key: string, time: string) => `braid_after(@walk, ${key}, ${time})`;
+/** Expressions over what a step joins. */
+export interface Until {
+  readonly model: string;
+  readonly time: string;
+  /** An attempt whose versions are not meant. */
+  readonly but?: string;
+}
+
+/** What the row `w` of a walk is joined with, where the versions that a step leads to are rows `o` of `versions`. */
+export function joinsOf({ from, until }: Step): string {
+  if (!until) return from;
+  const { model, time, but } = until;
+  const key = but === undefined ? model : `${model} || '/' || ${but}`;
+  // What this walk has taken already is left out: `braid_after` gives the time up to which that is, or NULL for all of it.
+  return `${from} CROSS JOIN versions o INDEXED BY ix_versions_time ON o.model_id = ${model}
+    AND o.time > braid_after(@walk, ${key}, ${time}) AND o.time <= ${time}`;
+}
+
 /** Whether what came of the versions of `key` from `time` on has not been taken already. */
 const BEFORE = (key: string, time: string) => `braid_before(@walk, ${key}, ${time})`;
 
@@ -64,10 +82,9 @@ export const STEPS: Record<Direction, readonly Step[]> = {
       needs: 'versions',
       from: `derivations d ON w.node > 0 AND d.derivation = w.node AND d.stated = 1 AND d.unversioned = 1
         AND EXISTS (SELECT 1 FROM versions s WHERE s.model_id = d.record_id)
-        LEFT JOIN records r ON r.record_id = w.node
-        CROSS JOIN versions v INDEXED BY ix_versions_time ON v.model_id = d.record_id
-          AND v.time > ${AFTER('d.record_id', UNTIL)} AND v.time <= ${UNTIL}`,
-      to: '-v.version_id',
+        LEFT JOIN records r ON r.record_id = w.node`,
+      until: { model: 'd.record_id', time: UNTIL },
+      to: '-o.version_id',
       where: 'true',
     },
     {
@@ -84,10 +101,9 @@ export const STEPS: Record<Direction, readonly Step[]> = {
       inferred: true,
       needs: 'versions',
       from: `updates u ON w.node < 0 AND u.version_id = -w.node
-        CROSS JOIN exposures e ON e.update_id = u.update_id AND e.unversioned = 1
-        CROSS JOIN versions v INDEXED BY ix_versions_time ON v.model_id = e.source_id
-          AND v.time > ${AFTER('e.source_id', 'u.time')} AND v.time <= u.time`,
-      to: '-v.version_id',
+        CROSS JOIN exposures e ON e.update_id = u.update_id AND e.unversioned = 1`,
+      until: { model: 'e.source_id', time: 'u.time' },
+      to: '-o.version_id',
       where: 'true',
     },
     {
@@ -122,9 +138,8 @@ export const STEPS: Record<Direction, readonly Step[]> = {
       inferred: true,
       needs: 'attempts',
       from: `updates u ON w.node < 0 AND u.version_id = -w.node AND u.seen IS NULL
-        CROSS JOIN versions v ON v.version_id = -w.node
-        CROSS JOIN versions o INDEXED BY ix_versions_time ON o.model_id = v.model_id
-          AND o.time > ${AFTER("v.model_id || '/' || v.attempt_id", 'u.time')} AND o.time <= u.time`,
+        CROSS JOIN versions v ON v.version_id = -w.node`,
+      until: { model: 'v.model_id', time: 'u.time', but: 'v.attempt_id' },
       to: '-o.version_id',
       where: 'o.attempt_id <> v.attempt_id',
     },

@@ -1,10 +1,9 @@
-import type { Connection } from './connection.js';
-import type { Layout } from './layout.js';
-import { PLAIN_STEPS, STEPS, type Direction, type Step } from './steps.js';
+import type { Database } from 'better-sqlite3';
+import { joinsOf, PLAIN_STEPS, STEPS, type Direction, type Step } from './steps.js';
 import { WalkFunctions, type Visits } from './visits.js';
 
 /** Deeper than any graph. */
-const NO_LIMIT = 2 ** 31 - 1;
+export const NO_LIMIT = 2 ** 31 - 1;
 
 /** A node that a walk has come to, whether by a way with something inferred (1), and by how many steps. */
 export type Met = readonly [node: number, inferred: number, depth: number];
@@ -23,6 +22,17 @@ export interface WalkOptions {
   readonly ever?: boolean;
 }
 
+/** What a walk asks its database by. */
+export interface Queries {
+  readonly db: Database;
+  all<Row>(sql: string, ...values: unknown[]): Row[];
+  stream<Raw extends readonly unknown[], Row>(
+    sql: string,
+    values: unknown[],
+    convert: (raw: Raw) => Row,
+  ): IterableIterator<Row>;
+}
+
 /**
  * Walks the graph of lineage: one recursive statement for each walk. Each of its rows is a batch of nodes that are as near as
  * each other; the next is told by a function of the connection, which is given all steps from this one and knows what has been
@@ -31,9 +41,10 @@ export interface WalkOptions {
 export class Walks {
   readonly #functions: WalkFunctions;
 
+  /** @param layout whether there is more than Braid-DB's tables. */
   constructor(
-    private readonly connection: Connection,
-    private readonly layout: Layout,
+    private readonly connection: Queries,
+    private readonly layout: { readonly ours: boolean },
   ) {
     this.#functions = new WalkFunctions(connection.db);
   }
@@ -52,15 +63,7 @@ export class Walks {
       : 'b.nodes';
     try {
       const batches = this.connection.stream(
-        `WITH RECURSIVE batches (nodes) AS (
-          SELECT braid_next(@walk)
-          UNION ALL
-          SELECT CASE WHEN braid_depth(@walk) < @depth
-            THEN braid_next(@walk, ${steps.map((step) => stepSql(step, visits.follows)).join(',\n')})
-            ELSE braid_next(@walk) END
-          FROM batches b WHERE b.nodes IS NOT NULL
-        )
-        SELECT ${selected} FROM batches b WHERE b.nodes IS NOT NULL`,
+        `${walkSql(steps, visits)} SELECT ${selected} FROM batches b WHERE b.nodes IS NOT NULL`,
         [...(selection?.values ?? []), { walk, depth: Math.min(depth, NO_LIMIT) }],
         ([nodes]: [string]) => nodes,
       );
@@ -78,18 +81,41 @@ export class Walks {
   }
 
   #steps(direction: Direction): Step[] {
-    const [has] = this.connection.all<{ versions: number; attempts: number }>(
-      'SELECT EXISTS (SELECT 1 FROM versions) AS versions, (SELECT count(*) FROM (SELECT 1 FROM attempts LIMIT 2)) > 1 AS attempts',
-    );
-    return STEPS[direction].filter(({ needs }) => needs === undefined || has[needs] === 1);
+    return stepsThere(direction, this.connection.all<StepsNeed>(STEPS_NEED)[0]);
   }
+}
+
+/** Asks which steps there can be at all. */
+export const STEPS_NEED = `SELECT EXISTS (SELECT 1 FROM versions) AS versions,
+  (SELECT count(*) FROM (SELECT 1 FROM attempts LIMIT 2)) > 1 AS attempts`;
+export type StepsNeed = Record<'versions' | 'attempts', number>;
+
+export function stepsThere(direction: Direction, has: StepsNeed): Step[] {
+  return STEPS[direction].filter(({ needs }) => needs === undefined || has[needs] === 1);
 }
 
 /** A row `w` for each node of a batch `b`. */
 const BATCH = '(SELECT j.value AS node FROM json_each(b.nodes) j) w';
 
+/** What keeps a walk from a node: a condition on it, and on whether the way to it has something inferred. */
+export type Unless = (node: string, inferred: string) => string;
+
+/** `WITH batches (nodes)`: all that a walk meets, by the functions of the connection, `@walk` and `@depth`. */
+export function walkSql(steps: readonly Step[], { follows }: Visits, unless?: Unless): string {
+  return `WITH RECURSIVE batches (nodes) AS (
+    SELECT braid_next(@walk)
+    UNION ALL
+    SELECT CASE WHEN braid_depth(@walk) < @depth
+      THEN braid_next(@walk, ${steps.map((step) => stepSql(step, follows, unless)).join(',\n')})
+      ELSE braid_next(@walk) END
+    FROM batches b WHERE b.nodes IS NOT NULL
+  )`;
+}
+
 /** Where one step leads from all nodes of a batch; and from which of them, if that is of interest. */
-function stepSql({ from, to, where }: Step, follows: boolean): string {
+function stepSql(step: Step, follows: boolean, unless: Unless | undefined): string {
+  const { inferred, to, where } = step;
   const found = follows ? `json_array(w.node, ${to})` : to;
-  return `(SELECT json_group_array(${found}) FROM ${BATCH} CROSS JOIN ${from} WHERE ${where})`;
+  const condition = unless ? `${where} AND NOT ${unless(to, inferred ? '1' : 'braid_inferred(@walk)')}` : where;
+  return `(SELECT json_group_array(${found}) FROM ${BATCH} CROSS JOIN ${joinsOf(step)} WHERE ${condition})`;
 }

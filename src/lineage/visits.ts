@@ -22,6 +22,8 @@ type OnStep = (from: number, to: number, arrival: Arrival) => void;
 export interface VisitOptions {
   /** Whether `wayTo` will be asked. */
   readonly arrivals?: boolean;
+  /** Where it starts, too, as if an inferred way had led there. */
+  readonly inferredStart?: readonly number[];
   /** Nodes that the walk is not to go to. */
   readonly known?: ReadonlySet<number>;
   /** Told every step that there is from what is met, also one to where the walk has been. */
@@ -56,12 +58,16 @@ export class Visits {
 
   constructor(
     readonly start: readonly number[],
-    { arrivals = false, onStep, known }: VisitOptions = {},
+    { arrivals = false, onStep, known, inferredStart = [] }: VisitOptions = {},
   ) {
     if (known) for (const node of known) this.certain.set(node, 0);
     for (const node of start) {
       this.certain.set(node, 0);
       this.#waiting[0].add(node, 0);
+    }
+    for (const node of inferredStart) {
+      this.inferred.set(node, 0);
+      this.#waiting[1].add(node, 0);
     }
     if (arrivals) this.#arrivals = [new Map(), new Map()];
     this.#onStep = onStep;
@@ -215,6 +221,7 @@ export class WalkFunctions {
       db.function(name, { deterministic: false, directOnly: true, varargs }, call as (...args: unknown[]) => unknown);
     add('braid_next', (walk: number, ...found: string[]) => this.#next(this.#walks.get(walk)!, found), true);
     add('braid_depth', (walk: number) => this.batch(walk).depth);
+    add('braid_inferred', (walk: number) => this.batch(walk).inferred);
     add('braid_after', (walk: number, key: string | number, time: string) =>
       this.#walks.get(walk)!.visits.after(this.batch(walk).inferred, String(key), time),
     );

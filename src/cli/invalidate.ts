@@ -1,0 +1,167 @@
+import type { Command } from 'commander';
+import { BraidError } from '../errors.js';
+import type { ActionResult, InvalidateReport, RevalidateReport } from '../index.js';
+import type { Tags } from '../record/tags.js';
+import { rowLine } from './node-text.js';
+import { countText, plural, printable, styled, toJson, writeJson, writeLines } from './output.js';
+import { jsonOption, NODE_HELP, tagArgument, wholeNumber } from './usage.js';
+
+interface Which {
+  tag?: Tags;
+  json?: boolean;
+}
+
+interface InvalidateFlags extends Which {
+  cause: string;
+  cascade: boolean;
+  dryRun?: boolean;
+  runActions?: boolean;
+  allowUrl?: string[];
+  timeout?: number;
+}
+
+interface RevalidateFlags extends Which {
+  reason: string;
+}
+
+const RECORDS = 'records or versions, see below';
+const TAG = 'all records that have this tag, by value and type; given again, all of these tags';
+
+export function addInvalidate(program: Command): void {
+  program
+    .command('invalidate')
+    .summary('say that records or versions are wrong, and all that derives from them')
+    .description(
+      'Invalidates records, or versions of models, and all that derives from them as braid lineage --down shows it: what a model ' +
+        'made before it learnt what is wrong stays valid. What is invalid already keeps its first cause. A job may be recording meanwhile.',
+    )
+    .argument('<db>', 'database')
+    .argument('[records...]', RECORDS)
+    .requiredOption('--cause <text>', 'why they are wrong')
+    .option('--no-cascade', 'not what derives from them')
+    .option('--dry-run', 'list what would become invalid, and write nothing')
+    .option('--tag <key=value>', TAG, tagArgument)
+    .option('--run-actions', 'carry out the invalidation actions of the records that become invalid')
+    .option(
+      '--allow-url <url>',
+      'actions may send events to what begins so; may be given again (else BRAID_ACTION_URLS)',
+      collected,
+    )
+    .option('--timeout <seconds>', 'how long each action may take; 60 if left out', wholeNumber)
+    .addOption(jsonOption('print one JSON document; of a dry run one JSON object a line, for each record and version'))
+    .addHelpText(
+      'after',
+      `${NODE_HELP}
+Examples:
+  $ braid invalidate run.db name:scan-17 --cause "detector was misaligned" --dry-run
+  $ braid invalidate run.db name:braggnn@step=12 --cause "learning rate too high"
+  $ braid invalidate run.db --tag detector=2 --cause "dead pixels" --run-actions
+`,
+    )
+    .action(async (path: string, records: string[], flags: InvalidateFlags) => {
+      const { cause, cascade, json } = flags;
+      const what = chosen(records, flags);
+      if (flags.dryRun) return dryRun(path, what, cascade, json);
+      const { invalidate } = await import('../invalidate.js');
+      const stop = new AbortController();
+      const onSignal = () => stop.abort();
+      if (flags.runActions) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, onSignal);
+      const report = await invalidate(path, what, {
+        cause,
+        cascade,
+        runActions: flags.runActions,
+        actionUrls: flags.allowUrl,
+        actionTimeoutMs: flags.timeout === undefined ? undefined : flags.timeout * 1000,
+        signal: stop.signal,
+      });
+      if (report.actions.some(({ outcome }) => outcome !== 'succeeded')) process.exitCode = 1;
+      await (json ? writeJson(report) : writeLines(reportLines(report)));
+    });
+}
+
+export function addRevalidate(program: Command): void {
+  program
+    .command('revalidate')
+    .summary('take an invalidation back')
+    .description(
+      'Takes back what was said against records or versions themselves. What is invalid for nothing else is valid again; that it ' +
+        'was invalid, and why it is not any more, stays in the database.',
+    )
+    .argument('<db>', 'database')
+    .argument('[records...]', RECORDS)
+    .requiredOption('--reason <text>', 'why they are right after all')
+    .option('--tag <key=value>', TAG, tagArgument)
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `${NODE_HELP}\nExample:\n  $ braid revalidate run.db name:scan-17 --reason "it was the other detector"\n`,
+    )
+    .action(async (path: string, records: string[], flags: RevalidateFlags) => {
+      const what = chosen(records, flags);
+      const { revalidate } = await import('../invalidate.js');
+      const report = revalidate(path, what, { reason: flags.reason });
+      await (flags.json ? writeJson(report) : writeLines([revalidatedLine(report)]));
+    });
+}
+
+function collected(text: string, before: string[] = []): string[] {
+  return [...before, text];
+}
+
+function chosen(records: string[], { tag }: Which): string[] | { tag: Tags } {
+  if (tag === undefined && records.length > 0) return records;
+  if (tag !== undefined && records.length === 0) return { tag };
+  throw new BraidError('ERR_BRAID_OPTION_INVALID', 'name records, or choose them by --tag KEY=VALUE: one of both');
+}
+
+async function dryRun(
+  path: string,
+  what: string[] | { tag: Tags },
+  cascade: boolean,
+  json: boolean | undefined,
+): Promise<void> {
+  const [{ BraidReader }, { nodesOf }] = await Promise.all([import('../query/reader.js'), import('../invalidate.js')]);
+  const reader = BraidReader.open(path);
+  try {
+    const nodes = nodesOf(reader, what);
+    let count = 0;
+    const lines = function* () {
+      for (const row of reader.affected(nodes, { cascade })) {
+        count++;
+        yield json ? toJson(row) : rowLine(row);
+      }
+      if (!json)
+        yield count === 0
+          ? 'nothing would become invalid'
+          : `${plural(count, 'record or version', 'records and versions')} would become invalid`;
+    };
+    await writeLines(lines());
+  } finally {
+    reader.close();
+  }
+}
+
+function* reportLines({ records, versions, inferred, actions }: InvalidateReport): Iterable<string> {
+  yield records + versions === 0
+    ? 'nothing has become invalid: it was already'
+    : `${counted(records, versions)} ${records + versions === 1 ? 'has' : 'have'} become invalid` +
+      (inferred > 0 ? `, ${countText(inferred)} of them inferred` : '');
+  for (const action of actions) yield actionLine(action);
+}
+
+function revalidatedLine({ records, versions }: RevalidateReport): string {
+  return records + versions === 0
+    ? 'taken back; what it had reached is invalid for other causes, too'
+    : `${counted(records, versions)} ${records + versions === 1 ? 'is' : 'are'} valid again`;
+}
+
+function counted(records: number, versions: number): string {
+  return `${plural(records, 'record')}${versions === 0 ? '' : ` and ${plural(versions, 'version')}`}`;
+}
+
+function actionLine({ record, name, outcome, status, output }: ActionResult): string {
+  const good = outcome === 'succeeded';
+  const came = styled(good ? 'good' : 'bad', outcome) + (status === undefined ? '' : ` (${status})`);
+  const [first] = output.trim().split('\n', 1);
+  return `  action ${printable(name)} of [${record}]: ${came}${first === '' ? '' : `  ${printable(first)}`}`;
+}

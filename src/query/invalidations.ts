@@ -1,0 +1,135 @@
+import { parseTime } from '../time.js';
+import type { Connection } from './connection.js';
+
+/** Something that was said against a record, or a version of a model. */
+export interface InvalidationRow {
+  /** 32 hex digits. */
+  id: string;
+  /** Of what it was said: the record's id, and its name if it is known. */
+  record: number;
+  name?: string;
+  /** `model@number` of the version, if it was said of one; its step. */
+  version?: number;
+  step?: number;
+  cause: string;
+  time: Date;
+  /** Whether all that derives from it is invalid, too. */
+  cascade: boolean;
+  /** Who took it back, and why. */
+  revalidated?: { reason: string; time: Date };
+}
+
+/** Why a node is invalid. */
+export interface WhyInvalid extends InvalidationRow {
+  /** Whether it was said of the node itself, and not of what it derives from. */
+  own: boolean;
+  /** It may derive from that, and isn't known to. */
+  inferred?: boolean;
+}
+
+interface Raw {
+  id: string;
+  record: number;
+  name: string | null;
+  version: number | null;
+  step: number | null;
+  cause: string;
+  time: string;
+  cascade: number;
+  reason: string | null;
+  taken: string | null;
+  own: number;
+  inferred: number;
+}
+
+const REQUEST = `q.id, q.record_id AS record, o.name, v.number AS version, v.step, q.cause, q.time, q.cascade,
+  b.reason, b.time AS taken`;
+const JOINS = `LEFT JOIN records o ON o.record_id = q.record_id LEFT JOIN versions v ON v.version_id = q.version_id
+  LEFT JOIN revalidations b ON b.request_id = q.id`;
+
+/** All that was ever said against something, the oldest first. */
+export function invalidationRows(connection: Connection): InvalidationRow[] {
+  return connection
+    .all<Raw>(`SELECT ${REQUEST} FROM invalidation_requests q ${JOINS} ORDER BY q.time, q.id`)
+    .map(toInvalidation);
+}
+
+/**
+ * Why a node is invalid; undefined if it is valid. A version of a model that is invalid itself is so for that.
+ *
+ * @param ours whether more is known than what Braid-DB stores.
+ */
+export function whyInvalid(
+  connection: Connection,
+  { record, version }: { record: number; version?: number },
+  ours: boolean,
+): WhyInvalid | undefined {
+  const id =
+    (version === undefined
+      ? undefined
+      : connection.column<string | null>('SELECT invalidation_id FROM versions WHERE version_id = ?', version)[0]) ??
+    connection.column<string | null>('SELECT invalidation_id FROM records WHERE record_id = ?', record)[0];
+  if (id === undefined || id === null) return undefined;
+  if (ours) {
+    const [raw] = connection.all<Raw>(
+      `SELECT ${REQUEST}, i.root_invalidation IS NULL AS own, i.inferred FROM invalidations i
+       JOIN invalidation_requests q ON q.id = ifnull(i.root_invalidation, i.id) ${JOINS} WHERE i.id = ?`,
+      id,
+    );
+    if (raw) {
+      return { ...toInvalidation(raw), own: raw.own === 1, ...(raw.inferred === 1 ? { inferred: true } : {}) };
+    }
+  }
+  // As Braid-DB says it: each names the one that caused it, and the first none.
+  const [origin] = connection.all<{
+    id: string;
+    cause: string;
+    time: string;
+    record: number | null;
+    name: string | null;
+  }>(
+    `WITH RECURSIVE chain (id) AS (
+       SELECT ? UNION SELECT i.root_invalidation FROM chain JOIN invalidations i USING (id) WHERE i.root_invalidation IS NOT NULL
+     )
+     SELECT i.id, i.cause, i.time, o.record_id AS record, o.name FROM chain JOIN invalidations i USING (id)
+     LEFT JOIN records o ON o.invalidation_id = i.id WHERE i.root_invalidation IS NULL`,
+    id,
+  );
+  if (!origin) return undefined;
+  const { cause, time, name } = origin;
+  const of = origin.record ?? record;
+  return {
+    id: origin.id,
+    record: of,
+    name: name ?? undefined,
+    cause,
+    time: parseTime(time),
+    cascade: true,
+    own: of === record,
+  };
+}
+
+function toInvalidation({
+  id,
+  record,
+  name,
+  version,
+  step,
+  cause,
+  time,
+  cascade,
+  reason,
+  taken,
+}: Raw): InvalidationRow {
+  return {
+    id,
+    record,
+    name: name ?? undefined,
+    version: version ?? undefined,
+    step: step ?? undefined,
+    cause,
+    time: parseTime(time),
+    cascade: cascade === 1,
+    ...(taken === null ? {} : { revalidated: { reason: reason!, time: parseTime(taken) } }),
+  };
+}

@@ -1,0 +1,53 @@
+import { createHash } from 'node:crypto';
+import { BraidError } from '../errors.js';
+import { ActionCode, type ActionType } from '../frame/format.js';
+
+/**
+ * What is to be done when a record is invalidated. In its arguments `{name}`, `{uri}` and `{KEY}` of a tag stand for what the
+ * record has; one that has `{uri}` is given once for each URI.
+ */
+export interface InvalidationAction {
+  /** What it is called. The command, if left out. */
+  name?: string;
+  /** `shell`: a program is started, without a shell. `event`: JSON is sent to a URL by POST. */
+  type: ActionType;
+  /** A program, by path or as found in PATH; or an http or https URL. Nothing is put in its place. */
+  command: string;
+  args?: string[];
+}
+
+/** @internal An action as it is stored. */
+export interface StoredAction {
+  /** Follows from the rest: the same action has it, whoever says it. */
+  readonly id: string;
+  readonly type: number;
+  readonly name: string;
+  readonly command: string;
+  /** JSON, as Braid-DB has it. */
+  readonly params: string;
+}
+
+/** Checks an action. */
+export function storedAction(action: InvalidationAction): StoredAction {
+  const { type, command, args = [], ...rest } = action ?? {};
+  const { name = command, ...unknown } = rest;
+  const wrong = (what: string) => new BraidError('ERR_BRAID_ACTION_INVALID', `an invalidation action ${what}`);
+  const [stranger] = Object.keys(unknown);
+  if (stranger !== undefined)
+    throw wrong(`has no property ${JSON.stringify(stranger)}: it has name, type, command and args`);
+  if (typeof type !== 'string' || !Object.hasOwn(ActionCode, type)) throw wrong(`has a type: 'shell' or 'event'`);
+  if (typeof command !== 'string' || command === '') throw wrong('needs a command: a program, or a URL');
+  if (typeof name !== 'string' || name === '') throw wrong('has a name that is not empty');
+  if (type === 'event' && !isUrl(command)) throw wrong('of type event has an http or https URL as its command');
+  if (!Array.isArray(args) || args.some((arg) => typeof arg !== 'string')) throw wrong('has args that are strings');
+  const params = JSON.stringify({ args });
+  const id = createHash('sha256')
+    .update(JSON.stringify([type, name, command, params]))
+    .digest('hex')
+    .slice(0, 32);
+  return { id, type: ActionCode[type], name, command, params };
+}
+
+function isUrl(text: string): boolean {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
+}

@@ -1,0 +1,97 @@
+import { randomUUID } from 'node:crypto';
+import type { Database } from 'better-sqlite3';
+import { BraidError } from '../errors.js';
+import { now } from '../record/clock.js';
+import { timeText } from '../time.js';
+import type { Invalidated } from './causes.js';
+import type { Invalidations, Revalidated, Target } from './invalidation.js';
+
+// What is written by people, and no run: each inside a transaction.
+
+/** What came of an invalidation action. Times are milliseconds. */
+export interface ActionRun {
+  readonly action: string;
+  readonly record: number;
+  readonly invalidation: string;
+  readonly started: number;
+  readonly ended: number;
+  readonly outcome: string;
+  readonly status?: number;
+  readonly output: string;
+}
+
+/** Invalidates what is there, for one cause. Gives the ids of the invalidations. */
+export function invalidate(
+  invalidations: Invalidations,
+  targets: readonly Target[],
+  cause: string,
+  cascade: boolean,
+): Invalidated & { ids: string[] } {
+  const time = timeText(now());
+  const requests = targets.map((target) => {
+    const id = randomUUID().replaceAll('-', '');
+    return { ...target, id, cascade, cause, time };
+  });
+  return { ...invalidations.invalidate(requests), ids: requests.map(({ id }) => id) };
+}
+
+/**
+ * Takes back what was said against records or versions themselves.
+ *
+ * @throws BraidError ERR_BRAID_NOT_INVALIDATED
+ */
+export function revalidate(
+  db: Database,
+  invalidations: Invalidations,
+  targets: readonly Target[],
+  reason: string,
+): Revalidated & { ids: string[] } {
+  const ids = targets.flatMap((target) => {
+    const of = invalidations.requestsFor(target);
+    if (of.length === 0) throw notInvalidated(db, target);
+    return of;
+  });
+  const distinct = [...new Set(ids)];
+  return { ...invalidations.revalidate(distinct, reason, timeText(now())), ids: distinct };
+}
+
+/** Why there is nothing to take back. */
+function notInvalidated(db: Database, { record, version }: Target): BraidError {
+  const name = version === undefined ? `record ${record}` : `that version of model ${record}`;
+  const [table, key, id] =
+    version === undefined ? ['records', 'record_id', record] : ['versions', 'version_id', version];
+  const root = db
+    .prepare(
+      `SELECT q.record_id AS record, v.number FROM ${table} x JOIN invalidations i ON i.id = x.invalidation_id
+       JOIN invalidation_requests q ON q.id = i.root_invalidation LEFT JOIN versions v ON v.version_id = q.version_id
+       WHERE x.${key} = ?`,
+    )
+    .get(id) as { record: number; number: number | null } | undefined;
+  const of = root && `${root.record}${root.number === null ? '' : `@${root.number}`}`;
+  return new BraidError(
+    'ERR_BRAID_NOT_INVALIDATED',
+    root
+      ? `${name} is invalid because ${of} is, of which it may be or is derived: revalidate ${of}`
+      : `nobody has invalidated ${name}: there is nothing to take back`,
+  );
+}
+
+/** Keeps what came of an action. */
+export function addActionRun(
+  db: Database,
+  { action, record, invalidation, started, ended, outcome, status, output }: ActionRun,
+): void {
+  db.prepare(
+    `INSERT INTO action_runs (action_id, record_id, invalidation_id, started, ended, outcome, status, output)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+  ).run(
+    action,
+    record,
+    invalidation,
+    timeText(started * 1000),
+    timeText(ended * 1000),
+    outcome,
+    status ?? null,
+    output,
+  );
+}
