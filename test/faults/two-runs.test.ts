@@ -3,6 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { verify } from 'braid-mpi';
 import { query, sql } from '../cli/support.js';
@@ -67,6 +68,8 @@ describe('two runs on one file', function () {
       assert.deepEqual(runs.map(({ code }) => code), [0, 0], runs.map(({ stderr }) => stderr).join('\n')); // prettier-ignore
       python.stdin.end('stop');
       const n = Number((await lines.next()).value);
+      // Until it has ended it has the database open, and the log stays.
+      if (python.exitCode === null) await once(python, 'exit');
       assert.equal(closed(), 3);
 
       assert.deepEqual(verify(path).problems, []);
