@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { BraidReader } from 'braid-mpi';
+import { BraidReader, invalidate, revalidate } from 'braid-mpi';
 import { parseOptions } from '#src/options.js';
 import { Store } from '#src/store/store.js';
 import { Ranks } from './rounds.js';
@@ -97,9 +97,10 @@ for (const query of Object.keys(OURS)) {
   }
   for (const [name, all] of Object.entries(times)) figures[name] = quantile(Float64Array.from(all), 0.5) / each;
 }
-print(figures);
 reader.close();
 db.close();
+figures.cascade = await cascadeMilliseconds();
+print(figures);
 
 function make(): void {
   const store = new Store({ path, busyMs: 1000 });
@@ -118,6 +119,18 @@ function make(): void {
   commit();
   ranks.finish(store);
   ranks.end();
+}
+
+/** Of a cascade to 100,000, by one to all that derives from a fact: a fifth of what there is. */
+async function cascadeMilliseconds(): Promise<number> {
+  const times: number[] = [];
+  for (let i = 0; i < TIMES; i++) {
+    const started = performance.now();
+    const { records, versions } = await invalidate(path, factId, { cause: 'not calibrated' });
+    times.push(((performance.now() - started) / (records + versions)) * 100_000);
+    revalidate(path, factId, { reason: 'it was' });
+  }
+  return quantile(Float64Array.from(times), 0.5);
 }
 
 function milliseconds(run: () => void): number {

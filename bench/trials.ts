@@ -307,6 +307,7 @@ const queries = (name: string, more: Partial<Trial> & { records?: number; absolu
     why: 1000,
     statement: 1000,
     open: 20,
+    cascade: 2000,
   };
   const target = (query: string): Target | undefined => (absolute ? { atMost: bounds[query] } : undefined);
   return {
@@ -321,6 +322,7 @@ const queries = (name: string, more: Partial<Trial> & { records?: number; absolu
       ]),
       ...['ancestors', 'why', 'statement'].map((query) => ({ title: `${query}, against a query a node`, of: `query.${query}`, to: `query.${query} nodes`, unit: 'ms' })), // prettier-ignore
       { title: 'open', of: 'query.open', unit: 'ms', target: { atMost: bounds.open } },
+      { title: 'a cascade, for 100,000 that it invalidates', of: 'query.cascade', unit: 'ms', target: { atMost: bounds.cascade } }, // prettier-ignore
     ],
     ...rest,
   };
