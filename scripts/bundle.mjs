@@ -15,7 +15,7 @@ const isOfLibrary = (path) => {
   const [, module] = /^src\/(.*)\.ts$/.exec(path) ?? [];
   return module === undefined ? path.startsWith('node_modules/valibot/') : isLibrary(module);
 };
-const isLibrary = (name) => !/^(cli|drawing)\//.test(name) && name !== 'store/worker';
+const isLibrary = (name) => !/^(cli|drawing|exchange)\//.test(name) && name !== 'store/worker';
 
 const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
 const common = { platform: 'node', external: Object.keys(dependencies), tsconfig: 'src/tsconfig.json' };

@@ -8,6 +8,13 @@ export { create, type CreateReport } from './create.js';
 export { doctor, type DoctorReport, type Finding, type FindingLevel } from './doctor.js';
 export { BraidError, type BraidErrorCode } from './errors.js';
 export {
+  EXPORT_FORMATS,
+  exportDatabase,
+  type ExportFormat,
+  type ExportOptions,
+  type ExportProgress,
+} from './export.js';
+export {
   invalidate,
   revalidate,
   type Invalidable,

@@ -7,6 +7,7 @@ import { addCompletion } from './completion.js';
 import { addCreate } from './create.js';
 import { addDependence } from './dependence.js';
 import { addDoctor } from './doctor.js';
+import { addExport } from './export.js';
 import { addGraph } from './graph.js';
 import { addInvalidate, addRevalidate } from './invalidate.js';
 import { addLineage } from './lineage.js';
@@ -58,6 +59,7 @@ const ADD = [
   addStatement,
   addInvalidate,
   addRevalidate,
+  addExport,
   addVerify,
   addRecover,
   addDoctor,
