@@ -14,6 +14,7 @@ export const PHASES = [
   'durability',
   'search',
   'query',
+  'merge',
   'MPI',
 ] as const;
 export type Phase = (typeof PHASES)[number];
@@ -31,6 +32,7 @@ export type Program =
   | 'durability-side'
   | 'search-side'
   | 'query-side'
+  | 'merge-side'
   | 'mpi-side'
   | 'mpi.c'
   | 'mpi.py'

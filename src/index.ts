@@ -23,6 +23,9 @@ export {
   type RevalidateOptions,
   type RevalidateReport,
 } from './invalidate.js';
+export { extract, type ExtractOptions, type ExtractProgress, type ExtractReport } from './extract.js';
+export { merge, type MergeCounts, type MergeOptions, type MergeProgress, type MergeReport } from './merge.js';
+export { prune, type PruneOptions, type PruneProgress, type PruneReport } from './prune.js';
 export type { ActionOptions, ActionResult } from './invalidation-actions.js';
 export type { Kind } from './frame/format.js';
 export type { OpenOptions } from './options.js';
@@ -54,6 +57,7 @@ export {
   type LineageRow,
   type NodeName,
   type RecordFilter,
+  type RecordOrigin,
   type RecordRow,
   type Relation,
   type RunRow,

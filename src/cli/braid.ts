@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { BraidError } from '../errors.js';
 import { packageVersion } from '../package.js';
 import { BraidSearchError } from '../query/search-expression.js';
+import { addExtract, addPrune } from './archive.js';
 import { addCompletion } from './completion.js';
 import { addCreate } from './create.js';
 import { addDependence } from './dependence.js';
@@ -12,6 +13,7 @@ import { addGraph } from './graph.js';
 import { addInvalidate, addRevalidate } from './invalidate.js';
 import { addLineage } from './lineage.js';
 import { ClosedPipe, printable, toJson } from './output.js';
+import { addLookup, addMerge } from './merge.js';
 import { addPrint } from './print.js';
 import { addRecover } from './recover.js';
 import { addSearch } from './search.js';
@@ -60,6 +62,10 @@ const ADD = [
   addInvalidate,
   addRevalidate,
   addExport,
+  addMerge,
+  addLookup,
+  addExtract,
+  addPrune,
   addVerify,
   addRecover,
   addDoctor,
