@@ -33,7 +33,7 @@ const TOUCH: Partial<Record<RoundTable, string>> = {
     'INSERT OR IGNORE INTO temp.braid_touched (node) SELECT derivation FROM braid_round_derivations WHERE stated',
 };
 
-/** The same of whatever else writes to the tables, by what it writes. */
+/** The same of whatever else writes to the tables, by what it writes. What it does of conflicts would be done here, too: there are none. */
 const TOUCH_TRIGGERS = Object.entries({
   records: ['INSERT', 'new.record_id'],
   derivations: ['INSERT', 'new.derivation'],
@@ -44,7 +44,7 @@ const TOUCH_TRIGGERS = Object.entries({
 }).map(([name, [event, node, more = '']]) => ({
   name: `temp.braid_touch_${name}`,
   sql: `AFTER ${event} ON main.${name.replace('_again', '')} BEGIN
-    INSERT OR IGNORE INTO braid_touched (node) VALUES (${node}); ${more} END`,
+    INSERT INTO braid_touched (node) SELECT ${node} WHERE NOT EXISTS (SELECT 1 FROM braid_touched t WHERE t.node = ${node}); ${more} END`,
 }));
 
 /**
