@@ -87,14 +87,15 @@ class Merger {
       origin === uuid || ranges.some((each) => each.origin === origin && each.first <= id && each.last >= id);
     try {
       const staged = Bulk.make(stage);
+      const parts = new Merger(stage, this.paths, this.options);
       try {
-        await new Merger(stage, this.paths, this.options).apart(staged, (origin, id) => !known(origin, id));
+        await parts.apart(staged, (origin, id) => !known(origin, id));
       } finally {
         staged.close();
       }
       const whole = new Merger(this.out, [stage], this.options);
       await whole.into(bulk);
-      Object.assign(this.counts, whole.counts);
+      Object.assign(this.counts, whole.counts, { joined: parts.counts.joined + whole.counts.joined });
     } finally {
       rmSync(stage, { force: true });
     }
