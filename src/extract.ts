@@ -39,5 +39,10 @@ export async function extract(
   options: ExtractOptions = {},
 ): Promise<ExtractReport> {
   const { extractDatabase } = await import('./exchange/extracting.js');
-  return extractDatabase(path, Array.isArray(nodes) ? (nodes as readonly NodeName[]) : [nodes as NodeName], output, options);
+  return extractDatabase(
+    path,
+    Array.isArray(nodes) ? (nodes as readonly NodeName[]) : [nodes as NodeName],
+    output,
+    options,
+  );
 }

@@ -42,8 +42,8 @@ interface ExtractFlags {
   json?: boolean;
 }
 
-function extractedLine({ output, path: _, ...counts }: ExtractReport): string {
-  return `written to ${printable(output)}: ${countsText(counts)}`;
+function extractedLine(report: ExtractReport): string {
+  return `written to ${printable(report.output)}: ${countsText(report)}`;
 }
 
 export function addPrune(program: Command): void {
@@ -86,11 +86,13 @@ interface PruneFlags {
   json?: boolean;
 }
 
-function* prunedLines({ path, dryRun, needed, ...counts }: PruneReport): Iterable<string> {
-  const cut = countsText({ ...counts });
+function* prunedLines(report: PruneReport): Iterable<string> {
+  const { path, dryRun, needed } = report;
+  const cut = countsText(report);
   if (cut === '') yield `nothing to cut from ${path}`;
   else yield `${dryRun ? 'would cut' : 'cut'} from ${path}: ${cut}`;
-  if (needed > 0) yield `left, for what derives from them: ${plural(needed, 'record or version', 'records and versions')}`;
+  if (needed > 0)
+    yield `left, for what derives from them: ${plural(needed, 'record or version', 'records and versions')}`;
 }
 
 async function runOf(path: string, text: string): Promise<string> {

@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import type { MergeReport, RecordOrigin } from '../index.js';
+import type { MergeCounts, MergeReport, RecordOrigin } from '../index.js';
 import { BraidError } from '../errors.js';
 import { stopOnSignal } from './interrupt.js';
 import { countText, dateText, plural, printable, writeJson, writeLines } from './output.js';
@@ -48,20 +48,21 @@ function progressText(table: string, done: number, total: number): string {
   return total > 0 ? `${countText(done)} of ${countText(total)} ${table}` : table;
 }
 
-function* mergedLines({ path, inputs, dryRun, ...counts }: MergeReport): Iterable<string> {
-  const added = countsText(counts);
+function* mergedLines(report: MergeReport): Iterable<string> {
+  const { path, inputs, dryRun, joined } = report;
+  const added = countsText(report);
   const from = plural(inputs.length, 'database');
   if (added === '') yield `nothing of ${from} is new to ${path}`;
   else yield dryRun ? `would add to ${path} of ${from}: ${added}` : `added to ${path} of ${from}: ${added}`;
-  if (counts.joined > 0) yield `${plural(counts.joined, 'model')} ${counts.joined === 1 ? 'is one' : 'are ones'} that ${dryRun ? 'would be' : 'was'} there already`; // prettier-ignore
+  if (joined > 0) yield `${plural(joined, 'model')} joined to one that ${dryRun ? 'is' : 'was'} there`;
 }
 
 /** "1 run, 1,200 records, 3 tags". */
-export function countsText(counts: Partial<Record<string, number>>): string {
-  const names: Record<string, string> = { runs: 'run', records: 'record', versions: 'version', updates: 'update', derivations: 'derivation', uris: 'URI', tags: 'tag', invalidations: 'invalidation' }; // prettier-ignore
-  return Object.entries(names)
-    .filter(([name]) => (counts[name] ?? 0) > 0)
-    .map(([name, one]) => plural(counts[name]!, one))
+export function countsText(counts: Partial<MergeCounts>): string {
+  const names = { runs: 'run', records: 'record', versions: 'version', updates: 'update', derivations: 'derivation', uris: 'URI', tags: 'tag', invalidations: 'invalidation' }; // prettier-ignore
+  return (Object.keys(names) as (keyof typeof names)[])
+    .filter((name) => (counts[name] ?? 0) > 0)
+    .map((name) => plural(counts[name]!, names[name]))
     .join(', ');
 }
 
@@ -74,7 +75,10 @@ export function addLookup(program: Command): void {
     )
     .argument('<db>', 'database')
     .argument('[record]', 'a record: its id, or name:NAME')
-    .option('--origin <database:id>', 'the record that is ID in DATABASE: a file, or the uuid of one, or its first digits')
+    .option(
+      '--origin <database:id>',
+      'the record that is ID in DATABASE: a file, or the uuid of one, or its first digits',
+    )
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -82,7 +86,10 @@ export function addLookup(program: Command): void {
     )
     .action(async (path: string, record: string | undefined, { origin, json }: { origin?: string; json?: boolean }) => {
       if ((record === undefined) === (origin === undefined)) {
-        throw new BraidError('ERR_BRAID_OPTION_INVALID', 'name a record of the database, or give --origin DATABASE:ID: one of both');
+        throw new BraidError(
+          'ERR_BRAID_OPTION_INVALID',
+          'name a record of the database, or give --origin DATABASE:ID: one of both',
+        );
       }
       const [{ BraidReader }, { findRecord }] = await Promise.all([
         import('../query/reader.js'),

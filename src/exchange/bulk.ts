@@ -59,7 +59,14 @@ export class Bulk {
   static make(path: string): Bulk {
     try {
       const db = openSqlite(path);
-      for (const pragma of ['foreign_keys = OFF', 'journal_mode = OFF', 'synchronous = OFF', 'temp_store = FILE', 'cache_size = -65536']) { // prettier-ignore
+      for (const pragma of [
+        'foreign_keys = OFF',
+        'journal_mode = OFF',
+        'synchronous = OFF',
+        'temp_store = FILE',
+        'cache_size = -65536',
+      ]) {
+        // prettier-ignore
         db.pragma(pragma);
       }
       const uuid = ensureSchema(db);
@@ -94,7 +101,6 @@ export class Bulk {
     leaveWal(this.db);
     this.db.close();
   }
-
 }
 
 /**

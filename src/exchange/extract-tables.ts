@@ -44,7 +44,9 @@ const KEPT: Record<string, string> = {
 /** The tables of a database that is attached, with what `braid_nodes` names, and what belongs to it. */
 export function extractInput(db: Database, schema: string, ever: boolean): Input {
   if (ever) {
-    db.exec(`INSERT OR IGNORE INTO temp.braid_nodes (node) SELECT -version_id FROM ${schema}.versions WHERE model_id ${IN}`);
+    db.exec(
+      `INSERT OR IGNORE INTO temp.braid_nodes (node) SELECT -version_id FROM ${schema}.versions WHERE model_id ${IN}`,
+    );
   }
   const keep = db.prepare('INSERT OR IGNORE INTO temp.braid_of_runs (run_id) VALUES (?)');
   const attempts = db

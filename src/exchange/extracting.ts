@@ -34,7 +34,10 @@ export async function extractDatabase(
     throw new BraidError('ERR_BRAID_OPTION_INVALID', `an extract of ${path} can't take its place: name another file`);
   }
   if (existsSync(output) && !force) {
-    throw new BraidError('ERR_BRAID_DB_EXISTS', `${output} exists: name another file, or put it in its place (--force)`);
+    throw new BraidError(
+      'ERR_BRAID_DB_EXISTS',
+      `${output} exists: name another file, or put it in its place (--force)`,
+    );
   }
   const start = startsOf(path, nodes, ever);
   const pause = async (progress: ExtractProgress) => {
@@ -65,12 +68,13 @@ export async function extractDatabase(
   } catch (error) {
     throw explained(error, output, [path]);
   }
-  const { joined: _, ...rest } = counts!;
-  return { path, output, ...rest };
+  const { runs, records, versions, updates, derivations, uris, tags, invalidations } = counts!;
+  return { path, output, runs, records, versions, updates, derivations, uris, tags, invalidations };
 }
 
 function startsOf(path: string, names: readonly NodeName[], ever: boolean): number[] {
-  if (names.length === 0) throw new BraidError('ERR_BRAID_NO_SUCH_RECORD', 'nothing is named: give records or versions');
+  if (names.length === 0)
+    throw new BraidError('ERR_BRAID_NO_SUCH_RECORD', 'nothing is named: give records or versions');
   const reader = BraidReader.open(path);
   try {
     return names.flatMap((name) => {

@@ -195,7 +195,8 @@ export class Merging {
     const raised = this.#db
       .prepare("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'records'")
       .run(BigInt(last)).changes;
-    if (raised === 0) this.#db.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES ('records', ?)").run(BigInt(last));
+    if (raised === 0)
+      this.#db.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES ('records', ?)").run(BigInt(last));
   }
 
   async #records(placed: readonly Placed[]): Promise<void> {
@@ -263,7 +264,9 @@ export class Merging {
     const all = this.options.keepIds === true || placed.some(({ joined }) => joined);
     if (all) some.push('SELECT new FROM temp.braid_attempts');
     else if (this.#value(`SELECT 1 FROM ${this.options.input.schema}.sqlite_schema WHERE name = 'omissions'`) === 1) {
-      some.push(`SELECT x.new FROM temp.braid_attempts x JOIN ${this.options.input.schema}.omissions o ON o.attempt_id = x.old`);
+      some.push(
+        `SELECT x.new FROM temp.braid_attempts x JOIN ${this.options.input.schema}.omissions o ON o.attempt_id = x.old`,
+      );
     }
     countOmissions(db, db.prepare(some.join(' UNION ')).pluck().all() as number[]);
   }

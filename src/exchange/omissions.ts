@@ -14,7 +14,9 @@ export function countOmissions(db: Database, attempts: readonly number[]): void 
   const clear = db.prepare('DELETE FROM omissions WHERE attempt_id = ?');
   const note = db.prepare('INSERT INTO omissions (attempt_id, rank, records) VALUES (?, ?, ?)');
   for (const attempt of attempts) {
-    const there = new Map((held.all(block.get(attempt) as object) as RankRecords[]).map((row) => [row.rank, row.records]));
+    const there = new Map(
+      (held.all(block.get(attempt) as object) as RankRecords[]).map((row) => [row.rank, row.records]),
+    );
     clear.run(attempt);
     for (const { rank, records } of ledger.all(attempt) as RankRecords[]) {
       const missing = records - (there.get(rank) ?? 0);

@@ -34,7 +34,9 @@ export function selectPruned(db: Database, { before, run, invalid = false }: Pru
      WHERE (@before IS NULL OR v.time < @before) AND (NOT @invalid OR v.invalidation_id IS NOT NULL)
        AND (@run IS NULL OR v.attempt_id IN (SELECT attempt_id FROM ${attempts}))`,
   ).run(values);
-  db.exec(`INSERT OR IGNORE INTO temp.braid_pruned (node) SELECT -version_id FROM versions WHERE time IS NULL AND model_id ${IN}`);
+  db.exec(
+    `INSERT OR IGNORE INTO temp.braid_pruned (node) SELECT -version_id FROM versions WHERE time IS NULL AND model_id ${IN}`,
+  );
 }
 
 /** Invalidations that go with what is cut, unless something else names them. */

@@ -45,7 +45,9 @@ export async function pruneDatabase(path: string, options: PruneOptions): Promis
       await pause('what is needed');
       const needed = leaveNeeded(db, path, keepNeeded);
       const attempts = db
-        .prepare('SELECT attempt_id FROM attempts WHERE EXISTS (SELECT 1 FROM temp.braid_pruned WHERE node > id_base AND node <= id_end)') // prettier-ignore
+        .prepare(
+          'SELECT attempt_id FROM attempts WHERE EXISTS (SELECT 1 FROM temp.braid_pruned WHERE node > id_base AND node <= id_end)',
+        ) // prettier-ignore
         .pluck()
         .all() as number[];
       const cut = await cutPruned(db, pause);
@@ -91,7 +93,9 @@ function leaveNeeded(db: Database, path: string, keepNeeded: boolean): number {
   const needed: number[] = [];
   const meant = new Set(pruned);
   for (const [node] of walks.nodes('ancestors', new Visits(kept))) if (meant.has(node)) needed.push(node);
-  db.prepare('DELETE FROM temp.braid_pruned WHERE node IN (SELECT value FROM json_each(?))').run(JSON.stringify(needed));
+  db.prepare('DELETE FROM temp.braid_pruned WHERE node IN (SELECT value FROM json_each(?))').run(
+    JSON.stringify(needed),
+  );
   return needed.length;
 }
 

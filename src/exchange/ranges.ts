@@ -161,7 +161,9 @@ export function newRanges(placed: readonly Placed[], source: IdSpace, target: Id
     });
   const hereOf = ({ origin, first }: MergedRange) => {
     if (origin === target.uuid) return first;
-    const range = [...target.ranges, ...rows].find((each) => each.origin === origin && each.first <= first && each.last >= first);
+    const range = [...target.ranges, ...rows].find(
+      (each) => each.origin === origin && each.first <= first && each.last >= first,
+    );
     return range && first + range.offset;
   };
   for (const range of source.ranges) {

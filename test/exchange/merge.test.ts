@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -82,7 +91,10 @@ describe('merging databases', function () {
       assert.equal(reader.byOrigin(b, 99), undefined);
       assert.throws(() => reader.byOrigin('nowhere.db', 2), code('ERR_BRAID_NO_SUCH_ORIGIN'));
       assert.deepEqual(Array.from(reader.versions(10), ({ number, step }) => [number, step]), [[1, 0], [2, 1]]); // prettier-ignore
-      assert.equal(reader.record(10)?.run, reading(b, (reader) => reader.record(2)?.run));
+      assert.equal(
+        reader.record(10)?.run,
+        reading(b, (reader) => reader.record(2)?.run),
+      );
       assert.deepEqual(reader.origins(1).map(({ path }) => path), [a]); // prettier-ignore
     });
     // Over another database, its records are still known by who gave out their ids.
@@ -100,7 +112,8 @@ describe('merging databases', function () {
     await db.flush();
     await merge(out, source);
     assert.deepEqual(problemsOf(out), []);
-    const status = () => reading(out, (reader) => reader.runs().map(({ status, committed }) => [status, committed > 0]));
+    const status = () =>
+      reading(out, (reader) => reader.runs().map(({ status, committed }) => [status, committed > 0]));
     assert.deepEqual(status(), [['COMPLETED', true], ['RUNNING', true]]); // prettier-ignore
     // A run of the target itself, which is under way while more is merged into it.
     const own = await BraidDB.open(out);
@@ -296,7 +309,10 @@ describe('archiving', function () {
     assert.deepEqual(problemsOf(part), []);
     reading(part, (reader) => {
       assert.deepEqual(Array.from(reader.records(), ({ name }) => name), ['braggnn-config', 'braggnn', 'braggnn-scan-0', 'braggnn-scan-1']); // prettier-ignore
-      assert.notEqual(reader.uuid, reading(path, (reader) => reader.uuid));
+      assert.notEqual(
+        reader.uuid,
+        reading(path, (reader) => reader.uuid),
+      );
       assert.equal(reader.byOrigin(path, 2), 2);
       assert.equal(reader.version('name:braggnn@2')?.uris[0], 'file:///checkpoint/1');
     });
@@ -311,7 +327,10 @@ describe('archiving', function () {
     const extracted = await braidInThread(['extract', path, 'name:braggnn-peaks-3', 'name:other', '-o', part]);
     assert.deepEqual([extracted.code, extracted.stderr], [0, '']);
     assert.match(extracted.stdout, /^written to .*: 2 runs, 11 records, 6 versions, .* 1 invalidation\n$/);
-    assert.equal(reading(part, (reader) => reader.invalidation('name:braggnn-peaks-3')?.cause), 'misaligned');
+    assert.equal(
+      reading(part, (reader) => reader.invalidation('name:braggnn-peaks-3')?.cause),
+      'misaligned',
+    );
     await assert.rejects(extract(path, 'name:other', part), code('ERR_BRAID_DB_EXISTS'));
     await assert.rejects(extract(path, 'name:other', path, { force: true }), code('ERR_BRAID_OPTION_INVALID'));
     await assert.rejects(extract(path, 'name:nobody', part, { force: true }), code('ERR_BRAID_NO_SUCH_RECORD'));
