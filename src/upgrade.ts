@@ -87,7 +87,7 @@ function uuidOfOurs(db: Database): string | undefined {
   return kind === 'braid-db' ? undefined : checkSchema(db, kind);
 }
 
-/** Page by page, so that it is what it was, byte by byte; nobody writes meanwhile. */
+/** Page by page, as they are; nobody writes meanwhile. */
 async function copy(path: string, onProgress: UpgradeOptions['onProgress'], signal?: AbortSignal): Promise<string> {
   const beside = `${resolve(path)}.${process.pid}.tmp`;
   const db = openReadOnly(path);

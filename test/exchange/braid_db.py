@@ -1,6 +1,6 @@
 """Braid-DB's tables as its definition is published, as SQLModel classes, and the little that its tools do with them.
 
-Usage: braid_db.py COMMAND DB [ARGUMENT...], where COMMAND is
+Usage: braid_db.py DB COMMAND [ARGUMENT...] [-- COMMAND [ARGUMENT...]]..., which prints a JSON array of what each prints:
   create                  a new database, with a small load in it
   print                   a line a record, with its URIs and tags below
   mermaid ID              what is connected with a record
@@ -9,9 +9,11 @@ Usage: braid_db.py COMMAND DB [ARGUMENT...], where COMMAND is
   validity                the records that are not valid, as JSON: id, cause, and how many steps to the first cause
 """
 
+import io
 import json
 import sys
 import uuid
+from contextlib import redirect_stdout
 from datetime import datetime
 from enum import Enum
 from typing import List, Optional
@@ -174,7 +176,7 @@ class Tools:
         self.add('alone')
 
 
-def main(command, path, *arguments):
+def run(path, command, *arguments):
     tools = Tools(path, command == 'create')
     if command == 'create':
         tools.load()
@@ -187,6 +189,21 @@ def main(command, path, *arguments):
         tools.mermaid(int(arguments[0]))
     else:
         {'print': tools.print, 'validity': tools.validity}[command]()
+
+
+def main(path, *words):
+    commands = [[]]
+    for word in words:
+        if word == '--':
+            commands.append([])
+        else:
+            commands[-1].append(word)
+    printed = []
+    for command in commands:
+        with redirect_stdout(io.StringIO()) as output:
+            run(path, *command)
+        printed.append(output.getvalue())
+    print(json.dumps(printed))
 
 
 if __name__ == '__main__':
