@@ -1,5 +1,6 @@
 import { BraidError } from '../errors.js';
 import { KINDS, TagType } from '../frame/format.js';
+import { Attempts } from '../query/attempts.js';
 import { tagValue, type Tag } from '../record/tags.js';
 import type { Source } from './source.js';
 import { numberOf, valueOf, type Column, type ColumnType, type Table, type Value } from './table.js';
@@ -21,7 +22,7 @@ const COLUMNS: readonly Column[] = [
 /** More are rows that somebody meant to be read as rows: no reader of flat files takes hundreds of thousands of columns. */
 const MOST_KEYS = 1000;
 
-type RawRecord = readonly [id: number, kind: number, name: string, time: string, valid: number, cause: string | null, run: string | null, rank: number | null]; // prettier-ignore
+type RawRecord = readonly [id: number, kind: number, name: string, time: string, valid: number, cause: string | null]; // prettier-ignore
 type RawTag = readonly [record: number, key: string, value: string, type: number, boolean: number];
 
 /**
@@ -60,14 +61,17 @@ function* joinedRows(
     ? '(SELECT i.cause FROM invalidations i WHERE i.id = r.invalidation_id)'
     : 'NULL';
   const records = connection.stream(
-    `SELECT r.record_id, ${layout.kind}, r.name, r.time, r.invalidation_id IS NULL, ${cause}, ${layout.run}, ${layout.rank}
+    `SELECT r.record_id, ${layout.kind}, r.name, r.time, r.invalidation_id IS NULL, ${cause}
      FROM records r WHERE ${where} ORDER BY r.record_id`,
     values,
     (row: RawRecord) => row,
   );
+  const attempts = layout.ours ? new Attempts(connection) : undefined;
   try {
     for (const [id, kind, ...fields] of records) {
-      const row: Value[] = [id, KINDS[kind] ?? 'record', ...fields].map((raw, i) => valueOf(columns[i].type, raw));
+      const maker = attempts?.of(id);
+      const raw = [id, KINDS[kind] ?? 'record', ...fields, maker?.run, maker?.rank];
+      const row: Value[] = raw.map((value, i) => valueOf(columns[i].type, value));
       row.push(
         uris.of(id).map(([, uri]) => uri),
         derivations.of(id).map(([, source]) => source).sort((a, b) => a - b), // prettier-ignore
