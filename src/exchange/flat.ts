@@ -11,11 +11,11 @@ import { writeText } from './text.js';
 /** A format of one table: text, or a file of its own. */
 export interface TextFormat {
   readonly ending: string;
-  text(table: Table): Iterable<string>;
+  readonly text: (table: Table) => Iterable<string>;
 }
 export interface FileFormat {
   readonly ending: string;
-  write(table: Table, file: string, signal?: AbortSignal): Promise<void>;
+  readonly write: (table: Table, file: string, signal?: AbortSignal) => Promise<void>;
 }
 
 /** Of all tables a file each, in a folder; else one table. */

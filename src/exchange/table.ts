@@ -14,7 +14,7 @@ export interface Table {
   readonly columns: readonly Column[];
   readonly rowCount: number;
   /** Reads them, piece by piece. */
-  rows(): Iterable<readonly Value[]>;
+  readonly rows: () => Iterable<readonly Value[]>;
 }
 
 export type Value = number | bigint | boolean | string | readonly (number | string)[] | null;
@@ -31,7 +31,7 @@ export function valueOf(type: ColumnType, raw: unknown): Value {
     case 'boolean':
       return typeof raw === 'boolean' ? raw : raw === 1 ? true : raw === 0 ? false : null;
     case 'text':
-      return typeof raw === 'string' ? raw : String(raw as number | Buffer);
+      return typeof raw === 'string' ? raw : Buffer.isBuffer(raw) ? raw.toString() : String(raw as number);
     case 'time':
       return typeof raw === 'string' ? microsOf(raw) : null;
     case 'integers':
