@@ -31,7 +31,7 @@ export function valueOf(type: ColumnType, raw: unknown): Value {
     case 'boolean':
       return typeof raw === 'boolean' ? raw : raw === 1 ? true : raw === 0 ? false : null;
     case 'text':
-      return typeof raw === 'string' ? raw : Buffer.isBuffer(raw) ? raw.toString() : String(raw as number);
+      return typeof raw === 'string' ? raw : Buffer.isBuffer(raw) ? raw.toString() : JSON.stringify(raw);
     case 'time':
       return typeof raw === 'string' ? microsOf(raw) : null;
     case 'integers':
