@@ -20,6 +20,7 @@ import { addSearch } from './search.js';
 import { addStatement } from './statement.js';
 import { addStats } from './stats.js';
 import { addTail } from './tail.js';
+import { addUpgrade } from './upgrade.js';
 import { addVerify } from './verify.js';
 import { addVersions } from './versions.js';
 import { isWrongUsage } from './usage.js';
@@ -66,6 +67,7 @@ const ADD = [
   addLookup,
   addExtract,
   addPrune,
+  addUpgrade,
   addVerify,
   addRecover,
   addDoctor,

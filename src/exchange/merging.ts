@@ -185,7 +185,7 @@ export class Merging {
     const add = db.prepare('INSERT INTO temp.braid_map (last, offset, known, joined) VALUES (?, ?, ?, ?)');
     for (const { last, offset, known, joined } of placed) add.run(last, offset, known ? 1 : 0, joined ? 1 : 0);
     const keep = db.prepare(
-      'INSERT INTO merged_ranges (origin, first, last, offset, joined, path, time) VALUES (@origin, @first, @last, @offset, @joined, @path, @time)',
+      'INSERT INTO merged_ranges (origin, first, last, offset, kinds_inferred, joined, path, time) VALUES (@origin, @first, @last, @offset, @kinds_inferred, @joined, @path, @time)',
     );
     for (const range of newRanges(placed, source, target)) keep.run(range);
     return placed;

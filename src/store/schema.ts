@@ -2,6 +2,15 @@ import { randomUUID } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
 import { BraidError } from '../errors.js';
 
+/** In `meta`: through which id `braid upgrade` has inferred the kinds of records, which nobody stated. */
+export const KINDS_INFERRED = 'kinds_inferred_through';
+/** That id; 0 where none is inferred. */
+export const KINDS_INFERRED_THROUGH = `ifnull((SELECT CAST(m.value AS INTEGER) FROM meta m WHERE m.key = '${KINDS_INFERRED}'), 0)`;
+
+/** Ids of which that is so, as ranges: of the database's own records, and of those that were merged. */
+export const KINDS_INFERRED_RANGES = `SELECT 1 AS first, ${KINDS_INFERRED_THROUGH} AS last
+  UNION ALL SELECT first + offset, last + offset FROM merged_ranges WHERE kinds_inferred`;
+
 /** Raised with every change of the tables that an older version of this library could not write to. */
 export const SCHEMA_VERSION = 1;
 
@@ -20,6 +29,7 @@ CREATE TABLE IF NOT EXISTS merged_ranges (
   first INTEGER NOT NULL,
   last INTEGER NOT NULL,
   offset INTEGER NOT NULL,                  -- what is id there is id + offset here
+  kinds_inferred INTEGER NOT NULL DEFAULT 0,   -- 1: nobody stated their kinds: braid upgrade has inferred them
   joined INTEGER NOT NULL DEFAULT 0,        -- 1: a model there, which became one that was here
   path TEXT NOT NULL,                       -- the file, when it was merged
   time DATETIME NOT NULL,                   -- of that
@@ -256,15 +266,25 @@ export function databaseKind(db: Database): DatabaseKind {
  */
 export function ensureSchema(db: Database): string {
   const kind = databaseKind(db);
-  if (kind === 'empty') {
-    db.exec(TABLES);
-    const uuid = randomUUID().replaceAll('-', '');
-    const set = db.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
-    set.run('schema_version', String(SCHEMA_VERSION));
-    set.run('uuid', uuid);
-    return uuid;
-  }
-  return checkSchema(db, kind);
+  return kind === 'empty' ? makeTables(db) : checkSchema(db, kind);
+}
+
+/** Makes the tables, of which there are none. Gives the UUID that the database has from now on. */
+export function makeTables(db: Database): string {
+  db.exec(TABLES);
+  const uuid = randomUUID().replaceAll('-', '');
+  setMeta(db, 'schema_version', String(SCHEMA_VERSION));
+  setMeta(db, 'uuid', uuid);
+  return uuid;
+}
+
+export function setMeta(db: Database, key: string, value: string): void {
+  db.prepare('INSERT INTO meta (key, value) VALUES (?, ?)').run(key, value);
+}
+
+/** Of ours: whether it was made when databases could be merged, or has been since. */
+export function hasMergedRanges(db: Database, schema = 'main'): boolean {
+  return db.prepare(`SELECT 1 FROM ${schema}.sqlite_schema WHERE name = 'merged_ranges'`).get() !== undefined;
 }
 
 export function emptyDatabase({ name }: Database): BraidError {
@@ -279,7 +299,8 @@ export function checkSchema(db: Database, kind = databaseKind(db)): string {
   if (kind === 'braid-db') {
     throw new BraidError(
       'ERR_BRAID_DB_FOREIGN',
-      `${db.name} was made by Braid-DB: it can be read (BraidReader.open, braid print), but record into a new file`,
+      `${db.name} was made by Braid-DB: it can be read as it is (BraidReader.open, braid print); to record ` +
+        'into it, or change it, make it ours by braid upgrade',
     );
   }
   if (kind === 'empty') throw emptyDatabase(db);

@@ -30,6 +30,8 @@ describe('what the command prints', function () {
     ['lookup', path, '4'],
     ['extract', path, '4', '-o', join(directory.path, 'part.db'), '--force'],
     ['prune', path, '--invalid', '--keep-needed', '--dry-run'],
+    ['export', path, '--format', 'csv'],
+    ['upgrade', path],
     ['verify', path],
     ['recover', path],
     ['doctor', path],
@@ -61,8 +63,8 @@ describe('what the command prints', function () {
     assert.equal(code, 1);
   });
 
-  it('is JSON for each command that prints, where JSON is asked for', async () => {
-    for (const args of PRINTING.filter((args) => !/help|--version/.test(args.join()))) {
+  it('is JSON for each command that prints, where JSON is asked for and it has no format of its own', async () => {
+    for (const args of PRINTING.filter((args) => !/help|--version|export/.test(args.join()))) {
       const { code, stdout, stderr } = await braidInThread([...args, '--json']);
       assert.deepEqual([code, stderr], [0, ''], args[0]);
       const documents = ['print', 'search', 'tail', 'lineage', 'versions', 'common', 'diff', 'invalidate'].includes(
