@@ -1,26 +1,21 @@
 import type { BraidDB } from './braid-db.js';
 import { BraidError } from './errors.js';
-import type { ActionStep, ActionStepResult } from './functions/add-action-step.js';
-import type { TransferRequest, TransferRequestResult } from './functions/add-transfer.js';
 import type {
+  ActionStep,
+  ActionStepResult,
   AddInvalidationAction,
   AddInvalidationActionResult,
+  AddedRecord,
   CreateInvalidationAction,
   CreateInvalidationActionResult,
-} from './functions/invalidation-actions.js';
-import type { AddedRecord, RecordDict } from './functions/schemas.js';
-import type { FunctionServer, ServeOptions } from './functions/server.js';
+  FunctionServer,
+  RecordDict,
+  ServeOptions,
+  TransferRequest,
+  TransferRequestResult,
+} from './functions/types.js';
 
-export type { ActionStep, ActionStepResult } from './functions/add-action-step.js';
-export type { TransferRequest, TransferRequestResult } from './functions/add-transfer.js';
-export type {
-  AddInvalidationAction,
-  AddInvalidationActionResult,
-  CreateInvalidationAction,
-  CreateInvalidationActionResult,
-} from './functions/invalidation-actions.js';
-export type { AddedRecord, IdOrStep, RecordDefinition, RecordDict, TypedTag } from './functions/schemas.js';
-export type { FunctionServer, ServeOptions, ServedRequest } from './functions/server.js';
+export type * from './functions/types.js';
 
 export interface CallOptions {
   /** The path of a database, which is opened for the call and made if need be; or one that is open in this process. Default: `BRAID_DB_FILE`. */

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
+import { inspect } from 'node:util';
 import { InvalidArgumentError, type Command } from 'commander';
 import { BraidError } from '../errors.js';
 import type { ServedRequest } from '../index.js';
@@ -106,5 +107,6 @@ function logLine({ method, path, status, ms, address, code, cause, warnings }: S
 
 function causeText(cause: unknown): string | undefined {
   if (cause === undefined) return undefined;
-  return cause instanceof BraidError ? `${cause.code}: ${cause.message}` : ((cause as Error).stack ?? String(cause));
+  if (cause instanceof BraidError) return `${cause.code}: ${cause.message}`;
+  return cause instanceof Error ? cause.stack : inspect(cause);
 }

@@ -1,18 +1,9 @@
-import type * as v from 'valibot';
 import type { Desk, PlannedRecord } from './desk.js';
 import { idsOf, type Found } from './earlier-steps.js';
 import { checkSize } from './input.js';
-import {
-  isObject,
-  type actionStepInput,
-  type actionStepOutput,
-  type IdOrStep,
-  type RecordDefinition,
-} from './schemas.js';
+import { isObject } from './schemas.js';
 import { flattenTags, textOf } from './tags.js';
-
-export type ActionStep = v.InferOutput<typeof actionStepInput>;
-export type ActionStepResult = v.InferOutput<typeof actionStepOutput>;
+import type { ActionStep, ActionStepResult, RecordDefinition } from './types.js';
 
 interface Side extends Found {
   readonly made: PlannedRecord[];
@@ -48,7 +39,7 @@ function sideOf(input: ActionStep, which: 'input' | 'output', field: 'input' | '
   const made = (Array.isArray(defs) ? defs : defs ? [defs] : []).map((each, i) =>
     definition(each, `${which}_record_defs[${i}]`),
   );
-  return { ...idsOf(input[argument] as IdOrStep | IdOrStep[], `${field}_record_ids`, argument), made };
+  return { ...idsOf(input[argument], `${field}_record_ids`, argument), made };
 }
 
 /** @param more tags that win over those of the definition. */

@@ -1,8 +1,9 @@
 import { BraidError } from '../errors.js';
 import type { Desk, PlannedRecord } from './desk.js';
 import { checked, checkSize, inputError, strangers } from './input.js';
-import { isObject, recordDict, type AddedRecord, type JsonObject, type RecordDict } from './schemas.js';
+import { isObject, recordDict } from './schemas.js';
 import { typedTags } from './tags.js';
+import type { AddedRecord, JsonObject, RecordDict } from './types.js';
 
 /** A record and what derives from it, checked. */
 interface Planned {

@@ -1,13 +1,9 @@
-import type * as v from 'valibot';
 import { BraidError } from '../errors.js';
 import { statusOf } from './add-action-step.js';
 import type { Desk, PlannedRecord } from './desk.js';
 import { idsOf } from './earlier-steps.js';
 import { checkSize, inputError } from './input.js';
-import type { transferInput, transferOutput } from './schemas.js';
-
-export type TransferRequest = v.InferOutput<typeof transferInput>;
-export type TransferRequestResult = v.InferOutput<typeof transferOutput>;
+import type { TransferRequest, TransferRequestResult } from './types.js';
 
 export interface TransferPlan {
   readonly transfer: PlannedRecord;

@@ -35,7 +35,7 @@ export async function callOnce(
   // First, so that a call that is wrong opens nothing.
   const perform = planCall(name, input, warn);
   if (typeof db !== 'string') return perform(Desk.over(db));
-  const desk = await Desk.open(db, { name: process.env.BRAID_NAME || name });
+  const desk = await Desk.open(db, { name });
   try {
     return await perform(desk);
   } finally {

@@ -33,7 +33,9 @@ export class Desk {
 
   /** @throws BraidError as `BraidDB.open` */
   static async open(path: string, options: OpenOptions): Promise<Desk> {
-    const db = await BraidDB.open(path, { mpi: 'off', ...options });
+    const { BRAID_NAME: given } = process.env;
+    const name = given === undefined || given === '' ? options.name : given;
+    const db = await BraidDB.open(path, { mpi: 'off', ...options, name });
     try {
       return new Desk(db, true);
     } catch (error) {

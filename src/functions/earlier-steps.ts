@@ -1,5 +1,6 @@
 import { MAX_ID } from '../frame/format.js';
-import { isObject, type IdOrStep, type JsonObject } from './schemas.js';
+import { isObject } from './schemas.js';
+import type { IdOrStep, JsonObject } from './types.js';
 
 /** What was found in what earlier steps gave, and what wasn't. */
 export interface Found {
@@ -17,7 +18,7 @@ export function idsOf(given: IdOrStep | IdOrStep[] | null | undefined, field: st
   const ids: number[] = [];
   const problems: string[] = [];
   for (const each of Array.isArray(given) ? given : given === null || given === undefined ? [] : [given]) {
-    const value = isObject(each) ? fieldOf(each, field) : each;
+    const value: unknown = isObject(each) ? fieldOf(each, field) : each;
     const found = (Array.isArray(value) ? value : [value]).map(idOf);
     const good = found.filter((id) => id !== undefined);
     if (good.length < found.length) problems.push(`${place} has no record id in details.result[0].${field}`);

@@ -8,23 +8,7 @@ import type { Desk } from './desk.js';
 import { parseJson } from './input.js';
 import { openApi } from './openapi.js';
 import { RateLimit } from './rate-limit.js';
-
-/** A request that was answered. */
-export interface ServedRequest {
-  method: string;
-  path: string;
-  status: number;
-  /** Until the answer was ready. */
-  ms: number;
-  /** Of the client. */
-  address: string;
-  /** The code of the error that was the answer, if it was one. */
-  code?: string;
-  /** What went wrong that the client is not told. */
-  cause?: unknown;
-  /** Of arguments that were left out. */
-  warnings: string[];
-}
+import type { ServedRequest } from './types.js';
 
 export interface AppOptions {
   readonly desk: Promise<Desk>;
@@ -75,7 +59,11 @@ export function makeApp(options: AppOptions): Hono<Env> {
   if (token !== undefined) app.use(authorized(token));
 
   app.get('/openapi.json', (c) => c.json(openApi(token !== undefined)));
-  app.post('/:name', typed, bodyLimit({ maxSize: maxBodyBytes, onError: (c) => refused(c, tooLarge(maxBodyBytes)) }));
+  app.post(
+    '/:name',
+    typed,
+    bodyLimit({ maxSize: maxBodyBytes, onError: (c: Context<Env>) => refused(c, tooLarge(maxBodyBytes)) }),
+  );
   app.post('/:name', async (c) => {
     const input = parseJson(new Uint8Array(await c.req.arrayBuffer()));
     const perform = planCall(c.req.param('name'), input, (text) => c.var.warnings.push(text));

@@ -32,12 +32,12 @@ export function parseJson(bytes: Uint8Array): unknown {
 
 /** Before anything walks it by recursion. */
 export function checkDepth(value: unknown): void {
-  let level = [value];
+  let level: unknown[] = [value];
   for (let depth = 0; level.length > 0; depth++) {
     if (depth > MAX_DEPTH) throw inputError(`the input is nested deeper than ${MAX_DEPTH} levels`);
     level = level.flatMap((each) =>
       typeof each === 'object' && each !== null
-        ? Object.values(each as object).filter((inner) => typeof inner === 'object')
+        ? Object.values(each as Record<string, unknown>).filter((inner) => typeof inner === 'object')
         : [],
     );
   }

@@ -1,4 +1,3 @@
-import type * as v from 'valibot';
 import { BraidError } from '../errors.js';
 import { ActionCode } from '../frame/format.js';
 import { storedAction, type StoredAction } from '../record/action.js';
@@ -6,18 +5,13 @@ import { ACTION_TYPES } from '../store/invalidation.js';
 import type { Desk } from './desk.js';
 import { fieldOf, idsOf } from './earlier-steps.js';
 import { inputError } from './input.js';
-import {
-  isObject,
-  type addActionInput,
-  type addActionOutput,
-  type createActionInput,
-  type createActionOutput,
-} from './schemas.js';
-
-export type CreateInvalidationAction = v.InferOutput<typeof createActionInput>;
-export type CreateInvalidationActionResult = v.InferOutput<typeof createActionOutput>;
-export type AddInvalidationAction = v.InferOutput<typeof addActionInput>;
-export type AddInvalidationActionResult = v.InferOutput<typeof addActionOutput>;
+import { isObject } from './schemas.js';
+import type {
+  AddInvalidationAction,
+  AddInvalidationActionResult,
+  CreateInvalidationAction,
+  CreateInvalidationActionResult,
+} from './types.js';
 
 /** Braid-DB's names of types, by value and as they are stored, and ours. */
 const TYPES: Partial<Record<string, 'shell' | 'event'>> = {

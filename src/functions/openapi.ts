@@ -84,7 +84,7 @@ function json(schema: object): object {
   return { 'application/json': { schema } };
 }
 
+/** Without what the document has for all. */
 function schemaOf(schema: v.GenericSchema): object {
-  const { $schema: _, $defs: __, ...rest } = toJsonSchema(schema, CONFIG);
-  return rest;
+  return { ...toJsonSchema(schema, CONFIG), $schema: undefined, $defs: undefined };
 }

@@ -1,10 +1,9 @@
 import * as v from 'valibot';
 import { MAX_ID } from '../frame/format.js';
+import type * as types from './types.js';
+import type { AddedRecord, JsonObject, RecordDict, TypedTag } from './types.js';
 
-// The JSON that the functions take and give, under Braid-DB's names. These schemas validate, are the types of TypeScript, and
-// are what /openapi.json says.
-
-export type JsonObject = Record<string, unknown>;
+// What types.ts says, as what validates, and of which /openapi.json is made.
 
 export const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -38,9 +37,6 @@ const nestedTags = v.pipe(
   v.description('Tags by key. What is nested gets dotted keys: {"train": {"lr": 0.1}} is the tag train.lr.'),
 );
 
-/** An id; or what an earlier step gave, in which it is found. */
-export type IdOrStep = number | string | JsonObject;
-
 const stepOutput = v.pipe(
   jsonObject,
   v.description('What an earlier step gave, with its result in details.result[0]; or that result itself.'),
@@ -50,38 +46,6 @@ const idsOrSteps = v.nullish(v.union([idOrStep, v.array(idOrStep)]));
 
 const recordDefinition = objectOf({ name: v.nullish(filled), uris, tags: nestedTags });
 const recordDefinitions = v.nullish(v.union([v.array(recordDefinition), recordDefinition]));
-export type RecordDefinition = v.InferOutput<typeof recordDefinition>;
-
-/** A tag of `add_records`; its type follows from the value, if left out. */
-export interface TypedTag {
-  value: string | number | boolean;
-  /** STRING, INT or FLOAT. */
-  type?: string | null;
-}
-
-/** A record of `add_records`. */
-export interface RecordDict {
-  name: string;
-  uris?: string | string[] | null;
-  tags?: Record<string, TypedTag> | null;
-  /** Records that derive from this one. */
-  derivations?: RecordDict[] | null;
-  derived_from_record_id?: number | string | null;
-}
-
-/** What `add_records` gives of a record. */
-export interface AddedRecord {
-  record_id: number;
-  name: string;
-  /** ISO 8601, UTC. */
-  time: string;
-  uris: string[] | null;
-  tags: Record<string, TypedTag> | null;
-  derivations: AddedRecord[] | null;
-  invalidation_id: null;
-  invalidation: null;
-}
-
 export const typedTag: v.GenericSchema<TypedTag> = v.object({
   value: v.union([text, v.pipe(v.number(), v.finite()), v.boolean()]),
   type: v.pipe(
@@ -147,7 +111,7 @@ export const actionStepInput = v.object({
   input_record_defs: v.pipe(recordDefinitions, v.description('Inputs to make records of.')),
   output_record_defs: v.pipe(recordDefinitions, v.description('Outputs to make records of.')),
   uris,
-});
+}) satisfies v.GenericSchema<types.ActionStep>;
 
 const id = v.pipe(v.number(), v.safeInteger());
 export const actionStepOutput = v.object({
@@ -155,7 +119,7 @@ export const actionStepOutput = v.object({
   input_record_ids: v.array(id),
   output_record_ids: v.array(id),
   exception_str: v.pipe(v.nullable(v.string()), v.description('What could not be linked, and why.')),
-});
+}) satisfies v.GenericSchema<types.ActionStepResult>;
 
 const transferItem = objectOf({ source_path: v.nullish(filled), destination_path: v.nullish(filled) });
 
@@ -171,21 +135,23 @@ export const transferInput = v.object({
   transfer_result: v.nullish(
     objectOf({ status: v.nullish(text), details: v.nullish(objectOf({ task_id: v.nullish(filled) })) }),
   ),
-});
+}) satisfies v.GenericSchema<types.TransferRequest>;
 export const transferOutput = v.object({
   flow_state_record_id: v.pipe(id, v.description('Of the record of the transfer.')),
   input_record_ids: v.pipe(v.array(id), v.description('Of the sources, in the order of the items.')),
   output_record_ids: v.pipe(v.array(id), v.description('Of the destinations.')),
-});
+}) satisfies v.GenericSchema<types.TransferRequestResult>;
 
 export const createActionInput = v.object({
   name: v.nullish(filled),
   action_type: v.pipe(v.nullish(v.string()), v.description('shell (the default) or automate_event.')),
   command: v.pipe(filled, v.description('A program; of an event, an http or https URL.')),
   params: v.pipe(v.nullish(v.array(text)), v.description('Arguments. {name}, {uri} and {KEY} of a tag are filled in.')),
-});
+}) satisfies v.GenericSchema<types.CreateInvalidationAction>;
 const actionId = v.pipe(v.string(), v.uuid());
-export const createActionOutput = v.object({ invalidation_action_id: actionId });
+export const createActionOutput = v.object({
+  invalidation_action_id: actionId,
+}) satisfies v.GenericSchema<types.CreateInvalidationActionResult>;
 
 export const addActionInput = v.object({
   record_id: idOrStep,
@@ -196,5 +162,8 @@ export const addActionInput = v.object({
     ),
     stepOutput,
   ]),
-});
-export const addActionOutput = v.object({ invalidation_action_id: actionId, flow_state_record_id: id });
+}) satisfies v.GenericSchema<types.AddInvalidationAction>;
+export const addActionOutput = v.object({
+  invalidation_action_id: actionId,
+  flow_state_record_id: id,
+}) satisfies v.GenericSchema<types.AddInvalidationActionResult>;

@@ -5,38 +5,8 @@ import { createAdaptorServer } from '@hono/node-server';
 import * as v from 'valibot';
 import { BraidError } from '../errors.js';
 import { Desk } from './desk.js';
-import { isLoopback, makeApp, type ServedRequest } from './http.js';
-
-export type { ServedRequest } from './http.js';
-
-export interface ServeOptions {
-  /** The path of the database, made if need be. Default: `BRAID_DB_FILE`. */
-  db?: string;
-  /** Where to listen. Default 127.0.0.1; elsewhere than on the loopback interface a token is needed. */
-  host?: string;
-  /** Default 8787; 0 is any that is free. */
-  port?: number;
-  /** What each request must carry as `Authorization: Bearer TOKEN`: 16 characters or more. Default: `BRAID_TOKEN`. */
-  token?: string;
-  /** Of a request's body. Default 1 MiB. */
-  maxBodyBytes?: number;
-  /** That one client, by its address, may make. Default 1000. */
-  requestsPerSecond?: number;
-  /** How long a client may take to send a request, in milliseconds. Default 30,000. */
-  requestTimeoutMs?: number;
-  /** Called for each request that was answered. */
-  onRequest?: (request: ServedRequest) => void;
-}
-
-/** What serves the functions. */
-export interface FunctionServer {
-  /** Where: http://127.0.0.1:8787 */
-  readonly url: string;
-  /** Absolute. */
-  readonly db: string;
-  /** Answers what has come, takes no more, and closes the database. */
-  close(): Promise<void>;
-}
+import { isLoopback, makeApp } from './http.js';
+import type { FunctionServer, ServedRequest, ServeOptions } from './types.js';
 
 /** How long a client may take to send the head of a request. */
 const HEAD_MS = 10_000;
@@ -101,7 +71,7 @@ export async function serveAt(path: string, options: ServeOptions): Promise<Func
   await listen(server, host, port);
   let desk: Desk;
   try {
-    desk = await Desk.open(path, { name: process.env.BRAID_NAME || 'braid serve', signals: [] });
+    desk = await Desk.open(path, { name: 'braid serve', signals: [] });
   } catch (error) {
     server.close().closeAllConnections();
     throw error;
@@ -121,7 +91,8 @@ export async function serveAt(path: string, options: ServeOptions): Promise<Func
 }
 
 function parsed(options: ServeOptions) {
-  const given = { ...options, token: options?.token ?? (process.env.BRAID_TOKEN || undefined) };
+  const { BRAID_TOKEN } = process.env;
+  const given = { ...options, token: options.token ?? (BRAID_TOKEN === '' ? undefined : BRAID_TOKEN) };
   const { issues, output } = v.safeParse(schema, given, { abortEarly: true });
   if (!issues) return output;
   throw new BraidError('ERR_BRAID_OPTION_INVALID', `option ${v.getDotPath(issues[0])}: ${issues[0].message}`);

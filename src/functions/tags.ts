@@ -1,6 +1,7 @@
 import type { Tag, TagTypeName } from '../record/tags.js';
 import { checked, inputError } from './input.js';
-import { isObject, typedTag, type JsonObject, type TypedTag } from './schemas.js';
+import { isObject, typedTag } from './schemas.js';
+import type { JsonObject, TypedTag } from './types.js';
 
 /** A tag as it is recorded, and its type where that isn't the value's own. */
 export interface PlannedTag {

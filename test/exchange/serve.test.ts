@@ -348,7 +348,7 @@ describe('braid serve', function () {
     for (const name of committed) assert.ok(recovered.has(name), name);
     const records = read(db, (reader) => [...reader.records()]);
     assert.equal(new Set(records.map(({ name }) => name)).size, records.length, 'each is there once');
-    assert.deepEqual((await verify(db)).problems, []);
+    assert.deepEqual(verify(db).problems, []);
     const [more] = (await addRecords({ name: 'afterwards' }, { db })) as AddedRecord[];
     assert.ok(records.every(({ id }) => id !== more.record_id));
   });
@@ -364,6 +364,6 @@ describe('braid serve', function () {
     for (const { child } of servers) child.kill('SIGTERM');
     for (const { ended } of servers) assert.equal((await ended)[0], 0);
     assert.equal(namesOf(db).size, 21);
-    assert.deepEqual((await verify(db)).problems, []);
+    assert.deepEqual(verify(db).problems, []);
   });
 });
