@@ -1,5 +1,4 @@
 import { Argument, type Command } from 'commander';
-import { BraidError } from '../errors.js';
 import { writeJson } from './output.js';
 import { jsonOption } from './usage.js';
 
@@ -35,30 +34,14 @@ Examples:
 `,
     )
     .action(async (name: string, { db }: { db?: string }) => {
-      const [{ callFunction, databaseOfCalls }, { parseJson }] = await Promise.all([
+      const [{ callFunction, databaseOfCalls }, { parseJson, readBytes }] = await Promise.all([
         import('../functions.js'),
         import('../functions/input.js'),
       ]);
       const path = db ?? databaseOfCalls();
       if (process.stdin.isTTY) process.stderr.write('braid: type JSON, and end it with Ctrl-D\n');
-      const input = parseJson(await readInput());
+      const input = parseJson(await readBytes(process.stdin, MAX_INPUT_BYTES));
       const onWarning = (text: string) => process.stderr.write(`${JSON.stringify({ warning: text })}\n`);
       await writeJson(await callFunction(name, input, { db: path, onWarning }));
     });
-}
-
-async function readInput(): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > MAX_INPUT_BYTES) {
-      throw new BraidError(
-        'ERR_BRAID_TOO_LARGE',
-        `a call can have ${MAX_INPUT_BYTES} bytes: give the records in several`,
-      );
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }

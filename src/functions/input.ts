@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import * as v from 'valibot';
 import { BraidError } from '../errors.js';
 
@@ -8,6 +9,24 @@ const MAX_RECORD_BYTES = 2 ** 20;
 
 export function inputError(message: string): BraidError {
   return new BraidError('ERR_BRAID_INPUT_INVALID', message);
+}
+
+/**
+ * Reads a stream to its end. One that is longer is left as it is, so that an answer can still be sent.
+ *
+ * @throws BraidError ERR_BRAID_TOO_LARGE
+ */
+export async function readBytes(stream: Readable, limitBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > limitBytes) {
+      throw new BraidError('ERR_BRAID_TOO_LARGE', `a call can have ${limitBytes} bytes: give the records in several`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 }
 
 /**
