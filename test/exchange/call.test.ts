@@ -98,7 +98,7 @@ describe('braid call', function () {
     ['input that is empty', ['add_records'], '', 1, 'ERR_BRAID_INPUT_INVALID', /empty/],
     ['JSON that is cut off', ['add_records'], '{"name": "x', 1, 'ERR_BRAID_INPUT_INVALID', /not JSON: .*position/],
     ['another encoding', ['add_records'], Buffer.from([0x22, 0xe9, 0x22]), 1, 'ERR_BRAID_INPUT_INVALID', /not UTF-8/],
-    ['an unknown function', ['drop_records'], '{}', 2, 'ERR_BRAID_USAGE', /add_records/],
+    ['an unknown function', ['drop_records'], '{}', 2, 'ERR_BRAID_USAGE', /add_records, add_record_for_action_step, add_transfer_request, create_invalidation_action, add_invalidation_action_to_record/], // prettier-ignore
     [
       'a path that is none',
       ['add_records', '--db', directory.path],
