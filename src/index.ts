@@ -25,6 +25,9 @@ export {
   type RevalidateOptions,
   type RevalidateReport,
 } from './invalidate.js';
+export { extract, type ExtractOptions, type ExtractProgress, type ExtractReport } from './extract.js';
+export { merge, type MergeCounts, type MergeOptions, type MergeProgress, type MergeReport } from './merge.js';
+export { prune, type PruneOptions, type PruneProgress, type PruneReport } from './prune.js';
 export type { ActionOptions, ActionResult } from './invalidation-actions.js';
 export {
   addInvalidationActionToRecord,
@@ -82,6 +85,7 @@ export {
   type LineageRow,
   type NodeName,
   type RecordFilter,
+  type RecordOrigin,
   type RecordRow,
   type Relation,
   type RunRow,

@@ -145,6 +145,7 @@ export const RULES: Rule[] = [
   dangling('derivation_versions', 'version_id', 'versions', 'version_id', 'x.derivation', 'derived records'),
   dangling('versions', 'attempt_id', 'attempts', 'attempt_id', 'x.version_id'),
   dangling('ledger', 'attempt_id', 'attempts', 'attempt_id', 'x.attempt_id', 'rows of the ledger'),
+  dangling('omissions', 'attempt_id', 'attempts', 'attempt_id', 'x.attempt_id'),
   dangling('attempts', 'run_id', 'runs', 'run_id', 'x.attempt_id'),
   {
     check: 'references',
@@ -187,7 +188,15 @@ export const RULES: Rule[] = [
     check: 'ids',
     what: 'records with an id of no run',
     rows: `SELECT r.record_id AS id FROM records r WHERE r.kind <> 0 AND ${STATED} AND ifnull((
-      SELECT a.id_end FROM attempts a WHERE a.id_base < r.record_id ORDER BY a.id_base DESC LIMIT 1), 0) < r.record_id`,
+      SELECT a.id_end FROM attempts a WHERE a.id_base < r.record_id AND a.id_end > a.id_base ORDER BY a.id_base DESC LIMIT 1), 0) < r.record_id`,
+  },
+  {
+    check: 'ids',
+    what: 'ids that were given to two databases that were merged, or will be given out again',
+    rows: `SELECT first AS id FROM (
+        SELECT first + offset AS first, last + offset AS last, lag(last + offset) OVER (ORDER BY first + offset) AS before
+        FROM merged_ranges WHERE NOT joined)
+      WHERE before >= first OR last > ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'records'), 0)`,
   },
   {
     check: 'runs',

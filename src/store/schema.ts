@@ -16,6 +16,29 @@ export const REQUESTED = 'ifnull(-version_id, record_id)';
 export const REQUESTED_BY_Q = 'ifnull(-q.version_id, q.record_id)';
 
 /**
+ * What merging, extracting and pruning leave behind. Of databases that were made before there was such a thing, those that do
+ * one of these make them.
+ */
+export const EXCHANGE_TABLES = `
+CREATE TABLE IF NOT EXISTS merged_ranges (
+  origin CHAR(32) NOT NULL,                 -- the uuid of the database that gave these ids out
+  first INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  offset INTEGER NOT NULL,                  -- what is id there is id + offset here
+  joined INTEGER NOT NULL DEFAULT 0,        -- 1: a model there, which became one that was here
+  path TEXT NOT NULL,                       -- the file, when it was merged
+  time DATETIME NOT NULL,                   -- of that
+  PRIMARY KEY (origin, first)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS omissions (
+  attempt_id INTEGER NOT NULL REFERENCES attempts (attempt_id),
+  rank INTEGER NOT NULL,
+  records INTEGER NOT NULL,                 -- how many of those that the ledger counts were pruned, not extracted, or joined
+  PRIMARY KEY (attempt_id, rank)
+) WITHOUT ROWID;
+`;
+
+/**
  * The tables. Those of the first part are Braid-DB's, with its columns, types and formats; what we add to them has
  * defaults, so that its own readers and writers don't notice. `records` is AUTOINCREMENT because runs reserve blocks of
  * ids by raising `sqlite_sequence`, which makes SQLite's next rowid respect them. `derivations` is WITHOUT ROWID: one
@@ -212,7 +235,7 @@ CREATE TABLE invalidation_reach (
   request_id CHAR(32) NOT NULL REFERENCES invalidation_requests (id),   -- the first that cascades to it
   inferred INTEGER NOT NULL                 -- 1: by no way that is certain
 );
-`;
+${EXCHANGE_TABLES}`;
 
 /** What a file turns out to be. */
 export type DatabaseKind = 'empty' | 'ours' | 'braid-db' | 'other';
