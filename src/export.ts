@@ -6,11 +6,14 @@ import type { Exporter, ExportProgress } from './exchange/exporter.js';
 
 export type { ExportProgress } from './exchange/exporter.js';
 
-export type ExportFormat = 'ndjson';
+export type ExportFormat = 'ndjson' | 'prov-json' | 'provn' | 'turtle';
 
 /** Each is loaded when it is asked for: who records exports nothing. */
 const EXPORTERS: Record<ExportFormat, () => Promise<Exporter>> = {
   ndjson: async () => (await import('./exchange/ndjson.js')).ndjson,
+  'prov-json': async () => (await import('./exchange/prov/json.js')).provJson,
+  provn: async () => (await import('./exchange/prov/provn.js')).provN,
+  turtle: async () => (await import('./exchange/prov/turtle.js')).turtle,
 };
 
 /** All there are. */

@@ -14,6 +14,7 @@ export {
   type ExportOptions,
   type ExportProgress,
 } from './export.js';
+export { importDocument, type ImportOptions, type ImportProgress, type ImportReport } from './import.js';
 export {
   invalidate,
   revalidate,

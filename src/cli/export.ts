@@ -14,7 +14,12 @@ interface Options {
 }
 
 /** What the name of a file says, where nothing else does. */
-const ENDINGS: Record<string, ExportFormat> = { '.ndjson': 'ndjson', '.jsonl': 'ndjson' };
+const ENDINGS: Record<string, ExportFormat> = {
+  '.ndjson': 'ndjson',
+  '.jsonl': 'ndjson',
+  '.provn': 'provn',
+  '.ttl': 'turtle',
+};
 
 export function addExport(program: Command): void {
   program

@@ -10,9 +10,10 @@ export class Transactions {
     private readonly files: DatabaseFiles,
   ) {}
 
-  /** What `write` did is in the database afterwards, and that is where it was; or nothing is. */
+  /** What `write` did is in the database afterwards, and that is where it was; or nothing is. Inside another it is part of that. */
   run<T>(write: () => T): T {
     const { db, wait, files } = this;
+    if (db.inTransaction) return write();
     wait.for(() => db.exec('BEGIN IMMEDIATE'));
     try {
       files.look();
