@@ -21,10 +21,9 @@ export function locations(json: string | null): Attribute[] {
 
 /** @param json a list of tags, all that were ever added. */
 export function tags(json: string | null): Attribute[] {
-  return listOf<[key: string, value: string, type: number, boolean: number]>(json).map(([key, value, type, boolean]) => [
-    `tag:${localName(key)}`,
-    literalOf(value, type, boolean),
-  ]);
+  return listOf<[key: string, value: string, type: number, boolean: number]>(json).map(
+    ([key, value, type, boolean]) => [`tag:${localName(key)}`, literalOf(value, type, boolean)],
+  );
 }
 
 function listOf<T>(json: string | null): T[] {

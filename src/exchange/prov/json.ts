@@ -60,4 +60,3 @@ function toJson(value: Value): unknown {
   if ('name' in value) return { $: value.name, type: 'prov:QUALIFIED_NAME' };
   return { $: value.text, type: value.type };
 }
-

@@ -28,7 +28,9 @@ export function parseJson(bytes: Uint8Array, name: string): unknown {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
     const utf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
-    throw invalid(name, utf16 ? 'it is UTF-16, and JSON is UTF-8: convert it' : 'it is not UTF-8, as JSON is', { cause });
+    throw invalid(name, utf16 ? 'it is UTF-16, and JSON is UTF-8: convert it' : 'it is not UTF-8, as JSON is', {
+      cause,
+    });
   }
   checkDepth(text, name);
   try {

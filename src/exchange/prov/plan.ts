@@ -111,7 +111,9 @@ export function planOf({ nodes, relations }: ImportedDocument, name: string): Pl
         node,
         kind: kindOf(node, derived.has(node)),
         generated: timeOf(node),
-        relations: (said.get(node) ?? []).filter(({ args }) => !args.some((arg) => typeof arg === 'object' && about.has(arg))),
+        relations: (said.get(node) ?? []).filter(
+          ({ args }) => !args.some((arg) => typeof arg === 'object' && about.has(arg)),
+        ),
       })),
     versions: [...modelOf].map(([node, model]) => ({
       node,
@@ -119,7 +121,9 @@ export function planOf({ nodes, relations }: ImportedDocument, name: string): Pl
       time: timeOf(node),
       exposures: (derived.get(node) ?? []).filter(({ source }) => modelOf.get(source) !== model),
       revisions: [
-        ...new Set((derived.get(node) ?? []).map(({ source }) => source).filter((source) => modelOf.get(source) === model)),
+        ...new Set(
+          (derived.get(node) ?? []).map(({ source }) => source).filter((source) => modelOf.get(source) === model),
+        ),
       ],
     })),
     derivations: derivations.filter((each) => !modelOf.has(each.derived)),
@@ -146,7 +150,11 @@ function kindOf(node: ImportedNode, derives: boolean): PlannedRecord['kind'] {
 }
 
 /** What is derived from itself, by however many steps, no entity can be. Of models it may be so: their versions tell them apart. */
-function checkCycles(relations: readonly ImportedRelation[], mayBe: (node: ImportedNode) => boolean, name: string): void {
+function checkCycles(
+  relations: readonly ImportedRelation[],
+  mayBe: (node: ImportedNode) => boolean,
+  name: string,
+): void {
   const sources = new Map<ImportedNode, ImportedNode[]>();
   for (const { kind, args } of relations) {
     const [derived, source] = args as ImportedNode[];
@@ -175,11 +183,13 @@ function checkCycles(relations: readonly ImportedRelation[], mayBe: (node: Impor
       } else if (onWay.has(next)) {
         const cycle = way.slice(way.findIndex((each) => each.node === next)).map((each) => each.node.name);
         const shown = cycle.length > 6 ? [...cycle.slice(0, 5), '…'] : cycle;
-        throw invalid(name, `/wasDerivedFrom: a cycle, which no derivation can be: ${[...shown, next.name].join(' from ')}`);
+        throw invalid(
+          name,
+          `/wasDerivedFrom: a cycle, which no derivation can be: ${[...shown, next.name].join(' from ')}`,
+        );
       } else if (!done.has(next)) {
         enter(next);
       }
     }
   }
 }
-

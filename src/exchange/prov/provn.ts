@@ -26,7 +26,8 @@ export const provN: Exporter = {
 export function lineOf({ kind, id, relation, args, attributes }: Statement): string {
   const words = STATEMENTS[kind].map((_, i) => args[i] ?? '-');
   if (id !== undefined) words.unshift(id);
-  if (attributes.length > 0) words.push(`[${attributes.map(([name, value]) => `${name}=${literal(value)}`).join(', ')}]`);
+  if (attributes.length > 0)
+    words.push(`[${attributes.map(([name, value]) => `${name}=${literal(value)}`).join(', ')}]`);
   return `${kind}(${relation === undefined ? '' : `${relation}; `}${words.join(', ')})`;
 }
 

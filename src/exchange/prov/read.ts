@@ -104,7 +104,10 @@ class Reading {
     const document = this.#object(json, '');
     const { bundle, ...own } = document;
     if (!Object.keys(document).some((key) => key === 'prefix' || key === 'bundle' || key in STATEMENTS)) {
-      throw this.#wrong('', 'it is JSON, but no PROV-JSON: it has no entity, activity, agent, or anything said of them');
+      throw this.#wrong(
+        '',
+        'it is JSON, but no PROV-JSON: it has no entity, activity, agent, or anything said of them',
+      );
     }
     const prefixes = this.#declared(own.prefix, new Map(Object.entries(NAMESPACES).slice(0, 2)), '/prefix');
     this.#statements(own, prefixes, undefined, '');
@@ -146,7 +149,14 @@ class Reading {
         const several = Array.isArray(content) ? (content as unknown[]) : [content];
         several.forEach((each, i) => {
           const here = several.length === 1 ? at : `${at}/${i}`;
-          const said = { kind: kind as StatementKind, id, body: this.#object(each, here), prefixes, bundle, place: here };
+          const said = {
+            kind: kind as StatementKind,
+            id,
+            body: this.#object(each, here),
+            prefixes,
+            bundle,
+            place: here,
+          };
           if (ELEMENTS.has(kind)) this.#element(said, scope);
           else this.#relation(said);
         });
@@ -193,7 +203,9 @@ class Reading {
     }
     if (values[0] === undefined) throw this.#wrong(place, `prov:${args[0]} is missing`);
     // Of a collection, all members may stand in one statement.
-    const lists = values.map((value) => (kind === 'hadMember' && Array.isArray(value) ? (value as unknown[]) : [value]));
+    const lists = values.map((value) =>
+      kind === 'hadMember' && Array.isArray(value) ? (value as unknown[]) : [value],
+    );
     for (const last of lists[1] ?? []) {
       const said = values.map((value, i) => (i === 1 ? last : value));
       this.#relations.push({
@@ -240,7 +252,8 @@ class Reading {
     if (typeof json === 'string') return { text: this.#string(json, place) };
     const { $: value, type, lang, ...unknown } = this.#object(json, place);
     const [stranger] = Object.keys(unknown);
-    if (stranger !== undefined) throw this.#wrong(place, `a value has $, type and lang, and no ${JSON.stringify(stranger)}`);
+    if (stranger !== undefined)
+      throw this.#wrong(place, `a value has $, type and lang, and no ${JSON.stringify(stranger)}`);
     if (value === undefined) throw this.#wrong(place, 'a value needs its "$"');
     const scalar = value instanceof JsonNumber ? value.text : typeof value === 'boolean' ? String(value) : value;
     const text = this.#string(scalar, `${place}/$`);

@@ -86,11 +86,14 @@ class Recording {
 
   /** Steps are kept where one attempt has made them all: those of several would be taken for each other's. */
   #nameVersions(versions: readonly PlannedVersion[]): void {
-    const attempts = versions.map(({ node }) => `${[...node.bundles].join()} ${attributeOf(node, 'braid', 'attempt')[0]?.text}`);
+    const attempts = versions.map(
+      ({ node }) => `${[...node.bundles].join()} ${attributeOf(node, 'braid', 'attempt')[0]?.text}`,
+    );
     const keepsSteps = new Set(attempts).size === 1;
     for (const { node, model } of versions) {
       const step = keepsSteps ? Number(attributeOf(node, 'braid', 'step')[0]?.text ?? NaN) : NaN;
-      const name = Number.isSafeInteger(step) && step >= 0 ? { step } : { rank: 0, ordinal: this.#recorder.nextOrdinal() };
+      const name =
+        Number.isSafeInteger(step) && step >= 0 ? { step } : { rank: 0, ordinal: this.#recorder.nextOrdinal() };
       this.#made.set(node, { model: this.#ids.get(model)!, name });
     }
   }
@@ -181,7 +184,8 @@ function actionOf(plan: ImportedNode): StoredAction | undefined {
 
 /** When it came to be: now, if nothing says so. */
 function timeOf(node: ImportedNode, generated: string | undefined): number {
-  const said = generated ?? attributeOf(node, 'prov', 'startTime')[0]?.text ?? attributeOf(node, 'prov', 'endTime')[0]?.text;
+  const said =
+    generated ?? attributeOf(node, 'prov', 'startTime')[0]?.text ?? attributeOf(node, 'prov', 'endTime')[0]?.text;
   return (said === undefined ? undefined : parseMicros(said)) ?? now();
 }
 
@@ -189,7 +193,8 @@ function boundOf({ uris, tags }: Content, actions: readonly StoredAction[]): num
   let bound = 0;
   for (const uri of uris) bound += OP_BOUND + textBound(uri);
   for (const { key, text } of tags) bound += OP_BOUND + textBound(key) + textBound(text);
-  for (const { name, command, params } of actions) bound += OP_BOUND + textBound(name) + textBound(command) + textBound(params);
+  for (const { name, command, params } of actions)
+    bound += OP_BOUND + textBound(name) + textBound(command) + textBound(params);
   return bound;
 }
 
@@ -202,4 +207,3 @@ function told<T>(node: ImportedNode, record: () => T): T {
     throw new BraidError(cause.code, `${node.name.slice(0, 80)}: ${cause.message}`, { cause });
   }
 }
-

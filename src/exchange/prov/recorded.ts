@@ -259,4 +259,3 @@ export const PASSES = 3;
 function nodeName(record: number, version: number | null, number: number | null): string {
   return version === null ? names.record(record) : names.version(record, number, version);
 }
-

@@ -209,4 +209,3 @@ export class Actions {
     return this.connection.column('SELECT 1 FROM sqlite_schema WHERE name = ?', name).length > 0;
   }
 }
-

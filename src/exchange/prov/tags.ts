@@ -18,7 +18,8 @@ export interface Content {
 }
 
 const RECORDS = ['Record', 'Fact', 'Data', 'Model'];
-const WHOLE = /(integer|long|int|short|byte|nonNegativeInteger|positiveInteger|unsignedLong|unsignedInt|unsignedShort|unsignedByte)$/;
+const WHOLE =
+  /(integer|long|int|short|byte|nonNegativeInteger|positiveInteger|unsignedLong|unsignedInt|unsignedShort|unsignedByte)$/;
 
 /** The name that people know it by. */
 export function nameOf(node: ImportedNode): string {
@@ -31,14 +32,18 @@ export function contentOf({ node, relations }: PlannedRecord): Content {
   const content = contentOfNode(node);
   const ours = RECORDS.some((type) => isOurs(node, type));
   if (!ours) {
-    for (const [element, name] of [['activity', 'prov:Activity'], ['agent', 'prov:Agent']] as const) {
+    for (const [element, name] of [
+      ['activity', 'prov:Activity'],
+      ['agent', 'prov:Agent'],
+    ] as const) {
       if (node.is.has(element)) content.tags.unshift(ofText('prov:type', name));
     }
   }
   const times = new Map<string, number>();
   for (const relation of relations) {
     // Of ours, that is what a dependency says, or the time of a record.
-    if (ours && (relation.kind === 'wasDerivedFrom' || (relation.kind === 'wasGeneratedBy' && !relation.args[1]))) continue;
+    if (ours && (relation.kind === 'wasDerivedFrom' || (relation.kind === 'wasGeneratedBy' && !relation.args[1])))
+      continue;
     const [, other] = relation.args;
     const key = `prov:${relation.kind}${typeof other === 'object' ? ` ${other.name}` : ''}`;
     const time = (times.get(key) ?? 0) + 1;
@@ -96,7 +101,9 @@ function typedOf({ text, type = '' }: Literal): Pick<StoredTag, 'type' | 'text'>
 }
 
 function isUri({ text, type, iri }: Literal): boolean {
-  return text !== '' && (iri !== undefined || type === `${NAMESPACES.xsd}anyURI` || /^[a-z][a-z0-9+.-]*:\S*$/i.test(text));
+  return (
+    text !== '' && (iri !== undefined || type === `${NAMESPACES.xsd}anyURI` || /^[a-z][a-z0-9+.-]*:\S*$/i.test(text))
+  );
 }
 
 function statementOf({ kind, id, args, attributes }: ImportedRelation) {

@@ -87,7 +87,9 @@ function triplesOf(
     return [[node(`prov:${MORE[argument]}`), isTime(argument) ? time(value) : node(value)]];
   });
   // Of these the time alone has a property of its own.
-  const ofEntity = { wasGeneratedBy: 'prov:generatedAtTime', wasInvalidatedBy: 'prov:invalidatedAtTime' }[kind as string];
+  const ofEntity = { wasGeneratedBy: 'prov:generatedAtTime', wasInvalidatedBy: 'prov:invalidatedAtTime' }[
+    kind as string
+  ];
   if (ofEntity !== undefined && args[2] !== undefined) triples.push([node(ofEntity), time(args[2])]);
   const [name, end] = QUALIFIED[kind] ?? [];
   if (name !== undefined && (described.length > 0 || (more.length > 0 && ofEntity === undefined))) {
