@@ -39,7 +39,7 @@ export const turtle: Exporter = {
     const prefixes: Record<string, string> = { ...NAMESPACES, rdfs: RDFS, db: base };
     let text = '';
     const sink = { write: (chunk: string) => (text += chunk), end: () => {} };
-    const writer = new Writer(sink as unknown as NodeJS.WritableStream as never, { prefixes, end: false });
+    const writer = new Writer(sink, { prefixes, end: false });
     const node = (name: string) => {
       const at = name.indexOf(':');
       return DataFactory.namedNode(PROPERTIES[name] ?? prefixes[name.slice(0, at)] + name.slice(at + 1));
