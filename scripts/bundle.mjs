@@ -31,6 +31,7 @@ const common = {
 const licences = {
   library: ['valibot/LICENSE.md'],
   renderings: ['@dagrejs/dagre/LICENSE', '@dagrejs/graphlib/LICENSE'],
+  parquet: ['hyparquet-writer/LICENSE', 'hyparquet/LICENSE'],
   turtle: ['n3/LICENSE.md'],
   'parse-json': ['lossless-json/LICENSE.md'],
   plot: ['echarts/LICENSE', 'echarts/NOTICE', 'zrender/LICENSE', 'tslib/LICENSE.txt', 'asciichart/LICENSE.txt'],

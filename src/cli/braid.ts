@@ -19,6 +19,7 @@ import { addSearch } from './search.js';
 import { addStatement } from './statement.js';
 import { addStats } from './stats.js';
 import { addTail } from './tail.js';
+import { addUpgrade } from './upgrade.js';
 import { addVerify } from './verify.js';
 import { addVersions } from './versions.js';
 import { isWrongUsage } from './usage.js';
@@ -62,6 +63,7 @@ const ADD = [
   addRevalidate,
   addExport,
   addImport,
+  addUpgrade,
   addVerify,
   addRecover,
   addDoctor,

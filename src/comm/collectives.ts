@@ -43,7 +43,7 @@ export abstract class Collectives extends PointToPoint {
   /** Collective. Starts a `bcast`. */
   ibcast(buffer: NumericArray, root = 0): Request {
     const id = this.#checkBcast(buffer, root);
-    return this.start('MPI_Ibcast', this.mpi.addon.ibcast(id, buffer, root));
+    return this.start('MPI_Ibcast', this.mpi.addon.ibcast(id, buffer, root), [buffer]);
   }
 
   /**
@@ -61,6 +61,7 @@ export abstract class Collectives extends PointToPoint {
     return this.start(
       'MPI_Ireduce',
       this.mpi.addon.ireduce(id, orNull(send), this.atRoot(root, receive), op.index, root),
+      [send, receive],
     );
   }
 
@@ -75,7 +76,10 @@ export abstract class Collectives extends PointToPoint {
   iallreduce<T extends NumericArray>(send: T | InPlace, receive: T, op: Op = Op.SUM): Request {
     const id = this.live();
     checkReduction(send, receive, op, true);
-    return this.start('MPI_Iallreduce', this.mpi.addon.iallreduce(id, orNull(send), receive, op.index));
+    return this.start('MPI_Iallreduce', this.mpi.addon.iallreduce(id, orNull(send), receive, op.index), [
+      send,
+      receive,
+    ]);
   }
 
   /** Collective. Rank r gets the combination of ranks 0 to r. */
@@ -89,7 +93,7 @@ export abstract class Collectives extends PointToPoint {
   iscan<T extends NumericArray>(send: T | InPlace, receive: T, op: Op = Op.SUM): Request {
     const id = this.live();
     checkReduction(send, receive, op, true);
-    return this.start('MPI_Iscan', this.mpi.addon.iscan(id, orNull(send), receive, op.index));
+    return this.start('MPI_Iscan', this.mpi.addon.iscan(id, orNull(send), receive, op.index), [send, receive]);
   }
 
   /** Collective. Rank r gets the combination of ranks 0 to r − 1; `receive` of rank 0 is undefined, by the standard. */
@@ -103,7 +107,7 @@ export abstract class Collectives extends PointToPoint {
   iexscan<T extends NumericArray>(send: T | InPlace, receive: T, op: Op = Op.SUM): Request {
     const id = this.live();
     checkReduction(send, receive, op, true);
-    return this.start('MPI_Iexscan', this.mpi.addon.iexscan(id, orNull(send), receive, op.index));
+    return this.start('MPI_Iexscan', this.mpi.addon.iexscan(id, orNull(send), receive, op.index), [send, receive]);
   }
 
   /** Collective. As many elements from each rank come into `receive` of the root, in the order of the ranks. */
@@ -115,7 +119,10 @@ export abstract class Collectives extends PointToPoint {
   /** Collective. Starts a `gather`. */
   igather<T extends NumericArray>(send: T | InPlace, root = 0, receive: T | null = null): Request {
     const id = this.#checkRooted(send, root, receive);
-    return this.start('MPI_Igather', this.mpi.addon.igather(id, orNull(send), root, this.atRoot(root, receive)));
+    return this.start('MPI_Igather', this.mpi.addon.igather(id, orNull(send), root, this.atRoot(root, receive)), [
+      send,
+      receive,
+    ]);
   }
 
   /** Collective. `counts[r]` elements from rank r come to `displs[r]` of the root's `receive`. */
@@ -141,7 +148,7 @@ export abstract class Collectives extends PointToPoint {
   ): Request {
     const id = this.#checkRootedUneven(send, root, receive, counts, displs);
     const [whole, of, at] = this.#wholeAtRoot(root, receive, counts, displs);
-    return this.start('MPI_Igatherv', this.mpi.addon.igatherv(id, orNull(send), root, whole, of, at));
+    return this.start('MPI_Igatherv', this.mpi.addon.igatherv(id, orNull(send), root, whole, of, at), [send, receive]);
   }
 
   /** Collective. As many elements from each rank come into `receive` of every rank, in the order of the ranks. */
@@ -155,7 +162,7 @@ export abstract class Collectives extends PointToPoint {
   iallgather<T extends NumericArray>(send: T | InPlace, receive: T): Request {
     const id = this.live();
     checkEven(send, receive, this.size, true);
-    return this.start('MPI_Iallgather', this.mpi.addon.iallgather(id, orNull(send), receive));
+    return this.start('MPI_Iallgather', this.mpi.addon.iallgather(id, orNull(send), receive), [send, receive]);
   }
 
   /** Collective. `counts[r]` elements from rank r come to `displs[r]` of every rank's `receive`. */
@@ -169,7 +176,10 @@ export abstract class Collectives extends PointToPoint {
   iallgatherv<T extends NumericArray>(send: T | InPlace, receive: T, counts: Int32Array, displs: Int32Array): Request {
     const id = this.live();
     checkUneven(send, receive, counts, displs, this, true);
-    return this.start('MPI_Iallgatherv', this.mpi.addon.iallgatherv(id, orNull(send), receive, counts, displs));
+    return this.start('MPI_Iallgatherv', this.mpi.addon.iallgatherv(id, orNull(send), receive, counts, displs), [
+      send,
+      receive,
+    ]);
   }
 
   /**
@@ -184,7 +194,10 @@ export abstract class Collectives extends PointToPoint {
   /** Collective. Starts a `scatter`. */
   iscatter<T extends NumericArray>(receive: T | InPlace, root = 0, send: T | null = null): Request {
     const id = this.#checkRooted(receive, root, send, SCATTER);
-    return this.start('MPI_Iscatter', this.mpi.addon.iscatter(id, orNull(receive), root, this.atRoot(root, send)));
+    return this.start('MPI_Iscatter', this.mpi.addon.iscatter(id, orNull(receive), root, this.atRoot(root, send)), [
+      send,
+      receive,
+    ]);
   }
 
   /** Collective. Rank r's `receive` gets `counts[r]` elements from `displs[r]` of the root's `send`. */
@@ -210,7 +223,10 @@ export abstract class Collectives extends PointToPoint {
   ): Request {
     const id = this.#checkRootedUneven(receive, root, send, counts, displs, SCATTER);
     const [whole, of, at] = this.#wholeAtRoot(root, send, counts, displs);
-    return this.start('MPI_Iscatterv', this.mpi.addon.iscatterv(id, orNull(receive), root, whole, of, at));
+    return this.start('MPI_Iscatterv', this.mpi.addon.iscatterv(id, orNull(receive), root, whole, of, at), [
+      send,
+      receive,
+    ]);
   }
 
   /** Collective. The r-th part of `send` goes to rank r, and the r-th part of `receive` comes from there; all are as long. */
@@ -224,7 +240,7 @@ export abstract class Collectives extends PointToPoint {
   ialltoall<T extends NumericArray>(send: T | InPlace, receive: T): Request {
     const id = this.live();
     checkAlltoall(send, receive, this.size);
-    return this.start('MPI_Ialltoall', this.mpi.addon.ialltoall(id, orNull(send), receive));
+    return this.start('MPI_Ialltoall', this.mpi.addon.ialltoall(id, orNull(send), receive), [send, receive]);
   }
 
   #checkBcast(buffer: NumericArray, root: number) {

@@ -2,7 +2,13 @@ import { BraidError } from '../errors.js';
 import type { CommunicatorId, NumericArray, RequestId } from '../native.js';
 import { IN_PLACE, type InPlace } from './arguments.js';
 import type { MpiRuntime } from './mpi-runtime.js';
-import { Request } from './request.js';
+import { progress } from './progress.js';
+import type { Request } from './request.js';
+
+type Buffers = readonly (NumericArray | InPlace | null)[];
+
+/** What MPI moves in many pieces. */
+const LARGE_BYTES = 2 ** 20;
 
 /** What every operation stands on: which communicator of which library it is, and that it is still there. */
 export abstract class CommunicatorBase {
@@ -35,10 +41,25 @@ export abstract class CommunicatorBase {
     return this.rank === root ? value : null;
   }
 
-  protected start(call: string, id: RequestId): Request;
-  protected start<T>(call: string, id: RequestId, valueOf: (row: Float64Array) => T): Request<T>;
-  protected start<T>(call: string, id: RequestId, valueOf?: (row: Float64Array) => T): Request<T | void> {
-    return this.mpi.requests.start(call, id, valueOf ?? (() => undefined));
+  /**
+   * A request that is complete when `id` is.
+   *
+   * @param buffers what it moves, as far as this rank has it.
+   */
+  protected start(call: string, id: RequestId, buffers?: Buffers): Request;
+  protected start<T>(call: string, id: RequestId, buffers: Buffers, valueOf: (row: Float64Array) => T): Request<T>;
+  protected start<T>(
+    call: string,
+    id: RequestId,
+    buffers: Buffers = [],
+    valueOf?: (row: Float64Array) => T,
+  ): Request<T | void> {
+    const request = this.mpi.requests.start<T | void>(call, id, valueOf ?? (() => undefined));
+    for (const buffer of buffers) {
+      // Whoever is at its other end may not be there yet, and yet the pauses would be most of the time that it takes.
+      if (ArrayBuffer.isView(buffer) && buffer.byteLength >= LARGE_BYTES) progress.attend(request, buffer.byteLength);
+    }
+    return request;
   }
 }
 

@@ -34,6 +34,7 @@ export class Communicator extends Collectives implements RecorderCommunicator {
     return this.start(
       'MPI_Comm_idup',
       this.mpi.addon.idup(this.live()),
+      [],
       (row) => new Communicator(this.mpi, row[RequestColumn.value]),
     );
   }

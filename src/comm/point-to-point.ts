@@ -46,7 +46,7 @@ export abstract class PointToPoint extends CommunicatorBase {
     const id = this.live();
     checkArray(buffer, 'buffer');
     this.#checkDestination(dest, tag);
-    return this.start('MPI_Isend', this.mpi.addon.isend(id, buffer, dest, tag));
+    return this.start('MPI_Isend', this.mpi.addon.isend(id, buffer, dest, tag), [buffer]);
   }
 
   /**
@@ -70,7 +70,7 @@ export abstract class PointToPoint extends CommunicatorBase {
     const id = this.live();
     checkArray(buffer, 'buffer');
     this.#checkOrigin(source, tag);
-    return this.start('MPI_Irecv', this.mpi.addon.irecv(id, buffer, source, tag), statusOf);
+    return this.start('MPI_Irecv', this.mpi.addon.irecv(id, buffer, source, tag), [buffer], statusOf);
   }
 
   /**
@@ -110,7 +110,7 @@ export abstract class PointToPoint extends CommunicatorBase {
     this.#checkDestination(dest, sendTag);
     this.#checkOrigin(source, receiveTag);
     const request = this.mpi.addon.isendrecv(id, send, dest, sendTag, receive, source, receiveTag);
-    return this.start('MPI_Isendrecv', request, statusOf);
+    return this.start('MPI_Isendrecv', request, [send, receive], statusOf);
   }
 
   /** Waits until a message is there to be received, and tells its source, tag and length without receiving it. */

@@ -88,11 +88,12 @@ export class Progress {
   }
 
   /**
-   * So many bytes are about to come or go by `request`, and whoever is at its other end is there: without pauses, in which
-   * nothing would move, for MPI moves most of it in pieces, inside the tests.
+   * So many bytes are about to come or go by `request`: without pauses, in which nothing would move, for MPI moves most of
+   * it in pieces, inside the tests.
    */
   attend(request: Awaited, bytes: number): void {
-    this.#transfer = { request, end: performance.now() + bytes / SLOWEST_BYTES_PER_MS };
+    const end = performance.now() + bytes / SLOWEST_BYTES_PER_MS;
+    if (!this.#isMoving() || end > this.#transfer!.end) this.#transfer = { request, end };
   }
 
   #isMoving(): boolean {

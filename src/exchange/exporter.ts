@@ -2,7 +2,7 @@ import type { Source } from './source.js';
 
 /** What is told of a long export now and then. */
 export interface ExportProgress {
-  /** Records that are written. */
+  /** Records, or rows of tables, that are written. */
   done: number;
   /** Of so many. */
   total: number;
@@ -11,6 +11,8 @@ export interface ExportProgress {
 export interface ExportSelection {
   /** Only what this run has recorded: its id, or the beginning of it. */
   run?: string;
+  /** Ends what makes files of its own. */
+  signal?: AbortSignal;
   onProgress?: (progress: ExportProgress) => void;
 }
 

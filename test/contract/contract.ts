@@ -633,12 +633,15 @@ export const CONTRACT: ContractCase[] = [
         ...reader.search('valid'),
         ...reader.common(data.id, version),
         ...(reader.why(data.id, 'name:cfg')?.steps ?? []),
+        ...reader.diff(model.id, version).rows,
+        ...reader.graph(data.id).edges,
       ]);
       assert.deepEqual(nothing, []);
       for (const node of [data.id, version, 'name:m@3']) {
         const [{ text }] = (await db.onRoot((reader) => reader.statement(node))).sentences;
         assert.match(text, /^There is no record \d+ in this database\.$/);
       }
+      assert.equal((await db.onRoot((reader) => reader.node(17))).id, 17);
       await db.close();
       throws(() => new BraidData(db, { name: 'late' }), 'ERR_BRAID_CLOSED');
       assert.deepEqual(readdirSync(rank.directory), []);

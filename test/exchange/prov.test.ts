@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -26,8 +26,10 @@ import { statementsOf } from './provn.js';
 
 const CHECK = join(import.meta.dirname, '../../../test/exchange/prov_check.py');
 const DATA = join(import.meta.dirname, '../../../test/exchange/data');
-/** Debian's, whichever comes first in PATH: its packages are for it. */
-const PYTHON = '/usr/bin/python3';
+/** Debian's packages are for its own, whichever comes first in PATH. */
+const PYTHON = ['python3', '/usr/bin/python3'].find(
+  (each) => spawnSync(each, ['-c', 'import prov, rdflib']).status === 0,
+);
 const HOSTILE = 'key =,:;[]()\'"%é/#?<>\\-.';
 
 type Statements = Record<string, Record<string, unknown>>;
@@ -149,9 +151,8 @@ describe('PROV', function () {
       assert.equal(of('r1', encodeURIComponent(HOSTILE).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16)}`).replace(/\.$/, '%2E')).length, 1); // prettier-ignore
     });
 
-    const python = existsSync(PYTHON) && spawnSync(PYTHON, ['-c', 'import prov, rdflib']).status === 0;
-    it(`is what Python's prov and rdflib read${python ? '' : ' (not here: python3-prov and python3-rdflib are not installed)'}`, function () {
-      if (!python) this.skip();
+    it(`is what Python's prov and rdflib read${PYTHON ? '' : ' (not here: python3-prov and python3-rdflib are not installed)'}`, function () {
+      if (!PYTHON) this.skip();
       const output = execFileSync(PYTHON, [CHECK, files['prov-json'], files.turtle], {
         encoding: 'utf8',
         maxBuffer: 2 ** 26,

@@ -46,7 +46,7 @@ function* ofDocument(
   attempts: readonly Attempt[],
 ): Iterable<Statement> {
   const runs = new Runs(source.connection, uuids, attempts);
-  const actions = new Actions(source.connection, source.layout.ours);
+  const actions = new Actions(source);
   const invalidated = new Invalidated(source, ranges, attempts);
   yield* nobodys.entities();
   yield* runs.bundles();

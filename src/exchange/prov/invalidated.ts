@@ -20,7 +20,7 @@ export class Invalidated {
     this.#ranges = ranges;
     this.#attempts = attempts;
     // Early databases of Braid-DB know none.
-    this.#told = source.connection.column("SELECT 1 FROM sqlite_schema WHERE name = 'invalidations'").length > 0;
+    this.#told = source.has('invalidations');
   }
 
   *activities(): Iterable<Statement> {

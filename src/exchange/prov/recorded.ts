@@ -80,10 +80,12 @@ export class Recorded {
   }
 
   *entities(): Iterable<Statement> {
-    const sql = recordsSql(this.#source.layout);
+    const { layout } = this.#source;
+    const sql = recordsSql(layout);
     for (const [id, kind, name, action, uris, tagged] of this.#inRanges<RawRecord>(sql)) {
       const attributes: Attribute[] = [
         typed(TYPES[kind] ?? TYPES[0]),
+        ...flag('braid:kindInferred', kind > 0 && id <= layout.kindsInferredThrough),
         ...label(name),
         ...locations(uris),
         ...(action === null ? [] : [['braid:invalidationAction', { name: names.action(action) }] as const]),

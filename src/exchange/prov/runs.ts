@@ -1,4 +1,5 @@
 import type { Connection } from '../../query/connection.js';
+import type { Source } from '../source.js';
 import { label, text, typed, whole } from './attributes.js';
 import { isoTime, names } from './names.js';
 import type { Attempt } from './recorded.js';
@@ -151,15 +152,13 @@ interface ActionRunRow {
 
 /** What is to be done about invalid records, as plans, and what was done. */
 export class Actions {
-  constructor(
-    private readonly connection: Connection,
-    private readonly ours: boolean,
-  ) {}
+  constructor(private readonly source: Source) {}
 
   *plans(): Iterable<Statement> {
     const sql = 'SELECT id, name, action_type AS type, cmd, params FROM invalidation_actions ORDER BY id';
-    if (!this.#hasTable('invalidation_actions')) return;
-    for (const { id, name, type, cmd, params } of this.connection.all<ActionRow>(sql)) {
+    // Early databases of Braid-DB lack some.
+    if (!this.source.has('invalidation_actions')) return;
+    for (const { id, name, type, cmd, params } of this.source.connection.all<ActionRow>(sql)) {
       const attributes = [
         typed('prov:Plan'),
         typed('braid:InvalidationAction'),
@@ -198,14 +197,9 @@ export class Actions {
   }
 
   *#runs(): Iterable<ActionRunRow> {
-    if (!this.ours) return;
+    if (!this.source.layout.ours) return;
     const sql = `SELECT action_run_id AS id, action_id AS action, record_id AS record, invalidation_id AS invalidation,
       started, ended, outcome, status, output FROM action_runs ORDER BY action_run_id`;
-    yield* this.connection.all<ActionRunRow>(sql);
-  }
-
-  /** Early databases of Braid-DB lack some. */
-  #hasTable(name: string): boolean {
-    return this.connection.column('SELECT 1 FROM sqlite_schema WHERE name = ?', name).length > 0;
+    yield* this.source.connection.all<ActionRunRow>(sql);
   }
 }
