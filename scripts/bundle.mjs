@@ -18,7 +18,13 @@ const isOfLibrary = (path) => {
 const isLibrary = (name) => !/^(cli|drawing|exchange|functions)\//.test(name) && name !== 'store/worker';
 
 const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
-const common = { platform: 'node', external: Object.keys(dependencies), tsconfig: 'src/tsconfig.json' };
+const common = {
+  platform: 'node',
+  external: Object.keys(dependencies),
+  tsconfig: 'src/tsconfig.json',
+  // Of a package that has both, what can be taken in parts.
+  resolve: { mainFields: ['module', 'main'] },
+};
 
 // These are in it as far as they are used: all of valibot would be the largest file that a rank reads, all of ECharts the
 // largest part of an installation. What draws is loaded when something is drawn, what serves
@@ -28,6 +34,8 @@ const licences = {
   server: ['hono/LICENSE', '@hono/node-server/LICENSE', '@valibot/to-json-schema/LICENSE.md'],
   renderings: ['@dagrejs/dagre/LICENSE', '@dagrejs/graphlib/LICENSE'],
   parquet: ['hyparquet-writer/LICENSE', 'hyparquet/LICENSE'],
+  turtle: ['n3/LICENSE.md'],
+  'parse-json': ['lossless-json/LICENSE.md'],
   plot: ['echarts/LICENSE', 'echarts/NOTICE', 'zrender/LICENSE', 'tslib/LICENSE.txt', 'asciichart/LICENSE.txt'],
 };
 const footer = ({ name }) =>

@@ -7,7 +7,7 @@ import type { FileFormat, TextFormat } from './exchange/flat.js';
 
 export type { ExportProgress } from './exchange/exporter.js';
 
-export type ExportFormat = 'csv' | 'ndjson' | 'parquet';
+export type ExportFormat = 'csv' | 'ndjson' | 'parquet' | 'prov-json' | 'provn' | 'turtle';
 
 /** What the formats of tables can write: one table; `joined`, a row a record with its tags as columns; or `all`. */
 export const EXPORT_TABLES = [
@@ -24,6 +24,9 @@ const EXPORTERS: Record<ExportFormat, (table?: ExportTable) => Promise<Exporter>
       ? import('./exchange/ndjson.js').then(({ ndjson }) => ndjson)
       : flat(import('./exchange/ndjson.js').then(({ ndjsonTable }) => ndjsonTable), table),
   parquet: (table = 'joined') => flat(import('./exchange/parquet.js').then(({ parquet }) => parquet), table),
+  'prov-json': () => import('./exchange/prov/json.js').then(({ provJson }) => provJson),
+  provn: () => import('./exchange/prov/provn.js').then(({ provN }) => provN),
+  turtle: () => import('./exchange/prov/turtle.js').then(({ turtle }) => turtle),
 }; // prettier-ignore
 
 /** Those that have tables. */

@@ -16,6 +16,7 @@ export {
   type ExportProgress,
   type ExportTable,
 } from './export.js';
+export { importDocument, type ImportOptions, type ImportProgress, type ImportReport } from './import.js';
 export {
   invalidate,
   revalidate,

@@ -11,6 +11,7 @@ import { addDependence } from './dependence.js';
 import { addDoctor } from './doctor.js';
 import { addExport } from './export.js';
 import { addGraph } from './graph.js';
+import { addImport } from './import.js';
 import { addInvalidate, addRevalidate } from './invalidate.js';
 import { addLineage } from './lineage.js';
 import { ClosedPipe, printable, toJson } from './output.js';
@@ -66,6 +67,7 @@ const ADD = [
   addInvalidate,
   addRevalidate,
   addExport,
+  addImport,
   addUpgrade,
   addMerge,
   addLookup,

@@ -20,6 +20,8 @@ const ENDINGS: Record<string, ExportFormat> = {
   '.ndjson': 'ndjson',
   '.jsonl': 'ndjson',
   '.parquet': 'parquet',
+  '.provn': 'provn',
+  '.ttl': 'turtle',
 };
 
 export function addExport(program: Command): void {

@@ -176,6 +176,17 @@ export class Store {
     });
   }
 
+  /** Does several of these in one transaction. */
+  atOnce<T>(write: () => T): T {
+    return this.#write(write);
+  }
+
+  /** The first run of which something was noted; of none, undefined. */
+  runNoted(member: string, value: string): string | undefined {
+    const sql = `SELECT uuid FROM attempts JOIN runs USING (run_id) WHERE context ->> ? = ? ORDER BY attempt_id`;
+    return this.#read(() => this.#db.prepare(sql).pluck().get(member, value)) as string | undefined;
+  }
+
   /** Commits a round; see `Committer.commit`. */
   commit(round: Uint8Array, recorded?: readonly number[]): CommitResult {
     const bytes = Buffer.from(round.buffer, round.byteOffset, round.byteLength);
