@@ -4,8 +4,10 @@ import { BraidError } from '../errors.js';
 
 /** In `meta`: through which id `braid upgrade` has inferred the kinds of records, which nobody stated. */
 export const KINDS_INFERRED = 'kinds_inferred_through';
-/** That id; 0 where none is inferred. */
-export const KINDS_INFERRED_THROUGH = `ifnull((SELECT CAST(m.value AS INTEGER) FROM meta m WHERE m.key = '${KINDS_INFERRED}'), 0)`;
+/** That id, of a table `meta`; 0 where none is inferred. */
+export const kindsInferredThrough = (meta: string) =>
+  `ifnull((SELECT CAST(m.value AS INTEGER) FROM ${meta} m WHERE m.key = '${KINDS_INFERRED}'), 0)`;
+export const KINDS_INFERRED_THROUGH = kindsInferredThrough('meta');
 
 /** Raised with every change of the tables that an older version of this library could not write to. */
 export const SCHEMA_VERSION = 1;
