@@ -1,16 +1,21 @@
 import { createWriteStream, existsSync, renameSync, rmSync, statSync } from 'node:fs';
-import { Readable, type Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { BraidError } from './errors.js';
-import type { Exporter, ExportProgress } from './exchange/exporter.js';
+import type { Exporter, ExportProgress, SkippedFile, TextExporter } from './exchange/exporter.js';
 
-export type { ExportProgress } from './exchange/exporter.js';
+export type { ExportProgress, SkippedFile } from './exchange/exporter.js';
 
-export type ExportFormat = 'ndjson';
+export type ExportFormat = 'ndjson' | 'openlineage' | 'ro-crate';
 
 /** Each is loaded when it is asked for: who records exports nothing. */
 const EXPORTERS: Record<ExportFormat, () => Promise<Exporter>> = {
   ndjson: async () => (await import('./exchange/ndjson.js')).ndjson,
+  openlineage: async () => (await import('./exchange/openlineage.js')).openLineage,
+  'ro-crate': async () => {
+    const prov = (EXPORTERS as Record<string, (() => Promise<Exporter>) | undefined>)['prov-json'];
+    return (await import('./exchange/crate.js')).roCrate((await prov?.()) as TextExporter | undefined);
+  },
 };
 
 /** All there are. */
@@ -20,13 +25,21 @@ export interface ExportOptions {
   format: ExportFormat;
   /** Only what this run has recorded, by its id. */
   run?: string;
+  /** Of OpenLineage: the namespace of jobs. `slurm://CLUSTER` if left out, or `default`. */
+  namespace?: string;
+  /** Of RO-Crate: copy the files that records have `file:` URIs of into it. */
+  withFiles?: boolean;
+  /** Of RO-Crate: the licence of it, as a URI. */
+  license?: string;
   onProgress?: (progress: ExportProgress) => void;
+  /** Told of each file that was to be copied, and could not be. */
+  onSkipped?: (file: SkippedFile) => void;
   /** Ends it; what was there before stays. */
   signal?: AbortSignal;
 }
 
-/** How much text is handed on at once. */
-const PIECE_CHARS = 2 ** 16;
+/** What only one format has. */
+const OF_FORMAT = { namespace: 'openlineage', withFiles: 'ro-crate', license: 'ro-crate' } as const;
 
 /**
  * Writes a database, ours or Braid-DB's, in a format of other tools: as of one moment, and however large it is in bounded
@@ -36,26 +49,26 @@ const PIECE_CHARS = 2 ** 16;
  * @throws BraidError ERR_BRAID_OPTION_INVALID, ERR_BRAID_OUTPUT, ERR_BRAID_DB_…
  */
 export async function exportDatabase(path: string, output: string | Writable, options: ExportOptions): Promise<void> {
-  const { format, signal, ...selection } = options;
-  if (!(format in EXPORTERS)) {
-    throw new BraidError(
-      'ERR_BRAID_OPTION_INVALID',
-      `format must be one of ${EXPORT_FORMATS.join(', ')}, not ${String(format)}`,
-    );
-  }
-  const [exporter, { Source }] = await Promise.all([EXPORTERS[format](), import('./exchange/source.js')]);
+  const { format, ...selection } = options;
+  checkOptions(options);
+  const [exporter, { Source }, { textStream }] = await Promise.all([
+    EXPORTERS[format](),
+    import('./exchange/source.js'),
+    import('./exchange/text.js'),
+  ]);
+  const { signal } = selection;
   const source = Source.open(path);
   try {
     if (typeof output === 'string') {
       await beside(output, async (file) => {
-        if ('file' in exporter) await exporter.file(source, file, selection);
-        else
-          await pipeline(pieces(exporter.text(source, selection)), createWriteStream(file, { flags: 'wx' }), {
-            signal,
-          });
+        if ('file' in exporter) await exporter.file(source, file, selection, output);
+        else {
+          const text = textStream(exporter.text(source, selection));
+          await pipeline(text, createWriteStream(file, { flags: 'wx' }), { signal });
+        }
       });
     } else if ('text' in exporter) {
-      await pipeline(pieces(exporter.text(source, selection)), output, { signal, end: false });
+      await pipeline(textStream(exporter.text(source, selection)), output, { signal, end: false });
     } else {
       throw new BraidError('ERR_BRAID_OPTION_INVALID', `${format} is no text, and needs a file to be written to`);
     }
@@ -64,14 +77,31 @@ export async function exportDatabase(path: string, output: string | Writable, op
   }
 }
 
+function checkOptions({ format, ...options }: ExportOptions): void {
+  const invalid = (message: string) => new BraidError('ERR_BRAID_OPTION_INVALID', message);
+  if (!(format in EXPORTERS)) {
+    throw invalid(`format must be one of ${EXPORT_FORMATS.join(', ')}, not ${String(format)}`);
+  }
+  for (const [name, of] of Object.entries(OF_FORMAT)) {
+    if (options[name as keyof typeof OF_FORMAT] && format !== of)
+      throw invalid(`${name} is of ${of}, not of ${format}`);
+  }
+  if (options.license !== undefined && !URL.canParse(options.license)) {
+    throw invalid(`license must be a URI, such as https://spdx.org/licenses/CC-BY-4.0, not ${options.license}`);
+  }
+}
+
 /** Whoever reads it has the old one or the new one, and a full disk spoils none. */
 async function beside(output: string, write: (file: string) => Promise<void>): Promise<void> {
-  const file = `${output}.${process.pid}.tmp`;
+  const taken = new BraidError(
+    'ERR_BRAID_OUTPUT',
+    `${output} exists already: name a folder that doesn't, or remove it`,
+  );
+  if (existsSync(output) && statSync(output).isDirectory()) throw taken;
+  const file = `${output.replace(/\/+$/, '')}.${process.pid}.tmp`;
   try {
     await write(file);
-    if (existsSync(output) && statSync(file).isDirectory()) {
-      throw new BraidError('ERR_BRAID_OUTPUT', `${output} exists already: name a folder that doesn't, or remove it`);
-    }
+    if (existsSync(output) && statSync(file).isDirectory()) throw taken;
     renameSync(file, output);
   } catch (error) {
     rmSync(file, { recursive: true, force: true });
@@ -79,19 +109,4 @@ async function beside(output: string, write: (file: string) => Promise<void>): P
     const { message } = error as Error;
     throw new BraidError('ERR_BRAID_OUTPUT', `${output} can't be written: ${message}`, { cause: error });
   }
-}
-
-function pieces(text: Iterable<string>): Readable {
-  return Readable.from(joined(text), { objectMode: false });
-}
-
-function* joined(text: Iterable<string>): Iterable<Buffer> {
-  let piece = '';
-  for (const part of text) {
-    piece += part;
-    if (piece.length < PIECE_CHARS) continue;
-    yield Buffer.from(piece);
-    piece = '';
-  }
-  if (piece !== '') yield Buffer.from(piece);
 }

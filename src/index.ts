@@ -13,7 +13,9 @@ export {
   type ExportFormat,
   type ExportOptions,
   type ExportProgress,
+  type SkippedFile,
 } from './export.js';
+export { postOpenLineage, type PostOptions, type PostReport } from './post.js';
 export {
   invalidate,
   revalidate,

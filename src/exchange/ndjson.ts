@@ -9,7 +9,7 @@ export const ndjson: Exporter = {
     const rows = new NodeRows(source.connection, source.layout);
     for (const row of rows.complete(source.recordIds(run), (record) => record)) {
       yield `${JSON.stringify(row, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))}\n`;
-      onProgress?.({ done: ++done, total });
+      onProgress?.({ unit: 'records', done: ++done, total });
     }
   },
 };
