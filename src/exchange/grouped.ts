@@ -17,6 +17,7 @@ export class Grouped<Row extends readonly [key: number, ...rest: unknown[]]> {
     }
   }
 
+  /** Whoever takes rows of it closes it in the end: a connection that is busy can't be closed. */
   close(): void {
     this.#rows.return?.();
   }

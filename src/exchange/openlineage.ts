@@ -70,8 +70,11 @@ class Events {
           (row: RawVersion) => row,
         ),
       );
-      for (const each of runs(this.source, only)) yield* this.#run(each, versions);
-      versions.close();
+      try {
+        for (const each of runs(this.source, only)) yield* this.#run(each, versions);
+      } finally {
+        versions.close();
+      }
     }
     if (only === undefined) yield* this.#withoutRun();
   }
@@ -148,19 +151,25 @@ class Events {
     for (const { base, end } of run.attempts) {
       const sources = new Grouped(this.#sources('d.derivation > ? AND d.derivation <= ? AND d.stated', [base, end]));
       const range = 'SELECT record_id FROM records WHERE record_id > ? AND record_id <= ? ORDER BY record_id';
-      for (const row of this.#rows.complete(connection.stream(range, [base, end], node), (each) => each)) {
-        yield this.#dataset(row.kind === 'fact' ? 'inputs' : 'outputs', row, sources.of(row.id));
-        this.#progress();
+      try {
+        for (const row of this.#rows.complete(connection.stream(range, [base, end], node), (each) => each)) {
+          yield this.#dataset(row.kind === 'fact' ? 'inputs' : 'outputs', row, sources.of(row.id));
+          this.#progress();
+        }
+      } finally {
+        sources.close();
       }
-      sources.close();
     }
     for (const batch of batched(versions.of(run.id), 256)) {
       const exposed = new Grouped(this.#exposures(batch.map(([, node]) => -node)));
       const of = batch.map(([, node, uri]) => [node, uri] as const);
-      for (const [row, version, uri] of this.#rows.complete(of, (row, [node, uri]) => [row, -node, uri] as const)) {
-        yield this.#dataset('outputs', row, exposed.of(version), { id: version, uri: uri ?? row.uris[0] });
+      try {
+        for (const [row, version, uri] of this.#rows.complete(of, (row, [node, uri]) => [row, -node, uri] as const)) {
+          yield this.#dataset('outputs', row, exposed.of(version), { id: version, uri: uri ?? row.uris[0] });
+        }
+      } finally {
+        exposed.close();
       }
-      exposed.close();
     }
   }
 
@@ -170,19 +179,22 @@ class Events {
     const stated = layout.ours ? 'd.stated' : 'true';
     const sources = new Grouped(this.#sources(stated, []));
     const ids = `SELECT r.record_id FROM records r WHERE ${layout.run} IS NULL ORDER BY r.record_id`;
-    for (const row of this.#rows.complete(connection.stream(ids, [], node), (each) => each)) {
-      const { start } = this.#dataset('outputs', row);
-      const event = { eventTime: isoTime(row.time) ?? isoTime(new Date(0)), ...common('DatasetEvent') };
-      yield `${opened(event)},"dataset":${start}`;
-      let before = `,"lineage":${lineageStart()}`;
-      for (const raw of sources.of(row.id)) {
-        yield before + this.#input(raw);
-        before = ',';
+    try {
+      for (const row of this.#rows.complete(connection.stream(ids, [], node), (each) => each)) {
+        const { start } = this.#dataset('outputs', row);
+        const event = { eventTime: isoTime(row.time) ?? isoTime(new Date(0)), ...common('DatasetEvent') };
+        yield `${opened(event)},"dataset":${start}`;
+        let before = `,"lineage":${lineageStart()}`;
+        for (const raw of sources.of(row.id)) {
+          yield before + this.#input(raw);
+          before = ',';
+        }
+        yield before === ',' ? ']}}}}\n' : '}}}\n';
+        this.#progress();
       }
-      yield before === ',' ? ']}}}}\n' : '}}}\n';
-      this.#progress();
+    } finally {
+      sources.close();
     }
-    sources.close();
   }
 
   #dataset(
