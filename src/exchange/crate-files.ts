@@ -78,15 +78,16 @@ export class CrateFiles {
         files(`${from} JOIN main.uris x USING (record_id) WHERE ${ofRun}`, 'record_id', 'NULL', run);
       files(`${versions} WHERE ${ofRun}`, 'v.model_id', 'x.version_id', run);
     }
-    const uses = (role: Role | string, from: string) =>
+    const uses = (role: string | number, from: string) =>
       insert(
-        `INSERT OR IGNORE INTO temp.crate_uses SELECT a.run_id, ${role in ROLES ? ROLES[role as Role] : role}, f.file_id
+        `INSERT OR IGNORE INTO temp.crate_uses SELECT a.run_id, ${role}, f.file_id
          FROM ${from} JOIN temp.crate_files f ON f.uri = crate_uri(x.uri) WHERE ${ofRun}`,
         run ?? null,
       );
-    uses('r.kind <> 1', `${made} JOIN main.uris x USING (record_id)`);
-    uses('object', `${used} JOIN main.uris x USING (record_id)`);
-    uses('result', versions);
+    // Facts are used, and all else is made.
+    uses(`iif(r.kind = 1, ${ROLES.object}, ${ROLES.result})`, `${made} JOIN main.uris x USING (record_id)`);
+    uses(ROLES.object, `${used} JOIN main.uris x USING (record_id)`);
+    uses(ROLES.result, versions);
     for (const from of [made, used]) {
       insert(
         `INSERT OR IGNORE INTO temp.crate_uses SELECT a.run_id, ${ROLES.parameter}, r.record_id FROM ${from}

@@ -77,7 +77,7 @@ async function attempt(body: string, { url, apiKey, timeoutMs, signal }: Deliver
     if (timeout.aborted) return { why: `no answer in ${timeoutMs / 1000} s`, lasting: false };
     const { cause, message } = error as Error;
     const { code, message: inner } = (cause ?? {}) as { code?: string; message?: string };
-    return { why: inner || code || message, lasting: false };
+    return { why: [inner, code, message].find((each) => each) ?? 'it failed', lasting: false };
   }
 }
 

@@ -241,7 +241,7 @@ describe('RO-Crate', function () {
     const output = join(folder, 'crate.zip');
     await exportDatabase(made.path, output, { format: 'ro-crate', withFiles: true });
     const unpacked = join(folder, 'unpacked');
-    const zip = (await promisify(yauzl.open as (path: string, options: object, done: (error: Error | null, zip: ZipFile) => void) => void)(output, { lazyEntries: false, autoClose: false }))!; // prettier-ignore
+    const zip = (await promisify(yauzl.open as (path: string, options: object, done: (error: Error | null, zip: ZipFile) => void) => void)(output, { lazyEntries: false, autoClose: false })); // prettier-ignore
     const entries: Entry[] = [];
     zip.on('entry', (entry: Entry) => entries.push(entry));
     await once(zip, 'end');
