@@ -151,7 +151,7 @@ describe('OpenLineage', function () {
     copyFileSync(made.path, path);
     const context = {
       argv: ['node', 'a b.js', "it's"],
-      cwd: '/home/u',
+      cwd: '/scratch/u',
       environment: { SLURM_CLUSTER_NAME: 'theta', OMP_NUM_THREADS: '4' },
       git: { commit: 'c'.repeat(40), branch: 'main' },
       mpi: { library: 'Open MPI v4', launcher: 'Open MPI' },
@@ -161,7 +161,7 @@ describe('OpenLineage', function () {
     assert.equal(job.namespace, 'slurm://theta');
     assert.equal(job.facets.documentation.description, `mpiexec -n 3 node 'a b.js' 'it'\\''s'`);
     const { version, branch, url } = job.facets.sourceCodeLocation;
-    assert.deepEqual([version, branch, url], ['c'.repeat(40), 'main', 'file:///home/u/a%20b.js']);
+    assert.deepEqual([version, branch, url], ['c'.repeat(40), 'main', 'file:///scratch/u/a%20b.js']);
     assert.equal(run.facets.processing_engine.version, 'Open MPI v4');
     assert.equal((run.facets.environmentVariables.environmentVariables as unknown[]).length, 2);
   });
