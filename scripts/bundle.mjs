@@ -25,6 +25,7 @@ const common = { platform: 'node', external: Object.keys(dependencies), tsconfig
 const licences = {
   library: ['valibot/LICENSE.md'],
   renderings: ['@dagrejs/dagre/LICENSE', '@dagrejs/graphlib/LICENSE'],
+  parquet: ['hyparquet-writer/LICENSE', 'hyparquet/LICENSE'],
   yazl: ['yazl/LICENSE', 'buffer-crc32/LICENSE'],
   plot: ['echarts/LICENSE', 'echarts/NOTICE', 'zrender/LICENSE', 'tslib/LICENSE.txt', 'asciichart/LICENSE.txt'],
 };

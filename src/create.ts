@@ -52,18 +52,23 @@ function isThere(path: string): boolean {
 async function moveAway(path: string): Promise<string> {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw isDirectory(path);
   if (isOurs(path)) await settle(path);
+  const backup = freeBackup(path);
+  try {
+    // SQLite finds them by the file's name, and would miss what they hold.
+    for (const part of ['-journal', '-wal']) if (existsSync(path + part)) renameSync(path + part, backup + part);
+    rmSync(`${path}-shm`, { force: true });
+    renameSync(path, backup);
+  } catch (error) {
+    throw explainCreation(error as NodeJS.ErrnoException, path);
+  }
+  return backup;
+}
+
+/** `PATH.001.bak`, or the first after that which is not there. */
+export function freeBackup(path: string): string {
   for (let number = 1; ; number++) {
     const backup = `${path}.${String(number).padStart(3, '0')}.bak`;
-    if (isThere(backup)) continue;
-    try {
-      // SQLite finds them by the file's name, and would miss what they hold.
-      for (const part of ['-journal', '-wal']) if (existsSync(path + part)) renameSync(path + part, backup + part);
-      rmSync(`${path}-shm`, { force: true });
-      renameSync(path, backup);
-    } catch (error) {
-      throw explainCreation(error as NodeJS.ErrnoException, path);
-    }
-    return backup;
+    if (!isThere(backup)) return backup;
   }
 }
 

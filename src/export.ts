@@ -1,22 +1,38 @@
-import { createWriteStream, existsSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { BraidError } from './errors.js';
 import type { Exporter, ExportProgress, SkippedFile, TextExporter } from './exchange/exporter.js';
+import type { FileFormat, TextFormat } from './exchange/flat.js';
 
 export type { ExportProgress, SkippedFile } from './exchange/exporter.js';
 
-export type ExportFormat = 'ndjson' | 'openlineage' | 'ro-crate';
+export type ExportFormat = 'csv' | 'ndjson' | 'parquet' | 'openlineage' | 'ro-crate';
+
+/** What the formats of tables can write: one table; `joined`, a row a record with its tags as columns; or `all`. */
+export const EXPORT_TABLES = [
+  'joined', 'records', 'derivations', 'uris', 'tags', 'versions', 'version_uris', 'version_tags', 'updates', 'exposures',
+  'derivation_versions', 'invalidations', 'requests', 'actions', 'action_runs', 'runs', 'ranks', 'all',
+] as const; // prettier-ignore
+export type ExportTable = (typeof EXPORT_TABLES)[number];
 
 /** Each is loaded when it is asked for: who records exports nothing. */
-const EXPORTERS: Record<ExportFormat, () => Promise<Exporter>> = {
-  ndjson: async () => (await import('./exchange/ndjson.js')).ndjson,
+const EXPORTERS: Record<ExportFormat, (table?: ExportTable) => Promise<Exporter>> = {
+  csv: (table = 'joined') => flat(import('./exchange/csv.js').then(({ csv }) => csv), table),
+  ndjson: (table) =>
+    table === undefined
+      ? import('./exchange/ndjson.js').then(({ ndjson }) => ndjson)
+      : flat(import('./exchange/ndjson.js').then(({ ndjsonTable }) => ndjsonTable), table),
+  parquet: (table = 'joined') => flat(import('./exchange/parquet.js').then(({ parquet }) => parquet), table),
   openlineage: async () => (await import('./exchange/openlineage.js')).openLineage,
   'ro-crate': async () => {
     const prov = (EXPORTERS as Record<string, (() => Promise<Exporter>) | undefined>)['prov-json'];
     return (await import('./exchange/crate.js')).roCrate((await prov?.()) as TextExporter | undefined);
   },
-};
+}; // prettier-ignore
+
+/** Those that have tables. */
+const OF_TABLES: readonly ExportFormat[] = ['csv', 'ndjson', 'parquet'];
 
 /** All there are. */
 export const EXPORT_FORMATS = Object.keys(EXPORTERS) as readonly ExportFormat[];
@@ -25,6 +41,11 @@ export interface ExportOptions {
   format: ExportFormat;
   /** Only what this run has recorded, by its id. */
   run?: string;
+  /**
+   * What of it, for the formats that have tables: default `joined`, and of ndjson a line for each record as `reader.record`
+   * gives it. `all` makes a folder, with a file for each table.
+   */
+  table?: ExportTable;
   /** Of OpenLineage: the namespace of jobs. `slurm://CLUSTER` if left out, or `default`. */
   namespace?: string;
   /** Of RO-Crate: copy the files that records have `file:` URIs of into it. */
@@ -49,38 +70,44 @@ const OF_FORMAT = { namespace: 'openlineage', withFiles: 'ro-crate', license: 'r
  * @throws BraidError ERR_BRAID_OPTION_INVALID, ERR_BRAID_OUTPUT, ERR_BRAID_DB_…
  */
 export async function exportDatabase(path: string, output: string | Writable, options: ExportOptions): Promise<void> {
-  const { format, ...selection } = options;
+  const { format, table, ...selection } = options;
+  const { signal } = selection;
   checkOptions(options);
-  const [exporter, { Source }, { textStream }] = await Promise.all([
-    EXPORTERS[format](),
+  const [exporter, { Source }, { pieces, writeText }] = await Promise.all([
+    EXPORTERS[format](table),
     import('./exchange/source.js'),
     import('./exchange/text.js'),
   ]);
-  const { signal } = selection;
   const source = Source.open(path);
   try {
     if (typeof output === 'string') {
       await beside(output, async (file) => {
         if ('file' in exporter) await exporter.file(source, file, selection, output);
-        else {
-          const text = textStream(exporter.text(source, selection));
-          await pipeline(text, createWriteStream(file, { flags: 'wx' }), { signal });
-        }
+        else await writeText(file, exporter.text(source, selection), signal);
       });
     } else if ('text' in exporter) {
-      await pipeline(textStream(exporter.text(source, selection)), output, { signal, end: false });
+      await pipeline(pieces(exporter.text(source, selection)), output, { signal, end: false });
     } else {
-      throw new BraidError('ERR_BRAID_OPTION_INVALID', `${format} is no text, and needs a file to be written to`);
+      throw invalid(`${table === 'all' ? 'a folder of tables' : format} is no text, and needs a name to be written to`);
     }
   } finally {
     source.close();
   }
 }
 
-function checkOptions({ format, ...options }: ExportOptions): void {
-  const invalid = (message: string) => new BraidError('ERR_BRAID_OPTION_INVALID', message);
-  if (!(format in EXPORTERS)) {
+async function flat(format: Promise<TextFormat | FileFormat>, table: ExportTable): Promise<Exporter> {
+  const { flat } = await import('./exchange/flat.js');
+  return flat(await format, table);
+}
+
+function checkOptions({ format, table, ...options }: ExportOptions): void {
+  if (!(format in EXPORTERS))
     throw invalid(`format must be one of ${EXPORT_FORMATS.join(', ')}, not ${String(format)}`);
+  if (table !== undefined) {
+    if (!OF_TABLES.includes(format)) throw invalid(`${format} has no tables: ${OF_TABLES.join(', ')} have`);
+    if (!EXPORT_TABLES.includes(table)) {
+      throw invalid(`table must be one of ${EXPORT_TABLES.join(', ')}, not ${String(table)}`);
+    }
   }
   for (const [name, of] of Object.entries(OF_FORMAT)) {
     if (options[name as keyof typeof OF_FORMAT] && format !== of)
@@ -89,6 +116,10 @@ function checkOptions({ format, ...options }: ExportOptions): void {
   if (options.license !== undefined && !URL.canParse(options.license)) {
     throw invalid(`license must be a URI, such as https://spdx.org/licenses/CC-BY-4.0, not ${options.license}`);
   }
+}
+
+function invalid(message: string): BraidError {
+  return new BraidError('ERR_BRAID_OPTION_INVALID', message);
 }
 
 /** Whoever reads it has the old one or the new one, and a full disk spoils none. */

@@ -9,10 +9,12 @@ export { doctor, type DoctorReport, type Finding, type FindingLevel } from './do
 export { BraidError, type BraidErrorCode } from './errors.js';
 export {
   EXPORT_FORMATS,
+  EXPORT_TABLES,
   exportDatabase,
   type ExportFormat,
   type ExportOptions,
   type ExportProgress,
+  type ExportTable,
   type SkippedFile,
 } from './export.js';
 export { postOpenLineage, type PostOptions, type PostReport } from './post.js';
@@ -73,6 +75,7 @@ export {
 } from './query/reader.js';
 export type { SearchOptions } from './query/search.js';
 export { BraidSearchError } from './query/search-expression.js';
+export { upgrade, type UpgradeOptions, type UpgradeProgress, type UpgradeReport } from './upgrade.js';
 export type { VerifyCheck, VerifyProblem, VerifyReport } from './query/verify.js';
 export { verify } from './verify.js';
 export type { InvalidationAction } from './record/action.js';

@@ -136,7 +136,7 @@ export function nodesOf(reader: BraidReader, what: Invalidable): readonly NodeNa
   if (!reader.layout.ours) {
     throw new BraidError(
       'ERR_BRAID_DB_FOREIGN',
-      `${path} was made by Braid-DB: what is in it can be read here, and is invalidated by its own invalidate-record`,
+      `${path} was made by Braid-DB: its own invalidate-record invalidates what is in it, or braid upgrade makes it ours`,
     );
   }
   const names = namesOf(reader, what);

@@ -18,6 +18,7 @@ import { addSearch } from './search.js';
 import { addStatement } from './statement.js';
 import { addStats } from './stats.js';
 import { addTail } from './tail.js';
+import { addUpgrade } from './upgrade.js';
 import { addVerify } from './verify.js';
 import { addVersions } from './versions.js';
 import { isWrongUsage } from './usage.js';
@@ -60,6 +61,7 @@ const ADD = [
   addInvalidate,
   addRevalidate,
   addExport,
+  addUpgrade,
   addVerify,
   addRecover,
   addDoctor,

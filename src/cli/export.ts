@@ -1,7 +1,14 @@
 import { extname } from 'node:path';
 import { Option, type Command } from 'commander';
 import { BraidError } from '../errors.js';
-import { EXPORT_FORMATS, type ExportFormat, type ExportOptions, type SkippedFile } from '../export.js';
+import {
+  EXPORT_FORMATS,
+  EXPORT_TABLES,
+  type ExportFormat,
+  type ExportOptions,
+  type ExportTable,
+  type SkippedFile,
+} from '../export.js';
 import { ClosedPipe, countText, plural, printable, writeJson, writeLines } from './output.js';
 import { ProgressLine } from './progress.js';
 import { jsonOption } from './usage.js';
@@ -11,6 +18,7 @@ interface Options {
   output?: string;
   post?: string;
   run?: string;
+  table?: ExportTable;
   namespace?: string;
   withFiles?: boolean;
   license?: string;
@@ -18,7 +26,13 @@ interface Options {
 }
 
 /** What the name of a file says, where nothing else does. */
-const ENDINGS: Record<string, ExportFormat> = { '.ndjson': 'ndjson', '.jsonl': 'ndjson', '.zip': 'ro-crate' };
+const ENDINGS: Record<string, ExportFormat> = {
+  '.csv': 'csv',
+  '.ndjson': 'ndjson',
+  '.jsonl': 'ndjson',
+  '.parquet': 'parquet',
+  '.zip': 'ro-crate',
+};
 
 /** Of files that could not be copied: more are counted only. */
 const SKIPPED_SHOWN = 10;
@@ -31,7 +45,14 @@ export function addExport(program: Command): void {
     .description('Writes a database, ours or one that Braid-DB has made, in a format of other tools.')
     .argument('<db>', 'database')
     .addOption(new Option('--format <format>', 'default: as the ending of --output says').choices(EXPORT_FORMATS))
-    .option('-o, --output <file>', 'file or folder for it; standard output if left out, where the format is text')
+    .option('-o, --output <file>', 'file, or folder, for it; standard output if left out, where the format is text')
+    .addOption(
+      new Option(
+        '--table <table>',
+        'of csv, ndjson and parquet: one table; joined, a row for each record with a column for each tag (the default); ' +
+          'or all, which makes a folder of files',
+      ).choices(EXPORT_TABLES),
+    )
     .option('--run <run>', 'only what this run has recorded: its id, or the beginning of it')
     .option('--namespace <name>', 'openlineage: of jobs; default: OPENLINEAGE_NAMESPACE, or the cluster')
     .option('--post <url>', 'openlineage: send the events to a server; OPENLINEAGE_API_KEY is its bearer token')
@@ -43,7 +64,9 @@ export function addExport(program: Command): void {
       `
 Examples:
   $ braid export run.db --format ndjson | head
-  $ braid export run.db -o run.ndjson
+  $ braid export run.db -o run.parquet
+  $ braid export run.db --format csv --table derivations | head
+  $ braid export run.db --format parquet --table all -o run-tables
   $ braid export run.db --post http://localhost:5000
   $ braid export run.db --with-files -o run.zip
 `,
@@ -82,26 +105,28 @@ interface Told {
 
 async function toFile(
   path: string,
-  { output, run, namespace, withFiles, license, json, ...options }: Options,
+  { output, run, table, namespace, withFiles, license, json, ...options }: Options,
   line: ProgressLine,
   signal: AbortSignal,
 ): Promise<Told | undefined> {
   const format = options.format ?? ENDINGS[extname(output ?? '').toLowerCase()];
   if (format === undefined) throw invalid(`give --format: one of ${EXPORT_FORMATS.join(', ')}`);
   const { exportDatabase } = await import('../export.js');
-  let records = 0;
+  const what = table === undefined ? 'records' : 'rows';
+  let count = 0;
   const skipped: SkippedFile[] = [];
   let skippedCount = 0;
   const asked: ExportOptions = {
     format,
+    table,
     run: run === undefined ? undefined : await runOf(path, run),
     namespace: format === 'openlineage' ? (namespace ?? process.env.OPENLINEAGE_NAMESPACE) : namespace,
     withFiles,
     license,
     signal,
     onProgress: ({ unit, done, total }) => {
-      if (unit === 'records') records = done;
-      line.show(() => `${countText(done)} of ${countText(total)} ${unit}`);
+      if (unit === undefined) count = done;
+      line.show(() => `${countText(done)} of ${countText(total)} ${unit ?? what}`);
     },
     onSkipped: (file) => {
       if (++skippedCount <= SKIPPED_KEPT) skipped.push(file);
@@ -116,21 +141,23 @@ async function toFile(
     process.stderr.write(`braid: ${plural(skippedCount, 'file')} not copied\n`);
   if (output === undefined) return undefined;
   return {
-    json: { output, format, records, ...(withFiles ? { skipped, skippedCount } : {}) },
-    lines: [`written to ${output}: ${countText(records)} records`],
+    json: { output, format, table, [what]: count, ...(withFiles ? { skipped, skippedCount } : {}) },
+    lines: [`written to ${output}: ${countText(count)} ${what}`],
   };
 }
 
 async function posted(
   path: string,
   url: string,
-  { format = 'openlineage', output, run, namespace, withFiles, license }: Options,
+  { format = 'openlineage', output, run, table, namespace, withFiles, license }: Options,
   line: ProgressLine,
   signal: AbortSignal,
 ): Promise<Told> {
   if (format !== 'openlineage') throw invalid(`--post sends openlineage, and not ${format}`);
   if (output !== undefined) throw invalid('--post sends it, and --output writes it: give one of them');
-  if (withFiles || license !== undefined) throw invalid('--with-files and --license are of ro-crate');
+  if (withFiles || license !== undefined || table !== undefined) {
+    throw invalid('--table, --with-files and --license are of other formats');
+  }
   const { postOpenLineage } = await import('../post.js');
   const report = await postOpenLineage(path, url, {
     run: run === undefined ? undefined : await runOf(path, run),

@@ -10,9 +10,13 @@ export function rowLine(row: LineageRow): string {
 }
 
 /** The same without its depth. */
-export function nodeLine({ id, kind, name, version, step, key, time, run, rank, valid, inferred }: LineageRow): string {
+export function nodeLine(row: LineageRow): string {
+  const { id, kind, kindInferred, name, version, step, key, time, run, rank, valid, inferred } = row;
   const of = key === undefined ? '' : version === undefined ? '@(not made yet)' : `@${version}`;
-  const parts = [`[${id}] ${kind} ${printable(name)}${of}${step === undefined ? '' : ` step ${step}`}`, dateText(time)];
+  const parts = [
+    `[${id}] ${kind}${kindInferred ? '?' : ''} ${printable(name)}${of}${step === undefined ? '' : ` step ${step}`}`,
+    dateText(time),
+  ];
   if (run !== undefined) parts.push(`run ${run.slice(0, 8)}${rank === undefined ? '' : ` rank ${rank}`}`);
   if (!valid) parts.push('INVALID');
   if (inferred) parts.push('inferred');

@@ -3,8 +3,8 @@ import type { Tag, Tags } from '../record/tags.js';
 import { dateText, printable, styled } from './output.js';
 
 /** A record on one line: what it is, when and where it was made, its tags. */
-export function recordLine({ id, kind, name, time, run, rank, valid, tags }: RecordRow): string {
-  const parts = [`[${id}] ${kind} ${printable(name)}`, styled('faint', dateText(time))];
+export function recordLine({ id, kind, kindInferred, name, time, run, rank, valid, tags }: RecordRow): string {
+  const parts = [`[${id}] ${kind}${kindInferred ? '?' : ''} ${printable(name)}`, styled('faint', dateText(time))];
   if (run !== undefined) parts.push(styled('faint', `run ${run.slice(0, 8)} rank ${rank}`));
   if (!valid) parts.push(styled('bad', 'INVALID'));
   parts.push(...tagTexts(tags));

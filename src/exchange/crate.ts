@@ -6,7 +6,7 @@ import { CrateMetadata, METADATA, type Part } from './crate-metadata.js';
 import { folderWriter, zipWriter, type CrateWriter } from './crate-writer.js';
 import type { ExportSelection, FileExporter, TextExporter } from './exporter.js';
 import type { Source } from './source.js';
-import { textStream } from './text.js';
+import { pieces } from './text.js';
 
 /** How many pages of a database are copied at once. */
 const BACKUP_PAGES = 2000;
@@ -32,14 +32,14 @@ export function roCrate(prov: TextExporter | undefined): FileExporter {
             title: 'Provenance in PROV-JSON',
             encodingFormat: 'application/json',
             conformsTo: 'https://www.w3.org/submissions/prov-json/',
-            ...(await writer.put('provenance.prov.json', textStream(prov.text(source, selection)))),
+            ...(await writer.put('provenance.prov.json', pieces(prov.text(source, selection)))),
           });
         }
         if (selection.withFiles) await files.copy(writer, selection);
-        await writer.put(METADATA, textStream(new CrateMetadata(source, files, parts, selection).text()));
+        await writer.put(METADATA, pieces(new CrateMetadata(source, files, parts, selection).text()));
         await writer.end();
         const total = source.countRecords(selection.run);
-        selection.onProgress?.({ unit: 'records', done: total, total });
+        selection.onProgress?.({ done: total, total });
       } catch (error) {
         await writer.abort();
         throw error;

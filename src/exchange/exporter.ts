@@ -2,8 +2,9 @@ import type { Source } from './source.js';
 
 /** What is told of a long export now and then. */
 export interface ExportProgress {
-  /** What is written: of a crate, files that are copied, too. */
-  unit: 'records' | 'files';
+  /** Of a crate, where files are copied; else it is of records, or of rows of tables. */
+  unit?: 'files';
+  /** What is written. */
   done: number;
   /** Of so many. */
   total: number;

@@ -229,7 +229,7 @@ class Events {
   }
 
   #progress(): void {
-    this.selection.onProgress?.({ unit: 'records', done: ++this.#done, total: this.#total });
+    this.selection.onProgress?.({ done: ++this.#done, total: this.#total });
   }
 }
 

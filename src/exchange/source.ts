@@ -32,22 +32,29 @@ export class Source {
 
   /** How many records there are, of a run or in all. */
   countRecords(run?: string): number {
-    const [where, values] = this.#ofRun(run);
+    const [where, values] = this.runCondition(run);
     return this.connection.column<number>(`SELECT count(*) FROM records r WHERE ${where}`, ...values)[0];
   }
 
   /** Their ids, smallest first. */
   recordIds(run?: string): IterableIterator<readonly [id: number]> {
-    const [where, values] = this.#ofRun(run);
+    const [where, values] = this.runCondition(run);
     const sql = `SELECT r.record_id FROM records r WHERE ${where} ORDER BY r.record_id`;
     return this.connection.stream<readonly [number], readonly [number]>(sql, values, (row) => row);
   }
 
-  close(): void {
-    this.connection.close();
+  /** Whether there is a table of this name: Braid-DB's older files lack some. */
+  has(table: string): boolean {
+    const found = this.connection.column("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", table);
+    return found.length > 0;
   }
 
-  #ofRun(run?: string): [where: string, values: string[]] {
+  /** A condition for rows `r` of records, that they are of a run, and what is bound in it. */
+  runCondition(run?: string): readonly [where: string, values: string[]] {
     return run === undefined ? ['true', []] : [`${this.layout.run} = ?`, [run]];
+  }
+
+  close(): void {
+    this.connection.close();
   }
 }

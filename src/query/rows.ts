@@ -10,6 +10,8 @@ export interface RecordRow {
   id: number;
   /** `record` if it isn't known, as of records that Braid-DB has written. */
   kind: Kind;
+  /** Nobody has stated the kind: `upgrade` has inferred it. */
+  kindInferred?: true;
   name: string;
   time: Date;
   uris: string[];
@@ -168,6 +170,7 @@ export class NodeRows {
       run: maker?.run,
       rank: maker?.rank,
     };
+    if (row.kind !== 'record' && id <= this.layout.kindsInferredThrough) row.kindInferred = true;
     if (!isVersion) return row;
     const [number, step, rank, ordinal, onlyRank] = raw.slice(7) as [number | null, number | null, number, number, number | null]; // prettier-ignore
     const { run, attempt } = attempts!.get(attemptId);

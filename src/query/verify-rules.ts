@@ -1,5 +1,5 @@
 import { STEPS } from '../lineage/steps.js';
-import { REQUESTED_BY_Q } from '../store/schema.js';
+import { KINDS_INFERRED_THROUGH, REQUESTED_BY_Q } from '../store/schema.js';
 import type { VerifyCheck } from './verify.js';
 
 /** What Braid-DB's readers name. Its own files needn't have more. */
@@ -49,11 +49,14 @@ function dangling(table: string, column: string, parent: string, key: string, sh
   };
 }
 
+/** Of a row `r` of records: that its kind is as its run stated it, and not inferred. */
+const STATED = `r.record_id > ${KINDS_INFERRED_THROUGH}`;
+
 export const REFERENCES: ((ours: boolean) => Rule)[] = [
-  () => ({
+  (ours) => ({
     check: 'references',
     what: 'facts that are derived from something (by their id: a BraidFact itself refuses)',
-    rows: `SELECT DISTINCT d.derivation AS id FROM derivations d JOIN records r ON r.record_id = d.derivation WHERE r.kind = 1`,
+    rows: `SELECT DISTINCT d.derivation AS id FROM derivations d JOIN records r ON r.record_id = d.derivation WHERE r.kind = 1${ours ? ` AND ${STATED}` : ''}`,
   }),
   missing('derivations', 'record_id', 'sources of derivations', true),
   missing('derivations', 'derivation', 'derived in derivations', true),
@@ -165,7 +168,7 @@ export const RULES: Rule[] = [
   {
     check: 'versions',
     what: 'facts or data with versions, as only models have',
-    rows: `SELECT DISTINCT v.model_id AS id FROM versions v JOIN records r ON r.record_id = v.model_id WHERE r.kind IN (1, 2)`,
+    rows: `SELECT DISTINCT v.model_id AS id FROM versions v JOIN records r ON r.record_id = v.model_id WHERE r.kind IN (1, 2) AND ${STATED}`,
   },
   {
     check: 'versions',
@@ -183,7 +186,7 @@ export const RULES: Rule[] = [
   {
     check: 'ids',
     what: 'records with an id of no run',
-    rows: `SELECT r.record_id AS id FROM records r WHERE r.kind <> 0 AND ifnull((
+    rows: `SELECT r.record_id AS id FROM records r WHERE r.kind <> 0 AND ${STATED} AND ifnull((
       SELECT a.id_end FROM attempts a WHERE a.id_base < r.record_id ORDER BY a.id_base DESC LIMIT 1), 0) < r.record_id`,
   },
   {

@@ -2,6 +2,11 @@ import { randomUUID } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
 import { BraidError } from '../errors.js';
 
+/** In `meta`: through which id `braid upgrade` has inferred the kinds of records, which nobody stated. */
+export const KINDS_INFERRED = 'kinds_inferred_through';
+/** That id; 0 where none is inferred. */
+export const KINDS_INFERRED_THROUGH = `ifnull((SELECT CAST(m.value AS INTEGER) FROM meta m WHERE m.key = '${KINDS_INFERRED}'), 0)`;
+
 /** Raised with every change of the tables that an older version of this library could not write to. */
 export const SCHEMA_VERSION = 1;
 
@@ -233,15 +238,20 @@ export function databaseKind(db: Database): DatabaseKind {
  */
 export function ensureSchema(db: Database): string {
   const kind = databaseKind(db);
-  if (kind === 'empty') {
-    db.exec(TABLES);
-    const uuid = randomUUID().replaceAll('-', '');
-    const set = db.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
-    set.run('schema_version', String(SCHEMA_VERSION));
-    set.run('uuid', uuid);
-    return uuid;
-  }
-  return checkSchema(db, kind);
+  return kind === 'empty' ? makeTables(db) : checkSchema(db, kind);
+}
+
+/** Makes the tables, of which there are none. Gives the UUID that the database has from now on. */
+export function makeTables(db: Database): string {
+  db.exec(TABLES);
+  const uuid = randomUUID().replaceAll('-', '');
+  setMeta(db, 'schema_version', String(SCHEMA_VERSION));
+  setMeta(db, 'uuid', uuid);
+  return uuid;
+}
+
+export function setMeta(db: Database, key: string, value: string): void {
+  db.prepare('INSERT INTO meta (key, value) VALUES (?, ?)').run(key, value);
 }
 
 export function emptyDatabase({ name }: Database): BraidError {
@@ -256,7 +266,8 @@ export function checkSchema(db: Database, kind = databaseKind(db)): string {
   if (kind === 'braid-db') {
     throw new BraidError(
       'ERR_BRAID_DB_FOREIGN',
-      `${db.name} was made by Braid-DB: it can be read (BraidReader.open, braid print), but record into a new file`,
+      `${db.name} was made by Braid-DB: it can be read as it is (BraidReader.open, braid print); to record ` +
+        'into it, or change it, make it ours by braid upgrade',
     );
   }
   if (kind === 'empty') throw emptyDatabase(db);

@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { copyFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { BraidDB, BraidData, BraidFact, BraidModel, BraidReader, invalidate, upgrade, verify } from 'braid-mpi';
+import { braidInThread, makeDirectory, query, sql } from '../cli/support.js';
+import { pythonWith } from '../support/python.js';
+
+const SCRIPT = fileURLToPath(new URL('../../../test/exchange/braid_db.py', import.meta.url));
+const python = pythonWith('sqlmodel');
+
+describe(`Braid-DB${python ? '' : ': there is no python3 with sqlmodel (Debian: python3-sqlmodel)'}`, function () {
+  this.timeout(60_000);
+  const directory = makeDirectory();
+  before(function () {
+    if (!python) this.skip();
+  });
+  after(() => directory.remove());
+
+  /** What its tools print, one after the other; see braid_db.py. */
+  const braidDb = async (path: string, ...commands: readonly string[]) => {
+    const words = commands.flatMap((command) => ['--', ...command.split(' ')]).slice(1);
+    return JSON.parse((await promisify(execFile)(python!, [SCRIPT, path, ...words])).stdout) as string[];
+  };
+  const toValidity = (printed: string) => JSON.parse(printed) as [id: number, cause: string, steps: number][];
+  const sound = (path: string) => assert.deepEqual(verify(path).problems, []);
+
+  describe('of what we have written', () => {
+    const path = join(directory.path, 'ours.db');
+    const time = new Date('2026-07-28T09:30:00.123Z');
+    before(async () => {
+      const db = await BraidDB.open(path, { mpi: 'off' });
+      const config = new BraidFact(db, { name: 'config', uris: ['file:///cfg'], time });
+      const model = new BraidModel(db, { name: 'model', derivedFrom: config, time });
+      const scan = new BraidData(db, {
+        name: 'Aufnahme №1',
+        derivedFrom: config,
+        tags: { frames: 1800, loss: 0.25, ok: true, detector: 'Eiger', big: 2n ** 62n, whole: 1 },
+        time,
+      });
+      scan.addTag('float', 2, 'float').setInvalidationAction({ type: 'shell', command: 'quarantine', args: ['{uri}'] });
+      model.update(scan, { step: 1 });
+      new BraidData(db, { name: 'peaks', derivedFrom: model, time });
+      await db.close();
+    });
+
+    it('prints it', async () => {
+      const of = (id: number, name: string, derived: string) => `[${String(id).padStart(5)}] : ${name.padEnd(16)} 2026-07-28 09:30:00.123000 <- ${derived}`; // prettier-ignore
+      assert.deepEqual((await braidDb(path, 'print'))[0].split('\n'), [
+        of(1, 'config', '[2, 3]'),
+        '          URI: file:///cfg',
+        of(2, 'model', '[4]'),
+        of(3, 'Aufnahme №1', '[2]'),
+        ...['frames = 1800 (2)', 'loss = 0.25 (3)', 'ok = 1 (2)', 'detector = Eiger (1)', `big = ${2n ** 62n} (2)`, 'whole = 1 (2)', 'float = 2 (3)'].map((tag) => `          TAG: ${tag}`), // prettier-ignore
+        of(4, 'peaks', '[]'),
+        '',
+      ]);
+    });
+
+    it('draws it', async () => {
+      const lines = (await braidDb(path, 'mermaid 4'))[0].trim().split('\n');
+      assert.equal(lines[0], 'graph TD');
+      assert.deepEqual(lines.filter((line) => line.includes('-->')).toSorted(), ['record1-->record2', 'record1-->record3', 'record2-->record4', 'record3-->record2']); // prettier-ignore
+    });
+
+    it('sees what we invalidate, and why', async () => {
+      const copy = join(directory.path, 'invalidated.db');
+      copyFileSync(path, copy);
+      await invalidate(copy, 3, { cause: 'misaligned' });
+      // Of the model a version is invalid, of which it knows nothing, and what was made with that.
+      assert.deepEqual(toValidity((await braidDb(copy, 'validity'))[0]), [[3, 'misaligned', 0], [4, 'misaligned', 1]]); // prettier-ignore
+    });
+
+    it('adds to it, which we read, and it invalidates, which we see', async () => {
+      const copy = join(directory.path, 'added.db');
+      copyFileSync(path, copy);
+      const id = Number(await braidDb(copy, 'add'));
+      sound(copy);
+      const reader = BraidReader.open(copy);
+      const { name, kind, uris, tags, run, time } = reader.record(id)!;
+      assert.deepEqual({ name, kind, uris, tags, run }, { name: 'by Braid-DB', kind: 'record', uris: ['file:///theirs'], tags: { n: 5, x: 0.25, s: 'text' }, run: undefined }); // prettier-ignore
+      assert.ok(Math.abs(Date.now() - time.getTime()) < 60_000);
+      assert.deepEqual([...reader.ancestors(id)].map(({ name }) => name).slice(0, 2), ['peaks', 'model']);
+      await braidDb(copy, 'invalidate 4 rejected');
+      assert.deepEqual([reader.record(4)?.valid, reader.record(id)?.valid], [false, false]);
+      const { cause, record, own } = reader.invalidation(id)!;
+      assert.deepEqual({ cause, record, own }, { cause: 'rejected', record: 4, own: false });
+      reader.close();
+      sound(copy);
+      // And the next run goes on behind its ids.
+      const db = await BraidDB.open(copy, { mpi: 'off' });
+      const next = new BraidData(db, { name: 'next', derivedFrom: id });
+      await db.close();
+      assert.ok(next.id > id);
+      assert.match((await braidDb(copy, 'print'))[0], /by Braid-DB +\S+ \S+ <- \[\d+\]\n/);
+    });
+  });
+
+  describe('of what it has written', () => {
+    const path = join(directory.path, 'theirs.db');
+    before(async () => {
+      await braidDb(path, 'create', 'invalidate 3 misaligned');
+    });
+
+    it('is read', () => {
+      const reader = BraidReader.open(path);
+      const rows = [...reader.records()];
+      assert.deepEqual(rows.map(({ name, valid }) => (valid ? name : `${name}, invalid`)), ['config', 'model, invalid', 'scan-0, invalid', 'scan-1', 'scan-2', 'peaks, invalid', 'alone']); // prettier-ignore
+      assert.equal(rows[0].time.toISOString(), '2026-01-02T05:04:05.678Z');
+      assert.deepEqual([rows[2].uris, rows[2].tags], [['file:///scan-0.h5'], { frames: 100, detector: 'Eiger', loss: 0.5 }]); // prettier-ignore
+      assert.deepEqual(rows[5].tags, { big: 2n ** 70n, odd: 'nan' });
+      assert.deepEqual([...reader.ancestors(6)].map(({ name }) => name), ['model', 'scan-2', 'config', 'scan-0', 'scan-1']); // prettier-ignore
+      assert.deepEqual(
+        [...reader.search('frames>=101 and valid')].map(({ id }) => id),
+        [4, 5],
+      );
+      assert.deepEqual(reader.invalidation(6), { id: reader.invalidation(3)!.id, record: 3, name: 'scan-0', cause: 'misaligned', time: reader.invalidation(3)!.time, cascade: true, own: false }); // prettier-ignore
+      reader.close();
+    });
+
+    /** What every command does with it: an exit code, and what is printed, or the code of the error. */
+    const COMMANDS: Readonly<Record<string, readonly [args: readonly string[], code: number, told: RegExp]>> = {
+      create: [[path], 1, /ERR_BRAID_DB_EXISTS/],
+      print: [[path], 0, /config .*<- \[2, 3, 4, 5\]/],
+      search: [[path, 'loss<0.3'], 0, /scan-1[^]*scan-2/],
+      tail: [[path, '--all', '--until-idle', '0.1'], 0, /scan-2/],
+      stats: [[path], 0, /made by Braid-DB\nrecords 7 .*derivations 9 /],
+      lineage: [[path, 'name:peaks'], 0, /config/],
+      graph: [[path, '6', '--format', 'mermaid'], 0, /scan-2/],
+      versions: [[path, 'name:model'], 0, /no versions/],
+      why: [[path, '6', '1'], 0, /peaks \[6\].*derived from/],
+      common: [[path, '3', '4'], 0, /config/],
+      diff: [[path, '3', '6'], 0, /seen|scan-2/],
+      statement: [[path, '6'], 0, /made by Braid-DB, which stores no kinds/],
+      'check-statement': [[path, SCRIPT], 2, /ERR_BRAID_STATEMENT_INVALID/],
+      invalidate: [[path, '3', '--cause', 'x'], 1, /ERR_BRAID_DB_FOREIGN.*braid upgrade/],
+      revalidate: [[path, '3', '--reason', 'x'], 1, /ERR_BRAID_DB_FOREIGN.*braid upgrade/],
+      export: [[path, '--format', 'csv'], 0, /scan-0/],
+      verify: [[path], 0, /\(made by Braid-DB\) is sound/],
+      recover: [[path], 1, /ERR_BRAID_DB_FOREIGN.*braid upgrade/],
+      doctor: [[path], 1, /ERR_BRAID_DB_FOREIGN|braid upgrade/],
+      upgrade: [[path, '--dry-run'], 0, /1 fact, 4 data, 1 model, 1 not known/],
+    };
+
+    it('is taken by every command, or refused with what to do instead', async () => {
+      const { stdout } = await braidInThread(['--help']);
+      const commands = [...stdout.split(/^Commands:$/m)[1].matchAll(/^ {2}([a-z-]+) /gm)].map(([, name]) => name);
+      const others = ['completion', 'help'];
+      assert.deepEqual(Object.keys(COMMANDS).toSorted(), commands.filter((name) => !others.includes(name)).toSorted());
+      for (const [command, [args, code, told]] of Object.entries(COMMANDS)) {
+        const ended = await braidInThread([command, ...args]);
+        assert.deepEqual(
+          [command, ended.code, ended.stderr.includes('INTERNAL')],
+          [command, code, false],
+          ended.stderr,
+        );
+        assert.match(ended.stdout + ended.stderr, told, command);
+      }
+    });
+
+    it('is read on by Braid-DB when it was upgraded, which adds to it and invalidates', async () => {
+      const copy = join(directory.path, 'upgraded.db');
+      copyFileSync(path, copy);
+      const looks = ['print', 'mermaid 1', 'validity'];
+      const [print, mermaid, validity] = await braidDb(copy, ...looks);
+      const { kinds } = await upgrade(copy);
+      assert.deepEqual(kinds, { fact: 1, data: 4, model: 1, record: 1 });
+      const after = await braidDb(copy, ...looks, 'add', 'invalidate 1 all');
+      assert.deepEqual(after.slice(0, 2), [print, mermaid]);
+      const causes = (printed: string) => toValidity(printed).map(([id, cause]) => [id, cause]);
+      assert.deepEqual(causes(after[2]), causes(validity));
+      const actions = 'SELECT name, action_type, params, cmd FROM invalidation_actions';
+      assert.deepEqual(query(copy, actions), query(path, actions));
+      const id = Number(after[3]);
+      assert.equal(id, 8);
+      const db = await BraidDB.open(copy, { mpi: 'off' });
+      new BraidData(db, { name: 'of a run', derivedFrom: id });
+      await db.close();
+      const reader = BraidReader.open(copy);
+      assert.deepEqual(
+        [...reader.ancestors('name:of a run')].map(({ name }) => name),
+        ['by Braid-DB', 'alone'],
+      );
+      assert.equal(reader.record(1)?.valid, false);
+      reader.close();
+      // A number beyond int64, and what Python writes for none, are as they were.
+      assert.deepEqual(verify(copy).problems.map(({ check, ids }) => [check, ids]), [['values', [6]]]); // prettier-ignore
+      sql(copy, 'DELETE FROM tags WHERE record_id = 6');
+      sound(copy);
+    });
+  });
+});
