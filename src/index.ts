@@ -15,8 +15,10 @@ export {
   type ExportOptions,
   type ExportProgress,
   type ExportTable,
+  type SkippedFile,
 } from './export.js';
 export { importDocument, type ImportOptions, type ImportProgress, type ImportReport } from './import.js';
+export { postOpenLineage, type PostOptions, type PostReport } from './post.js';
 export {
   invalidate,
   revalidate,
