@@ -14,6 +14,7 @@ export const PHASES = [
   'durability',
   'search',
   'query',
+  'serve',
   'merge',
   'MPI',
 ] as const;
@@ -32,6 +33,7 @@ export type Program =
   | 'durability-side'
   | 'search-side'
   | 'query-side'
+  | 'serve-side'
   | 'merge-side'
   | 'mpi-side'
   | 'mpi.c'

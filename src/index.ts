@@ -15,7 +15,10 @@ export {
   type ExportOptions,
   type ExportProgress,
   type ExportTable,
+  type SkippedFile,
 } from './export.js';
+export { importDocument, type ImportOptions, type ImportProgress, type ImportReport } from './import.js';
+export { postOpenLineage, type PostOptions, type PostReport } from './post.js';
 export {
   invalidate,
   revalidate,
@@ -29,6 +32,32 @@ export { extract, type ExtractOptions, type ExtractProgress, type ExtractReport 
 export { merge, type MergeCounts, type MergeOptions, type MergeProgress, type MergeReport } from './merge.js';
 export { prune, type PruneOptions, type PruneProgress, type PruneReport } from './prune.js';
 export type { ActionOptions, ActionResult } from './invalidation-actions.js';
+export {
+  addInvalidationActionToRecord,
+  addRecordForActionStep,
+  addRecords,
+  addTransferRequest,
+  callFunction,
+  createInvalidationAction,
+  serveFunctions,
+  type ActionStep,
+  type ActionStepResult,
+  type AddInvalidationAction,
+  type AddInvalidationActionResult,
+  type AddedRecord,
+  type CallOptions,
+  type CreateInvalidationAction,
+  type CreateInvalidationActionResult,
+  type FunctionServer,
+  type IdOrStep,
+  type RecordDefinition,
+  type RecordDict,
+  type ServeOptions,
+  type ServedRequest,
+  type TransferRequest,
+  type TransferRequestResult,
+  type TypedTag,
+} from './functions.js';
 export type { Kind } from './frame/format.js';
 export type { OpenOptions } from './options.js';
 export { findRecord, findRun } from './query/find.js';

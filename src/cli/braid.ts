@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { BraidError } from '../errors.js';
 import { packageVersion } from '../package.js';
 import { BraidSearchError } from '../query/search-expression.js';
+import { addCall } from './call.js';
 import { addExtract, addPrune } from './archive.js';
 import { addCompletion } from './completion.js';
 import { addCreate } from './create.js';
@@ -10,6 +11,7 @@ import { addDependence } from './dependence.js';
 import { addDoctor } from './doctor.js';
 import { addExport } from './export.js';
 import { addGraph } from './graph.js';
+import { addImport } from './import.js';
 import { addInvalidate, addRevalidate } from './invalidate.js';
 import { addLineage } from './lineage.js';
 import { ClosedPipe, printable, toJson } from './output.js';
@@ -17,6 +19,7 @@ import { addLookup, addMerge } from './merge.js';
 import { addPrint } from './print.js';
 import { addRecover } from './recover.js';
 import { addSearch } from './search.js';
+import { addServe } from './serve.js';
 import { addStatement } from './statement.js';
 import { addStats } from './stats.js';
 import { addTail } from './tail.js';
@@ -28,7 +31,8 @@ import { isWrongUsage } from './usage.js';
 const EXIT_PROBLEM = 1;
 const EXIT_USAGE = 2;
 
-const json = process.argv.includes('--json');
+// What `call` prints is JSON in any case.
+const json = process.argv.includes('--json') || process.argv[2] === 'call';
 
 // Each command says what it needs of the library when it runs, so that `braid --help` loads none of it.
 const program = new Command('braid')
@@ -63,13 +67,16 @@ const ADD = [
   addInvalidate,
   addRevalidate,
   addExport,
+  addImport,
+  addUpgrade,
   addMerge,
   addLookup,
   addExtract,
   addPrune,
-  addUpgrade,
   addVerify,
   addRecover,
+  addCall,
+  addServe,
   addDoctor,
   addCompletion,
 ];

@@ -12,21 +12,37 @@ const IN = 'IN (SELECT node FROM temp.braid_nodes)';
 const NONE_OR_IN = (version: string) => `(${version} IS NULL OR -${version} ${IN})`;
 const KEPT_RUN = 'run_id IN (SELECT run_id FROM temp.braid_of_runs)';
 
+/** Of tables that are read by ranges of records: those of the nodes in that range, and not all that there are. */
+const OF_RECORDS: Record<string, string> = {
+  records: 'r.name, r.time, r.kind, r.invalidation_id, r.invalidation_action_id',
+  uris: 'r.id, r.uri',
+  tags: 'r.id, r.key, r.value, r.tag_type, r.boolean',
+};
+
 /**
- * What an extract has of each table; of those that aren't here, whatever belongs to what it has. Nothing names what isn't in it.
+ * What only updates say must be said by one that is here. A table, and not a view: of derivations one end is found by an
+ * index, and they are read by the other.
+ */
+const DERIVATIONS = `
+  CREATE TEMP TABLE braid_kept_derivations (record_id INTEGER NOT NULL, derivation INTEGER NOT NULL, time TEXT NOT NULL,
+    unversioned INTEGER NOT NULL, stated INTEGER NOT NULL, PRIMARY KEY (record_id, derivation)) WITHOUT ROWID;
+  INSERT INTO temp.braid_kept_derivations
+  SELECT d.record_id, d.derivation, d.time, d.unversioned, d.stated FROM temp.braid_nodes n
+  CROSS JOIN $derivations d ON d.derivation = n.node CROSS JOIN temp.braid_nodes s ON s.node = d.record_id
+  WHERE d.stated OR EXISTS (
+    SELECT 1 FROM $exposures e CROSS JOIN $updates u ON u.update_id = e.update_id CROSS JOIN $versions v ON v.version_id = u.version_id
+    WHERE e.source_id = d.record_id AND v.model_id = d.derivation AND -v.version_id ${IN});
+`;
+
+/**
+ * What an extract has of each other table; of those that aren't here, whatever belongs to what it has. Nothing names what
+ * isn't in it.
  */
 const KEPT: Record<string, string> = {
-  records: `record_id ${IN}`,
-  uris: `record_id ${IN}`,
-  tags: `record_id ${IN}`,
-  // What only updates say must be said by one that is here.
-  derivations: `derivation ${IN} AND record_id ${IN} AND (stated OR EXISTS (
-    SELECT 1 FROM $exposures e CROSS JOIN $updates u ON u.update_id = e.update_id CROSS JOIN $versions v ON v.version_id = u.version_id
-    WHERE e.source_id = derivations.record_id AND v.model_id = derivations.derivation AND -v.version_id ${IN}))`,
   versions: `-version_id ${IN}`,
   updates: `-version_id ${IN} AND ${NONE_OR_IN('seen')}`,
   exposures: `source_id ${IN} AND ${NONE_OR_IN('version_id')}`,
-  derivation_versions: `derivation ${IN} AND -version_id ${IN}`,
+  derivation_versions: `+derivation ${IN} AND -version_id ${IN}`,
   runs: KEPT_RUN,
   attempts: KEPT_RUN,
   invalidation_requests: `record_id ${IN} AND ${NONE_OR_IN('version_id')}`,
@@ -57,9 +73,17 @@ export function extractInput(db: Database, schema: string, ever: boolean): Input
     )
     .pluck();
   for (const run of attempts.all()) keep.run(run);
-  for (const [table, where] of Object.entries(KEPT)) {
-    const condition = where.replace(/\$(\w+)/g, (_, name: string) => `${schema}.${name}`);
-    db.exec(`CREATE TEMP VIEW braid_kept_${table} AS SELECT * FROM ${schema}.${table} WHERE ${condition}`);
+  const there = (sql: string) => sql.replace(/\$(\w+)/g, (_, name: string) => `${schema}.${name}`);
+  db.exec(there(DERIVATIONS));
+  for (const [table, columns] of Object.entries(OF_RECORDS)) {
+    db.exec(
+      `CREATE TEMP VIEW braid_kept_${table} AS SELECT n.node AS record_id, ${columns}
+       FROM temp.braid_nodes n CROSS JOIN ${schema}.${table} r ON r.record_id = n.node`,
+    );
   }
-  return { schema, from: (table) => (table in KEPT ? `temp.braid_kept_${table}` : `${schema}.${table}`) };
+  for (const [table, where] of Object.entries(KEPT)) {
+    db.exec(`CREATE TEMP VIEW braid_kept_${table} AS SELECT * FROM ${schema}.${table} WHERE ${there(where)}`);
+  }
+  const kept = new Set([...Object.keys(OF_RECORDS), 'derivations', ...Object.keys(KEPT)]);
+  return { schema, from: (table) => (kept.has(table) ? `temp.braid_kept_${table}` : `${schema}.${table}`) };
 }

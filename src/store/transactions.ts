@@ -10,8 +10,9 @@ export class Transactions {
     private readonly files: Pick<DatabaseFiles, 'look' | 'check' | 'committed'>,
   ) {}
 
-  /** What `write` did is in the database afterwards, and that is where it was; or nothing is. */
+  /** What `write` did is in the database afterwards, and that is where it was; or nothing is. Inside another it is part of that. */
   run<T>(write: () => T): T {
+    if (this.db.inTransaction) return write();
     this.#begin();
     try {
       this.files.look();

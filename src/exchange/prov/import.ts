@@ -1,0 +1,54 @@
+import { createHash } from 'node:crypto';
+import { captureContext } from '../../context.js';
+import { host } from '../../host.js';
+import type { ImportProgress, ImportReport } from '../../import.js';
+import { Recorder } from '../../record/recorder.js';
+import { Store } from '../../store/store.js';
+import { Frames } from '../frames.js';
+import { planOf } from './plan.js';
+import { readProvJson } from './read.js';
+import { recordPlan } from './record.js';
+
+/** How much is brought into the database at once, of its one transaction. */
+const ROUND_BYTES = 16 * 2 ** 20;
+
+/** Records a PROV-JSON document as a run of its own, in one transaction; not one that was recorded before. */
+export function importProvJson(
+  path: string,
+  bytes: Uint8Array,
+  name: string,
+  busyMs: number,
+  onProgress: ((progress: ImportProgress) => void) | undefined,
+): ImportReport {
+  const document = readProvJson(bytes, name);
+  const plan = planOf(document, name);
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const store = new Store({ path, busyMs });
+  try {
+    const report = store.atOnce((): ImportReport => {
+      const before = store.runNoted('$.import.sha256', sha256);
+      if (before !== undefined) {
+        return { run: before, imported: false, records: 0, versions: 0, derivations: 0, invalidations: 0 };
+      }
+      const context = { ...captureContext(undefined), import: { file: name, sha256, prefixes: document.prefixes } };
+      const ranks = [{ host, spool: '', anchor: '' }];
+      const { run, attempt } = store.nextAttempt();
+      const { base, count } = store.beginRun({ run, attempt, name: `import of ${name}`, context, ranks });
+      const frames = new Frames({ run, attempt, rank: 0 });
+      const recorder = new Recorder({ run, attempt, rank: 0, size: 1 }, { base, count }, frames, () => {
+        throw new Error('what is imported has its name');
+      });
+      const recorded = recordPlan(plan, document.nodes, recorder, (done) => {
+        if (frames.sealedBytes >= ROUND_BYTES) store.commit(frames.take());
+        onProgress?.({ done, total: plan.records.length });
+      });
+      store.commit(frames.take());
+      store.endAttempt(run, attempt, 'COMPLETED');
+      return { run, imported: true, ...recorded };
+    });
+    if (report.imported) store.finishIndexes();
+    return report;
+  } finally {
+    store.close();
+  }
+}

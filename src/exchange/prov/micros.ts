@@ -1,0 +1,8 @@
+/** Microseconds since 1970 of an xsd:dateTime, in UTC where it names no zone; undefined for what isn't one, or is out of range. */
+export function parseMicros(text: string): number | undefined {
+  const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?$/.exec(text);
+  if (!match) return undefined;
+  const [, whole, fraction = '', zone = 'Z'] = match;
+  const micros = Date.parse(`${whole}${zone}`) * 1000 + Number(fraction.padEnd(6, '0').slice(0, 6));
+  return Number.isSafeInteger(micros) ? micros : undefined;
+}

@@ -1,0 +1,40 @@
+import { createHash } from 'node:crypto';
+import type { Source } from '../source.js';
+import { localName } from './terms.js';
+
+/** Names of what is in a database, behind the prefix `db`. */
+export const names = {
+  record: (id: number) => `db:r${id}`,
+  /** By its number, which is for ever; one of which no update is committed has none, and is only this export's. */
+  version: (model: number, number: number | null, row: number) =>
+    number === null ? `db:r${model}.named${row}` : `db:r${model}.v${number}`,
+  update: (version: string) => `${version}.update`,
+  run: (uuid: string) => `db:run.${uuid}`,
+  rank: (uuid: string, attempt: number, rank: number) => `db:run.${uuid}.${attempt}.${rank}`,
+  bundle: (uuid: string) => `db:recorded.${uuid}`,
+  user: (user: string) => `db:user.${localName(user)}`,
+  invalidation: (id: string) => `db:invalidation.${localName(id)}`,
+  action: (id: string) => `db:action.${localName(id)}`,
+  actionRun: (id: number) => `db:action-run.${id}`,
+};
+
+/**
+ * What these names are of: the database, by its UUID. One that Braid-DB has made has none; it gets one of its first record,
+ * which it never changes.
+ */
+export function baseOf({ connection, layout }: Source): string {
+  const hex = layout.ours
+    ? connection.column<string>("SELECT value FROM meta WHERE key = 'uuid'")[0]
+    : createHash('sha256')
+        .update(JSON.stringify(connection.all('SELECT record_id, name, time FROM records ORDER BY record_id LIMIT 1')))
+        .digest('hex')
+        .slice(0, 32);
+  return `urn:uuid:${hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')}#`;
+}
+
+/** Of Braid-DB's form of a time, in UTC; undefined for what isn't one. */
+export function isoTime(text: string | null): string | undefined {
+  return text !== null && /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?$/.test(text)
+    ? `${text.replace(' ', 'T')}Z`
+    : undefined;
+}

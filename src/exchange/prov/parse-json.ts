@@ -1,0 +1,65 @@
+import { parse } from 'lossless-json';
+import { BraidError } from '../../errors.js';
+
+/** Of a document, as its text takes several times that in memory. */
+export const MAX_DOCUMENT_BYTES = 256 * 2 ** 20;
+
+/** A literal in an array of a statement in a list of a section of a bundle is this deep, and nothing is deeper. */
+const MAX_DEPTH = 10;
+
+/** A number as it is written: one of 64 bits would not be exact as a number of JavaScript. */
+export class JsonNumber {
+  constructor(readonly text: string) {}
+}
+
+export function invalid(name: string, what: string, options?: ErrorOptions): BraidError {
+  return new BraidError('ERR_BRAID_IMPORT_INVALID', `${name}: ${what}`, options);
+}
+
+/**
+ * JSON, of which nothing is lost: a key that an object has twice is an error, and numbers stay as they are written.
+ *
+ * @param name of the document, for errors.
+ * @throws BraidError ERR_BRAID_IMPORT_INVALID
+ */
+export function parseJson(bytes: Uint8Array, name: string): unknown {
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    const utf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
+    throw invalid(name, utf16 ? 'it is UTF-16, and JSON is UTF-8: convert it' : 'it is not UTF-8, as JSON is', {
+      cause,
+    });
+  }
+  checkDepth(text, name);
+  try {
+    return parse(text, undefined, { parseNumber: (number) => new JsonNumber(number) });
+  } catch (cause) {
+    const { message } = cause as Error;
+    const at = /\s*(?:at|in) position (\d+)/.exec(message);
+    const where = at ? ` at ${placeOf(text, Number(at[1]))}` : '';
+    throw invalid(name, `it is not JSON: ${at ? message.replace(at[0], '') : message}${where}`, { cause });
+  }
+}
+
+/** Before it is parsed: the parser calls itself for each level. */
+function checkDepth(text: string, name: string): void {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at];
+    if (character === '"') {
+      while (++at < text.length && text[at] !== '"') if (text[at] === '\\') at++;
+    } else if (character === '[' || character === '{') {
+      if (++depth > MAX_DEPTH) throw invalid(name, `it is nested deeper than PROV-JSON is, at ${placeOf(text, at)}`);
+    } else if (character === ']' || character === '}') {
+      depth--;
+    }
+  }
+}
+
+function placeOf(text: string, position: number): string {
+  const before = text.slice(0, position);
+  const line = before.split('\n').length;
+  return `line ${line}, column ${position - before.lastIndexOf('\n')}`;
+}
