@@ -14,6 +14,7 @@ export const PHASES = [
   'durability',
   'search',
   'query',
+  'serve',
   'MPI',
 ] as const;
 export type Phase = (typeof PHASES)[number];
@@ -31,6 +32,7 @@ export type Program =
   | 'durability-side'
   | 'search-side'
   | 'query-side'
+  | 'serve-side'
   | 'mpi-side'
   | 'mpi.c'
   | 'mpi.py'

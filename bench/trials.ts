@@ -297,6 +297,18 @@ const search: Trial = {
   ],
 };
 
+const serve: Trial = {
+  name: 'serve',
+  phase: 'serve',
+  seconds: 5,
+  length: 'full',
+  sides: [{ name: 'serve', program: 'serve-side', args: HERE }],
+  comparisons: [
+    { title: 'braid serve, 1 client', of: 'serve.one', unit: 'requests/s' },
+    { title: 'braid serve, 64 clients', of: 'serve.many', unit: 'requests/s' },
+  ],
+};
+
 /** Each query against the best SQL for it, by hand, in SQLite's own shell, and against a query a node, as Braid-DB walks. */
 const queries = (name: string, more: Partial<Trial> & { records?: number; absolute?: boolean }): Trial => {
   const { records, absolute, ...rest } = more;
@@ -369,6 +381,7 @@ export const TRIALS: readonly Trial[] = [
   open(2),
   durability,
   search,
+  serve,
   queries('queries', {}),
   queries('queries of 1 M records', { records: 1_000_000, absolute: true, seconds: 45, length: 'full' }),
   exchange('MPI latency, 8 B', 'µs', 'latency', { mpi4py: { atMost: 1 } }),

@@ -15,7 +15,7 @@ const isOfLibrary = (path) => {
   const [, module] = /^src\/(.*)\.ts$/.exec(path) ?? [];
   return module === undefined ? path.startsWith('node_modules/valibot/') : isLibrary(module);
 };
-const isLibrary = (name) => !/^(cli|drawing|exchange)\//.test(name) && name !== 'store/worker';
+const isLibrary = (name) => !/^(cli|drawing|exchange|functions)\//.test(name) && name !== 'store/worker';
 
 const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
 const common = {
@@ -27,9 +27,11 @@ const common = {
 };
 
 // These are in it as far as they are used: all of valibot would be the largest file that a rank reads, all of ECharts the
-// largest part of an installation. What draws is loaded when something is drawn.
+// largest part of an installation. What draws is loaded when something is drawn, what serves
+// when something is served.
 const licences = {
   library: ['valibot/LICENSE.md'],
+  server: ['hono/LICENSE', '@hono/node-server/LICENSE', '@valibot/to-json-schema/LICENSE.md'],
   renderings: ['@dagrejs/dagre/LICENSE', '@dagrejs/graphlib/LICENSE'],
   parquet: ['hyparquet-writer/LICENSE', 'hyparquet/LICENSE'],
   turtle: ['n3/LICENSE.md'],

@@ -27,6 +27,32 @@ export {
   type RevalidateReport,
 } from './invalidate.js';
 export type { ActionOptions, ActionResult } from './invalidation-actions.js';
+export {
+  addInvalidationActionToRecord,
+  addRecordForActionStep,
+  addRecords,
+  addTransferRequest,
+  callFunction,
+  createInvalidationAction,
+  serveFunctions,
+  type ActionStep,
+  type ActionStepResult,
+  type AddInvalidationAction,
+  type AddInvalidationActionResult,
+  type AddedRecord,
+  type CallOptions,
+  type CreateInvalidationAction,
+  type CreateInvalidationActionResult,
+  type FunctionServer,
+  type IdOrStep,
+  type RecordDefinition,
+  type RecordDict,
+  type ServeOptions,
+  type ServedRequest,
+  type TransferRequest,
+  type TransferRequestResult,
+  type TypedTag,
+} from './functions.js';
 export type { Kind } from './frame/format.js';
 export type { OpenOptions } from './options.js';
 export { findRecord, findRun } from './query/find.js';

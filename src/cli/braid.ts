@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { BraidError } from '../errors.js';
 import { packageVersion } from '../package.js';
 import { BraidSearchError } from '../query/search-expression.js';
+import { addCall } from './call.js';
 import { addCompletion } from './completion.js';
 import { addCreate } from './create.js';
 import { addDependence } from './dependence.js';
@@ -16,6 +17,7 @@ import { ClosedPipe, printable, toJson } from './output.js';
 import { addPrint } from './print.js';
 import { addRecover } from './recover.js';
 import { addSearch } from './search.js';
+import { addServe } from './serve.js';
 import { addStatement } from './statement.js';
 import { addStats } from './stats.js';
 import { addTail } from './tail.js';
@@ -27,7 +29,8 @@ import { isWrongUsage } from './usage.js';
 const EXIT_PROBLEM = 1;
 const EXIT_USAGE = 2;
 
-const json = process.argv.includes('--json');
+// What `call` prints is JSON in any case.
+const json = process.argv.includes('--json') || process.argv[2] === 'call';
 
 // Each command says what it needs of the library when it runs, so that `braid --help` loads none of it.
 const program = new Command('braid')
@@ -66,6 +69,8 @@ const ADD = [
   addUpgrade,
   addVerify,
   addRecover,
+  addCall,
+  addServe,
   addDoctor,
   addCompletion,
 ];

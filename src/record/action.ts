@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 import { BraidError } from '../errors.js';
+import { OP_BOUND, textBound } from '../frame/encoder.js';
 import { ActionCode, type ActionType } from '../frame/format.js';
+import { now } from './clock.js';
+import type { Recorder } from './recorder.js';
 
 /**
  * What is to be done when a record is invalidated. In its arguments `{name}`, `{uri}` and `{KEY}` of a tag stand for what the
@@ -18,7 +21,7 @@ export interface InvalidationAction {
 
 /** @internal An action as it is stored. */
 export interface StoredAction {
-  /** Follows from the rest: the same action has it, whoever says it. */
+  /** 32 hex digits. Follows from the rest: the same action has it, whoever says it; but Braid-DB takes any. */
   readonly id: string;
   readonly type: number;
   readonly name: string;
@@ -46,6 +49,14 @@ export function storedAction(action: InvalidationAction): StoredAction {
     .digest('hex')
     .slice(0, 32);
   return { id, type: ActionCode[type], name, command, params };
+}
+
+/** The recording call of what is to be done when a record is invalidated. */
+export function recordAction(recorder: Recorder, record: number, action: StoredAction): void {
+  const { id, type, name, command, params } = action;
+  recorder.write(OP_BOUND + textBound(name) + textBound(command) + textBound(params), (encoder) => {
+    encoder.invalidationAction(id, record, type, now(), name, command, params);
+  });
 }
 
 function isUrl(text: string): boolean {

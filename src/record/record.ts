@@ -1,7 +1,7 @@
 import { BraidError } from '../errors.js';
 import { OP_BOUND, textBound } from '../frame/encoder.js';
 import { KindCode, MAX_ID, type Kind, type SourceVersion } from '../frame/format.js';
-import { storedAction, type InvalidationAction } from './action.js';
+import { recordAction, storedAction, type InvalidationAction } from './action.js';
 import { now } from './clock.js';
 import { recordInvalidation, type InvalidateInit } from './invalidation.js';
 import { recorderOf, type HasRecorder, type Recorder } from './recorder.js';
@@ -179,11 +179,7 @@ export abstract class BraidRecord {
    * @throws BraidError ERR_BRAID_ACTION_INVALID, ERR_BRAID_TEXT_INVALID, ERR_BRAID_TOO_LARGE, ERR_BRAID_SPOOL_FULL, ERR_BRAID_CLOSED
    */
   setInvalidationAction(action: InvalidationAction): this {
-    const { id, type, name, command, params } = storedAction(action);
-    const bound = OP_BOUND + textBound(name) + textBound(command) + textBound(params);
-    this.recorder.write(bound, (encoder) => {
-      encoder.invalidationAction(id, this.id, type, now(), name, command, params);
-    });
+    recordAction(this.recorder, this.id, storedAction(action));
     return this;
   }
 }

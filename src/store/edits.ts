@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
 import { BraidError } from '../errors.js';
+import { ActionCode } from '../frame/format.js';
+import type { StoredAction } from '../record/action.js';
 import { now } from '../record/clock.js';
 import { timeText } from '../time.js';
 import type { Invalidated } from './causes.js';
-import type { Invalidations, Revalidated, Target } from './invalidation.js';
+import { ACTION_TYPES, type Invalidations, type Revalidated, type Target } from './invalidation.js';
 
 // What is written by people, and no run: each inside a transaction.
 
@@ -74,6 +76,13 @@ function notInvalidated(db: Database, { record, version }: Target): BraidError {
       ? `${name} is invalid because ${of} is, of which it may be or is derived: revalidate ${of}`
       : `nobody has invalidated ${name}: there is nothing to take back`,
   );
+}
+
+/** Keeps an action that no record has yet. The same one again is no other. */
+export function addAction(db: Database, { id, type, name, command, params }: StoredAction): void {
+  db.prepare(
+    'INSERT OR IGNORE INTO invalidation_actions (action_type, params, id, name, cmd) VALUES (?, ?, ?, ?, ?)',
+  ).run(type === ActionCode.shell ? ACTION_TYPES.shell : ACTION_TYPES.event, params, id, name, command);
 }
 
 /** Keeps what came of an action. */

@@ -6,9 +6,10 @@ import { Committer, type CommitResult } from './commit.js';
 import type { Invalidated } from './causes.js';
 import { DatabaseFiles, type Inodes } from './database-files.js';
 import { attemptState, openAttempts, type AttemptState, type OpenAttempt, type Place } from './ledger.js';
-import { addActionRun, invalidate, revalidate, type ActionRun } from './edits.js';
+import { addAction, addActionRun, invalidate, revalidate, type ActionRun } from './edits.js';
 import { Invalidations, type Revalidated, type Target } from './invalidation.js';
 import { LockWait, isBusy } from './lock-wait.js';
+import type { StoredAction } from '../record/action.js';
 import type { RunReport } from '../run-report.js';
 import { checkPath, openForWriting } from './open-for-writing.js';
 import { realPath } from './real-path.js';
@@ -241,6 +242,11 @@ export class Store {
    */
   revalidate(targets: readonly Target[], reason: string): Revalidated & { ids: string[] } {
     return this.#write(() => revalidate(this.#db, this.#invalidations, targets, reason));
+  }
+
+  /** Keeps an invalidation action that no record has yet. */
+  addAction(action: StoredAction): void {
+    this.#write(() => addAction(this.#db, action));
   }
 
   /** Keeps what came of an invalidation action. */

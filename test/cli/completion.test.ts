@@ -4,17 +4,18 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { braidInThread, makeDirectory } from './support.js';
 
-const COMMANDS = ['create', 'print', 'search', 'tail', 'stats', 'lineage', 'graph', 'versions', 'why', 'common', 'diff', 'statement', 'check-statement', 'invalidate', 'revalidate', 'export', 'import', 'upgrade', 'verify', 'recover', 'doctor', 'completion', 'help']; // prettier-ignore
+const COMMANDS = ['create', 'print', 'search', 'tail', 'stats', 'lineage', 'graph', 'versions', 'why', 'common', 'diff', 'statement', 'check-statement', 'invalidate', 'revalidate', 'export', 'import', 'upgrade', 'call', 'serve', 'verify', 'recover', 'doctor', 'completion', 'help']; // prettier-ignore
 
 /** What is typed, with the word under the cursor last; and what is offered. */
 const CASES: readonly (readonly [typed: string, offered: readonly string[]])[] = [
   ['braid ', COMMANDS],
-  ['braid c', ['check-statement', 'common', 'completion', 'create']],
+  ['braid c', ['call', 'check-statement', 'common', 'completion', 'create']],
   ['braid --v', ['--version']],
   ['braid print --k', ['--kind']],
   ['braid print run.db --kind ', ['data', 'fact', 'model', 'record']],
   ['braid print run.db --kind mo', ['model']],
   ['braid recover run.db --d', ['--dry-run']],
+  ['braid call add_record', ['add_record_for_action_step', 'add_records']],
   ['braid completion ', ['bash', 'fish', 'zsh']],
   ['braid help ver', ['verify', 'versions']],
 ];

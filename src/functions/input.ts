@@ -1,0 +1,92 @@
+import type { Readable } from 'node:stream';
+import * as v from 'valibot';
+import { BraidError } from '../errors.js';
+
+/** Deeper than this nobody nests records or tags; the stack, on which they are walked, holds a hundred times as much. */
+const MAX_DEPTH = 100;
+/** Of a record with its URIs and tags, as JSON: well below what one recording call can store. */
+const MAX_RECORD_BYTES = 2 ** 20;
+
+export function inputError(message: string): BraidError {
+  return new BraidError('ERR_BRAID_INPUT_INVALID', message);
+}
+
+/**
+ * Reads a stream to its end. One that is longer is left as it is, so that an answer can still be sent.
+ *
+ * @throws BraidError ERR_BRAID_TOO_LARGE
+ */
+export async function readBytes(stream: Readable, limitBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > limitBytes) {
+      throw new BraidError('ERR_BRAID_TOO_LARGE', `a call can have ${limitBytes} bytes: give the records in several`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+/**
+ * Reads JSON from bytes.
+ *
+ * @throws BraidError ERR_BRAID_INPUT_INVALID, with the place
+ */
+export function parseJson(bytes: Uint8Array): unknown {
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw inputError('the input is not UTF-8');
+  }
+  if (text.trim() === '') throw inputError('the input is empty: JSON is needed');
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw inputError(`the input is not JSON: ${(error as Error).message}`);
+  }
+}
+
+/** Before anything walks it by recursion. */
+export function checkDepth(value: unknown): void {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > MAX_DEPTH) throw inputError(`the input is nested deeper than ${MAX_DEPTH} levels`);
+    level = level.flatMap((each) =>
+      typeof each === 'object' && each !== null
+        ? Object.values(each as Record<string, unknown>).filter((inner) => typeof inner === 'object')
+        : [],
+    );
+  }
+}
+
+/** @throws BraidError ERR_BRAID_INPUT_INVALID */
+export function checked<Schema extends v.GenericSchema>(
+  schema: Schema,
+  value: unknown,
+  place = '',
+): v.InferOutput<Schema> {
+  const { issues, output } = v.safeParse(schema, value, { abortEarly: true });
+  if (!issues) return output;
+  const [issue] = issues;
+  const path = [place, v.getDotPath(issue)].filter(Boolean).join('.');
+  throw inputError(path === '' ? issue.message : `${path}: ${issue.message}`);
+}
+
+/** What is given and not known. */
+export function strangers(value: object, known: object): string[] {
+  return Object.keys(value).filter((key) => !Object.hasOwn(known, key));
+}
+
+/** @throws BraidError ERR_BRAID_TOO_LARGE */
+export function checkSize(record: object, place: string): void {
+  const json = JSON.stringify(record, (_, each: unknown) => (typeof each === 'bigint' ? String(each) : each));
+  const bytes = Buffer.byteLength(json);
+  if (bytes <= MAX_RECORD_BYTES) return;
+  throw new BraidError(
+    'ERR_BRAID_TOO_LARGE',
+    `${place} takes ${bytes} bytes of JSON, and a record with its URIs and tags can take ${MAX_RECORD_BYTES}: keep large data in a file and record its URI`,
+  );
+}
