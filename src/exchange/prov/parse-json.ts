@@ -2,7 +2,7 @@ import { parse } from 'lossless-json';
 import { BraidError } from '../../errors.js';
 
 /** Of a document, as its text takes several times that in memory. */
-export const MAX_DOCUMENT_BYTES = 256 * 2 ** 20;
+export const MAX_DOCUMENT_BYTES = 128 * 2 ** 20;
 
 /** A literal in an array of a statement in a list of a section of a bundle is this deep, and nothing is deeper. */
 const MAX_DEPTH = 10;
