@@ -2,7 +2,6 @@ import type { Database, Statement } from 'better-sqlite3';
 import { BraidError } from '../errors.js';
 import type { MergeCounts } from '../merge.js';
 import { VersionNumbering } from '../store/numbering.js';
-import { kindsInferredThrough } from '../store/schema.js';
 import { wantSearchIndexes } from '../store/search-indexes.js';
 import type { Bulk } from './bulk.js';
 import { mergeAttempts } from './merging-attempts.js';
@@ -42,17 +41,14 @@ const TABLES = `
   DELETE FROM temp.braid_updates;
 `;
 
-/** What was inferred of a database that Braid-DB had made is not known: only a database itself can say of which that is. */
-const KIND = `iif(r.record_id <= ${kindsInferredThrough('$meta')}, 0, r.kind)`;
-
 /** Of a piece, by its ids and their offset. What is there already has a row that is the same, or it is another record. */
 const RECORDS = `INSERT INTO records (record_id, name, time, kind, invalidation_id, invalidation_action_id)
-  SELECT record_id + @offset, name, time, ${KIND}, (SELECT f.id FROM temp.braid_foreign f WHERE f.id = invalidation_id), invalidation_action_id
-  FROM $records r WHERE record_id BETWEEN @first AND @last ORDER BY record_id ON CONFLICT (record_id) DO NOTHING`;
+  SELECT record_id + @offset, name, time, kind, (SELECT f.id FROM temp.braid_foreign f WHERE f.id = invalidation_id), invalidation_action_id
+  FROM $records WHERE record_id BETWEEN @first AND @last ORDER BY record_id ON CONFLICT (record_id) DO NOTHING`;
 
 const CONFLICT = `SELECT r.record_id AS id, r.name, o.record_id AS here, o.name AS nameHere
   FROM $records r JOIN main.records o ON o.record_id = r.record_id + @offset
-  WHERE r.record_id BETWEEN @first AND @last AND (o.name <> r.name OR o.time <> r.time OR o.kind <> ${KIND} AND ${KIND} <> 0) LIMIT 1`;
+  WHERE r.record_id BETWEEN @first AND @last AND (o.name <> r.name OR o.time <> r.time OR o.kind <> r.kind) LIMIT 1`;
 
 /** Those of a pair that is there as well say together what either says: as a commit does of what is said again. */
 const DERIVATIONS = `INSERT OR IGNORE INTO derivations (record_id, derivation, time, unversioned, stated)
@@ -189,7 +185,7 @@ export class Merging {
     const add = db.prepare('INSERT INTO temp.braid_map (last, offset, known, joined) VALUES (?, ?, ?, ?)');
     for (const { last, offset, known, joined } of placed) add.run(last, offset, known ? 1 : 0, joined ? 1 : 0);
     const keep = db.prepare(
-      'INSERT INTO merged_ranges (origin, first, last, offset, joined, path, time) VALUES (@origin, @first, @last, @offset, @joined, @path, @time)',
+      'INSERT INTO merged_ranges (origin, first, last, offset, kinds_inferred, joined, path, time) VALUES (@origin, @first, @last, @offset, @kinds_inferred, @joined, @path, @time)',
     );
     for (const range of newRanges(placed, source, target)) keep.run(range);
     return placed;

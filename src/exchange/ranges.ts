@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import { BraidError } from '../errors.js';
 import { MAX_ID } from '../frame/format.js';
+import { hasMergedRanges, KINDS_INFERRED } from '../store/schema.js';
 import { groupBy } from '../group-by.js';
 
 /** A row of `merged_ranges`: ids that another database gave out, and where they are here. */
@@ -9,6 +10,7 @@ export interface MergedRange {
   readonly first: number;
   readonly last: number;
   readonly offset: number;
+  readonly kinds_inferred: number;
   readonly joined: number;
   readonly path: string;
   readonly time: string;
@@ -19,6 +21,8 @@ export interface IdSpace {
   readonly uuid: string;
   /** The highest id that is given out. */
   readonly last: number;
+  /** Through which of its own ids the kinds of records are inferred. */
+  readonly kindsInferredThrough: number;
   readonly ranges: readonly MergedRange[];
   /** How the file is called, and when it is read. */
   readonly path: string;
@@ -31,6 +35,7 @@ interface Piece {
   readonly last: number;
   readonly origin: string;
   readonly originFirst: number;
+  readonly kindsInferred: boolean;
   readonly path: string;
   readonly time: string;
 }
@@ -51,7 +56,7 @@ export interface Join {
   readonly into: number;
 }
 
-const RANGES = 'SELECT origin, first, last, offset, joined, path, time FROM';
+const RANGES = 'SELECT origin, first, last, offset, kinds_inferred, joined, path, time FROM';
 
 /** @param schema by which statements know the database. */
 export function readIdSpace(db: Database, schema: string, path: string, time: string): IdSpace {
@@ -60,18 +65,25 @@ export function readIdSpace(db: Database, schema: string, path: string, time: st
     `SELECT max(ifnull((SELECT seq FROM ${schema}.sqlite_sequence WHERE name = 'records'), 0),
        ifnull((SELECT max(record_id) FROM ${schema}.records), 0), ifnull((SELECT max(id_end) FROM ${schema}.attempts), 0))`,
   ) as number;
-  // One that was made before databases were merged has no such table.
-  const has = get(`SELECT 1 FROM ${schema}.sqlite_schema WHERE name = 'merged_ranges'`) === 1;
-  const ranges = has ? (db.prepare(`${RANGES} ${schema}.merged_ranges ORDER BY origin, first`).all() as MergedRange[]) : []; // prettier-ignore
-  return { uuid: get(`SELECT value FROM ${schema}.meta WHERE key = 'uuid'`) as string, last, ranges, path, time };
+  const ranges = hasMergedRanges(db, schema) ? (db.prepare(`${RANGES} ${schema}.merged_ranges ORDER BY origin, first`).all() as MergedRange[]) : []; // prettier-ignore
+  const meta = (key: string) => get(`SELECT value FROM ${schema}.meta WHERE key = '${key}'`) as string | undefined;
+  return { uuid: meta('uuid')!, last, kindsInferredThrough: Number(meta(KINDS_INFERRED) ?? 0), ranges, path, time };
 }
 
 /** All ids of a database, in order, by where they were given out. */
-export function piecesOf({ uuid, last, ranges, path, time }: IdSpace): Piece[] {
+export function piecesOf({ uuid, last, kindsInferredThrough, ranges, path, time }: IdSpace): Piece[] {
   const pieces: Piece[] = [];
   let next = 1;
   const own = (end: number) => {
-    if (end >= next) pieces.push({ first: next, last: end, origin: uuid, originFirst: next, path, time });
+    for (const [until, kindsInferred] of [
+      [kindsInferredThrough, true],
+      [end, false],
+    ] as const) {
+      // prettier-ignore
+      const last = Math.min(until, end);
+      if (last >= next) pieces.push({ first: next, last, origin: uuid, originFirst: next, kindsInferred, path, time });
+      next = Math.max(next, last + 1);
+    }
   };
   const came = ranges.filter(({ joined }) => joined === 0);
   for (const range of came.toSorted((a, b) => a.first + a.offset - (b.first + b.offset))) {
@@ -86,8 +98,13 @@ export function piecesOf({ uuid, last, ranges, path, time }: IdSpace): Piece[] {
   return pieces;
 }
 
-function pick({ origin, path, time }: MergedRange): Pick<Piece, 'origin' | 'path' | 'time'> {
-  return { origin, path, time };
+function pick({
+  origin,
+  kinds_inferred,
+  path,
+  time,
+}: MergedRange): Pick<Piece, 'origin' | 'kindsInferred' | 'path' | 'time'> {
+  return { origin, kindsInferred: kinds_inferred === 1, path, time };
 }
 
 /** The same, where that is known. */
@@ -155,10 +172,16 @@ export function place(pieces: readonly Unplaced[], joins: readonly Join[], base:
 export function newRanges(placed: readonly Placed[], source: IdSpace, target: IdSpace): MergedRange[] {
   const rows = placed
     .filter(({ known }) => !known)
-    .map(({ first, last, offset, joined, originFirst, origin, path, time }): MergedRange => {
-      const originLast = originFirst + last - first;
-      return { origin, first: originFirst, last: originLast, offset: first + offset - originFirst, joined: joined ? 1 : 0, path, time }; // prettier-ignore
-    });
+    .map(({ first, last, offset, joined, kindsInferred, originFirst, origin, path, time }): MergedRange => ({
+      origin,
+      first: originFirst,
+      last: originFirst + last - first,
+      offset: first + offset - originFirst,
+      kinds_inferred: kindsInferred && !joined ? 1 : 0,
+      joined: joined ? 1 : 0,
+      path,
+      time,
+    }));
   const hereOf = ({ origin, first }: MergedRange) => {
     if (origin === target.uuid) return first;
     const range = [...target.ranges, ...rows].find(

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { hasMergedRanges } from '../store/schema.js';
 import { parseTime } from '../time.js';
 import type { Connection } from './connection.js';
 
@@ -26,7 +27,7 @@ interface Row {
 
 /** Where a record came from; of a model that others were joined to, all of them. None if it was recorded here. */
 export function originsOf(connection: Connection, id: number): RecordOrigin[] {
-  if (!hasRanges(connection)) return [];
+  if (!hasMergedRanges(connection.db)) return [];
   const rows = connection.all<Row>(
     `SELECT origin, ? - offset AS id, path, time, joined FROM merged_ranges
      WHERE ? BETWEEN first + offset AND last + offset ORDER BY joined, time, origin`,
@@ -53,7 +54,7 @@ export function namesOf(connection: Connection, uuid: string, id: number): { ori
 
 /** The id that a record has here which database `origin` gave the id `id`; undefined if no such id was merged. */
 export function idByOrigin(connection: Connection, origin: string, id: number): number | undefined {
-  if (!hasRanges(connection)) return undefined;
+  if (!hasMergedRanges(connection.db)) return undefined;
   const sql = 'SELECT ? + offset FROM merged_ranges WHERE origin = ? AND first <= ? AND last >= ?';
   return connection.column<number>(sql, id, origin, id, id)[0];
 }
@@ -63,13 +64,9 @@ export function idByOrigin(connection: Connection, origin: string, id: number): 
  * had.
  */
 export function mergedDatabases(connection: Connection, text: string): string[] {
-  if (!hasRanges(connection)) return [];
+  if (!hasMergedRanges(connection.db)) return [];
   const sql = `SELECT DISTINCT origin FROM merged_ranges WHERE path = ? OR ? <> '' AND substr(origin, 1, length(?)) = ?`;
   const hex = text.toLowerCase().replaceAll('-', '');
   const digits = /^[0-9a-f]{1,32}$/.test(hex) ? hex : '';
   return connection.column<string>(sql, resolve(text), digits, digits, digits);
-}
-
-function hasRanges(connection: Connection): boolean {
-  return connection.column<number>("SELECT 1 FROM sqlite_schema WHERE name = 'merged_ranges'").length > 0;
 }

@@ -1,5 +1,5 @@
 import { STEPS } from '../lineage/steps.js';
-import { KINDS_INFERRED_THROUGH, REQUESTED_BY_Q } from '../store/schema.js';
+import { KINDS_INFERRED_RANGES, REQUESTED_BY_Q } from '../store/schema.js';
 import type { VerifyCheck } from './verify.js';
 
 /** What Braid-DB's readers name. Its own files needn't have more. */
@@ -50,7 +50,7 @@ function dangling(table: string, column: string, parent: string, key: string, sh
 }
 
 /** Of a row `r` of records: that its kind is as its run stated it, and not inferred. */
-const STATED = `r.record_id > ${KINDS_INFERRED_THROUGH}`;
+const STATED = `NOT EXISTS (SELECT 1 FROM (${KINDS_INFERRED_RANGES}) g WHERE r.record_id BETWEEN g.first AND g.last)`;
 
 export const REFERENCES: ((ours: boolean) => Rule)[] = [
   (ours) => ({
@@ -187,8 +187,8 @@ export const RULES: Rule[] = [
   {
     check: 'ids',
     what: 'records with an id of no run',
-    rows: `SELECT r.record_id AS id FROM records r WHERE r.kind <> 0 AND ${STATED} AND ifnull((
-      SELECT a.id_end FROM attempts a WHERE a.id_base < r.record_id AND a.id_end > a.id_base ORDER BY a.id_base DESC LIMIT 1), 0) < r.record_id`,
+    rows: `SELECT r.record_id AS id FROM records r WHERE r.kind <> 0 AND ifnull((
+      SELECT a.id_end FROM attempts a WHERE a.id_base < r.record_id AND a.id_end > a.id_base ORDER BY a.id_base DESC LIMIT 1), 0) < r.record_id AND ${STATED}`,
   },
   {
     check: 'ids',

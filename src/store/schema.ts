@@ -4,10 +4,12 @@ import { BraidError } from '../errors.js';
 
 /** In `meta`: through which id `braid upgrade` has inferred the kinds of records, which nobody stated. */
 export const KINDS_INFERRED = 'kinds_inferred_through';
-/** That id, of a table `meta`; 0 where none is inferred. */
-export const kindsInferredThrough = (meta: string) =>
-  `ifnull((SELECT CAST(m.value AS INTEGER) FROM ${meta} m WHERE m.key = '${KINDS_INFERRED}'), 0)`;
-export const KINDS_INFERRED_THROUGH = kindsInferredThrough('meta');
+/** That id; 0 where none is inferred. */
+export const KINDS_INFERRED_THROUGH = `ifnull((SELECT CAST(m.value AS INTEGER) FROM meta m WHERE m.key = '${KINDS_INFERRED}'), 0)`;
+
+/** Ids of which that is so, as ranges: of the database's own records, and of those that were merged. */
+export const KINDS_INFERRED_RANGES = `SELECT 1 AS first, ${KINDS_INFERRED_THROUGH} AS last
+  UNION ALL SELECT first + offset, last + offset FROM merged_ranges WHERE kinds_inferred`;
 
 /** Raised with every change of the tables that an older version of this library could not write to. */
 export const SCHEMA_VERSION = 1;
@@ -27,6 +29,7 @@ CREATE TABLE IF NOT EXISTS merged_ranges (
   first INTEGER NOT NULL,
   last INTEGER NOT NULL,
   offset INTEGER NOT NULL,                  -- what is id there is id + offset here
+  kinds_inferred INTEGER NOT NULL DEFAULT 0,   -- 1: nobody stated their kinds: braid upgrade has inferred them
   joined INTEGER NOT NULL DEFAULT 0,        -- 1: a model there, which became one that was here
   path TEXT NOT NULL,                       -- the file, when it was merged
   time DATETIME NOT NULL,                   -- of that
@@ -277,6 +280,11 @@ export function makeTables(db: Database): string {
 
 export function setMeta(db: Database, key: string, value: string): void {
   db.prepare('INSERT INTO meta (key, value) VALUES (?, ?)').run(key, value);
+}
+
+/** Of ours: whether it was made when databases could be merged, or has been since. */
+export function hasMergedRanges(db: Database, schema = 'main'): boolean {
+  return db.prepare(`SELECT 1 FROM ${schema}.sqlite_schema WHERE name = 'merged_ranges'`).get() !== undefined;
 }
 
 export function emptyDatabase({ name }: Database): BraidError {

@@ -21,6 +21,7 @@ import {
   invalidate,
   merge,
   prune,
+  upgrade,
   verify,
   type BraidError,
   type MergeReport,
@@ -196,6 +197,23 @@ describe('merging databases', function () {
     assert.equal(rows(source).length, 3);
     assert.deepEqual(rows(out), rows(source));
     assert.deepEqual(counts(await merge(out, source)), {});
+  });
+
+  it('takes what Braid-DB has made, when it is upgraded, and goes on telling which kinds nobody stated', async () => {
+    const theirs = file();
+    makeBraidDbFile(theirs);
+    await upgrade(theirs);
+    await job(theirs, 1, 'ours');
+    const [out, part] = [file(), file()];
+    await merge(out, [a, theirs]);
+    await extract(out, 'name:second', part);
+    for (const path of [out, part]) {
+      assert.deepEqual(problemsOf(path), []);
+      const kinds = reading(path, (reader) => Array.from(reader.records(), ({ name, kindInferred }) => [name, kindInferred] as const).filter(([name]) => /^(first|second|ours)$/.test(name))); // prettier-ignore
+      assert.deepEqual(kinds.slice(0, 2), [['first', true], ['second', true]]); // prettier-ignore
+      if (path === out) assert.deepEqual(kinds[2], ['ours', undefined]);
+    }
+    assert.deepEqual(counts(await merge(out, [part, theirs])), {});
   });
 
   it('refuses what can not be merged, and leaves the target as it was', async () => {
