@@ -15,6 +15,7 @@ export const PHASES = [
   'search',
   'query',
   'serve',
+  'merge',
   'MPI',
 ] as const;
 export type Phase = (typeof PHASES)[number];
@@ -33,6 +34,7 @@ export type Program =
   | 'search-side'
   | 'query-side'
   | 'serve-side'
+  | 'merge-side'
   | 'mpi-side'
   | 'mpi.c'
   | 'mpi.py'

@@ -340,6 +340,24 @@ const queries = (name: string, more: Partial<Trial> & { records?: number; absolu
   };
 };
 
+/** What a commit and a merge bring in is alike, but for the versions that a merge has, too. */
+const merge: Trial = {
+  name: 'merge',
+  phase: 'merge',
+  seconds: 25,
+  sides: [
+    { name: 'into a new one', program: 'merge-side', args: ['new', ...HERE], share: 2 },
+    { name: 'into one that has as much', program: 'merge-side', args: ['existing', ...HERE], share: 2 },
+    { ...ourCommit, name: 'commit', share: 2 },
+  ],
+  comparisons: ['into a new one', 'into one that has as much'].map((of) => ({
+    of,
+    to: 'commit',
+    unit: 'records/s',
+    target: { atLeast: 0.5 },
+  })),
+};
+
 const exchange = (name: string, unit: string, pattern: string, targets: { c?: Target; mpi4py?: Target }): Trial => ({
   name,
   phase: 'MPI',
@@ -384,6 +402,7 @@ export const TRIALS: readonly Trial[] = [
   serve,
   queries('queries', {}),
   queries('queries of 1 M records', { records: 1_000_000, absolute: true, seconds: 45, length: 'full' }),
+  merge,
   exchange('MPI latency, 8 B', 'µs', 'latency', { mpi4py: { atMost: 1 } }),
   exchange('MPI bandwidth, 1 MiB', 'MB/s', 'bandwidth', { c: { atLeast: 0.95 } }),
   exchange('MPI_Allreduce, 4 MiB of floats', 'ms', 'allreduce', {}),

@@ -36,6 +36,7 @@ const licences = {
   parquet: ['hyparquet-writer/LICENSE', 'hyparquet/LICENSE'],
   turtle: ['n3/LICENSE.md'],
   'parse-json': ['lossless-json/LICENSE.md'],
+  yazl: ['yazl/LICENSE', 'buffer-crc32/LICENSE'],
   plot: ['echarts/LICENSE', 'echarts/NOTICE', 'zrender/LICENSE', 'tslib/LICENSE.txt', 'asciichart/LICENSE.txt'],
 };
 const footer = ({ name }) =>

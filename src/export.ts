@@ -2,12 +2,12 @@ import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { BraidError } from './errors.js';
-import type { Exporter, ExportProgress } from './exchange/exporter.js';
+import type { Exporter, ExportProgress, SkippedFile } from './exchange/exporter.js';
 import type { FileFormat, TextFormat } from './exchange/flat.js';
 
-export type { ExportProgress } from './exchange/exporter.js';
+export type { ExportProgress, SkippedFile } from './exchange/exporter.js';
 
-export type ExportFormat = 'csv' | 'ndjson' | 'parquet' | 'prov-json' | 'provn' | 'turtle';
+export type ExportFormat = 'csv' | 'ndjson' | 'parquet' | 'prov-json' | 'provn' | 'turtle' | 'openlineage' | 'ro-crate';
 
 /** What the formats of tables can write: one table; `joined`, a row a record with its tags as columns; or `all`. */
 export const EXPORT_TABLES = [
@@ -27,6 +27,11 @@ const EXPORTERS: Record<ExportFormat, (table?: ExportTable) => Promise<Exporter>
   'prov-json': () => import('./exchange/prov/json.js').then(({ provJson }) => provJson),
   provn: () => import('./exchange/prov/provn.js').then(({ provN }) => provN),
   turtle: () => import('./exchange/prov/turtle.js').then(({ turtle }) => turtle),
+  openlineage: async () => (await import('./exchange/openlineage.js')).openLineage,
+  'ro-crate': async () => {
+    const [{ roCrate }, { provJson }] = await Promise.all([import('./exchange/crate.js'), import('./exchange/prov/json.js')]);
+    return roCrate(provJson);
+  },
 }; // prettier-ignore
 
 /** Those that have tables. */
@@ -44,10 +49,21 @@ export interface ExportOptions {
    * gives it. `all` makes a folder, with a file for each table.
    */
   table?: ExportTable;
+  /** Of OpenLineage: the namespace of jobs. `slurm://CLUSTER` if left out, or `default`. */
+  namespace?: string;
+  /** Of RO-Crate: copy the files that records have `file:` URIs of into it. */
+  withFiles?: boolean;
+  /** Of RO-Crate: the licence of it, as a URI. */
+  license?: string;
   onProgress?: (progress: ExportProgress) => void;
+  /** Told of each file that was to be copied, and could not be. */
+  onSkipped?: (file: SkippedFile) => void;
   /** Ends it; what was there before stays. */
   signal?: AbortSignal;
 }
+
+/** What only one format has. */
+const OF_FORMAT = { namespace: 'openlineage', withFiles: 'ro-crate', license: 'ro-crate' } as const;
 
 /**
  * Writes a database, ours or Braid-DB's, in a format of other tools: as of one moment, and however large it is in bounded
@@ -59,13 +75,7 @@ export interface ExportOptions {
 export async function exportDatabase(path: string, output: string | Writable, options: ExportOptions): Promise<void> {
   const { format, table, ...selection } = options;
   const { signal } = selection;
-  if (!(format in EXPORTERS)) {
-    throw new BraidError(
-      'ERR_BRAID_OPTION_INVALID',
-      `format must be one of ${EXPORT_FORMATS.join(', ')}, not ${String(format)}`,
-    );
-  }
-  if (table !== undefined) checkTable(format, table);
+  checkOptions(options);
   const [exporter, { Source }, { pieces, writeText }] = await Promise.all([
     EXPORTERS[format](table),
     import('./exchange/source.js'),
@@ -75,16 +85,13 @@ export async function exportDatabase(path: string, output: string | Writable, op
   try {
     if (typeof output === 'string') {
       await beside(output, async (file) => {
-        if ('file' in exporter) await exporter.file(source, file, selection);
+        if ('file' in exporter) await exporter.file(source, file, selection, output);
         else await writeText(file, exporter.text(source, selection), signal);
       });
     } else if ('text' in exporter) {
       await pipeline(pieces(exporter.text(source, selection)), output, { signal, end: false });
     } else {
-      throw new BraidError(
-        'ERR_BRAID_OPTION_INVALID',
-        `${table === 'all' ? 'a folder of tables' : format} is no text, and needs a name to be written to`,
-      );
+      throw invalid(`${table === 'all' ? 'a folder of tables' : format} is no text, and needs a name to be written to`);
     }
   } finally {
     source.close();
@@ -96,23 +103,39 @@ async function flat(format: Promise<TextFormat | FileFormat>, table: ExportTable
   return flat(await format, table);
 }
 
-function checkTable(format: ExportFormat, table: ExportTable): void {
-  if (!OF_TABLES.includes(format)) {
-    throw new BraidError('ERR_BRAID_OPTION_INVALID', `${format} has no tables: ${OF_TABLES.join(', ')} have`);
+function checkOptions({ format, table, ...options }: ExportOptions): void {
+  if (!(format in EXPORTERS))
+    throw invalid(`format must be one of ${EXPORT_FORMATS.join(', ')}, not ${String(format)}`);
+  if (table !== undefined) {
+    if (!OF_TABLES.includes(format)) throw invalid(`${format} has no tables: ${OF_TABLES.join(', ')} have`);
+    if (!EXPORT_TABLES.includes(table)) {
+      throw invalid(`table must be one of ${EXPORT_TABLES.join(', ')}, not ${String(table)}`);
+    }
   }
-  if (!EXPORT_TABLES.includes(table)) {
-    throw new BraidError('ERR_BRAID_OPTION_INVALID', `table must be one of ${EXPORT_TABLES.join(', ')}, not ${String(table)}`); // prettier-ignore
+  for (const [name, of] of Object.entries(OF_FORMAT)) {
+    if (options[name as keyof typeof OF_FORMAT] && format !== of)
+      throw invalid(`${name} is of ${of}, not of ${format}`);
   }
+  if (options.license !== undefined && !URL.canParse(options.license)) {
+    throw invalid(`license must be a URI, such as https://spdx.org/licenses/CC-BY-4.0, not ${options.license}`);
+  }
+}
+
+function invalid(message: string): BraidError {
+  return new BraidError('ERR_BRAID_OPTION_INVALID', message);
 }
 
 /** Whoever reads it has the old one or the new one, and a full disk spoils none. */
 async function beside(output: string, write: (file: string) => Promise<void>): Promise<void> {
-  const file = `${output}.${process.pid}.tmp`;
+  const taken = new BraidError(
+    'ERR_BRAID_OUTPUT',
+    `${output} exists already: name a folder that doesn't, or remove it`,
+  );
+  if (existsSync(output) && statSync(output).isDirectory()) throw taken;
+  const file = `${output.replace(/\/+$/, '')}.${process.pid}.tmp`;
   try {
     await write(file);
-    if (existsSync(output) && statSync(file).isDirectory()) {
-      throw new BraidError('ERR_BRAID_OUTPUT', `${output} exists already: name a folder that doesn't, or remove it`);
-    }
+    if (existsSync(output) && statSync(file).isDirectory()) throw taken;
     renameSync(file, output);
   } catch (error) {
     rmSync(file, { recursive: true, force: true });

@@ -15,8 +15,10 @@ export {
   type ExportOptions,
   type ExportProgress,
   type ExportTable,
+  type SkippedFile,
 } from './export.js';
 export { importDocument, type ImportOptions, type ImportProgress, type ImportReport } from './import.js';
+export { postOpenLineage, type PostOptions, type PostReport } from './post.js';
 export {
   invalidate,
   revalidate,
@@ -26,6 +28,9 @@ export {
   type RevalidateOptions,
   type RevalidateReport,
 } from './invalidate.js';
+export { extract, type ExtractOptions, type ExtractProgress, type ExtractReport } from './extract.js';
+export { merge, type MergeCounts, type MergeOptions, type MergeProgress, type MergeReport } from './merge.js';
+export { prune, type PruneOptions, type PruneProgress, type PruneReport } from './prune.js';
 export type { ActionOptions, ActionResult } from './invalidation-actions.js';
 export {
   addInvalidationActionToRecord,
@@ -83,6 +88,7 @@ export {
   type LineageRow,
   type NodeName,
   type RecordFilter,
+  type RecordOrigin,
   type RecordRow,
   type Relation,
   type RunRow,

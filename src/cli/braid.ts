@@ -4,6 +4,7 @@ import { BraidError } from '../errors.js';
 import { packageVersion } from '../package.js';
 import { BraidSearchError } from '../query/search-expression.js';
 import { addCall } from './call.js';
+import { addExtract, addPrune } from './archive.js';
 import { addCompletion } from './completion.js';
 import { addCreate } from './create.js';
 import { addDependence } from './dependence.js';
@@ -14,6 +15,7 @@ import { addImport } from './import.js';
 import { addInvalidate, addRevalidate } from './invalidate.js';
 import { addLineage } from './lineage.js';
 import { ClosedPipe, printable, toJson } from './output.js';
+import { addLookup, addMerge } from './merge.js';
 import { addPrint } from './print.js';
 import { addRecover } from './recover.js';
 import { addSearch } from './search.js';
@@ -67,6 +69,10 @@ const ADD = [
   addExport,
   addImport,
   addUpgrade,
+  addMerge,
+  addLookup,
+  addExtract,
+  addPrune,
   addVerify,
   addRecover,
   addCall,

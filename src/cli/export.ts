@@ -1,16 +1,27 @@
 import { extname } from 'node:path';
 import { Option, type Command } from 'commander';
 import { BraidError } from '../errors.js';
-import { EXPORT_FORMATS, EXPORT_TABLES, type ExportFormat, type ExportTable } from '../export.js';
-import { ClosedPipe, countText, writeJson, writeLines } from './output.js';
+import {
+  EXPORT_FORMATS,
+  EXPORT_TABLES,
+  type ExportFormat,
+  type ExportOptions,
+  type ExportTable,
+  type SkippedFile,
+} from '../export.js';
+import { ClosedPipe, countText, plural, printable, writeJson, writeLines } from './output.js';
 import { ProgressLine } from './progress.js';
 import { jsonOption } from './usage.js';
 
 interface Options {
   format?: ExportFormat;
   output?: string;
+  post?: string;
   run?: string;
   table?: ExportTable;
+  namespace?: string;
+  withFiles?: boolean;
+  license?: string;
   json?: boolean;
 }
 
@@ -22,7 +33,12 @@ const ENDINGS: Record<string, ExportFormat> = {
   '.parquet': 'parquet',
   '.provn': 'provn',
   '.ttl': 'turtle',
+  '.zip': 'ro-crate',
 };
+
+/** Of files that could not be copied: more are counted only. */
+const SKIPPED_SHOWN = 10;
+const SKIPPED_KEPT = 1000;
 
 export function addExport(program: Command): void {
   program
@@ -40,7 +56,11 @@ export function addExport(program: Command): void {
       ).choices(EXPORT_TABLES),
     )
     .option('--run <run>', 'only what this run has recorded: its id, or the beginning of it')
-    .addOption(jsonOption('say what was written as one JSON document; needs --output'))
+    .option('--namespace <name>', 'openlineage: of jobs; default: OPENLINEAGE_NAMESPACE, or the cluster')
+    .option('--post <url>', 'openlineage: send the events to a server; OPENLINEAGE_API_KEY is its bearer token')
+    .option('--with-files', 'ro-crate: copy the files that records have file: URIs of into it')
+    .option('--license <uri>', 'ro-crate: its licence')
+    .addOption(jsonOption('say what was written as one JSON document; needs --output or --post'))
     .addHelpText(
       'after',
       `
@@ -49,18 +69,17 @@ Examples:
   $ braid export run.db -o run.parquet
   $ braid export run.db --format csv --table derivations | head
   $ braid export run.db --format parquet --table all -o run-tables
+  $ braid export run.db --post http://localhost:5000
+  $ braid export run.db --with-files -o run.zip
 `,
     )
     .action(exported);
 }
 
-async function exported(path: string, { output, run, table, json, ...options }: Options): Promise<void> {
-  const format = options.format ?? ENDINGS[extname(output ?? '').toLowerCase()];
-  if (format === undefined) {
-    throw new BraidError('ERR_BRAID_OPTION_INVALID', `give --format: one of ${EXPORT_FORMATS.join(', ')}`);
-  }
-  if (json && output === undefined) {
-    throw new BraidError('ERR_BRAID_OPTION_INVALID', '--json says what was written to a file: give --output, too');
+async function exported(path: string, options: Options): Promise<void> {
+  const { output, post, json } = options;
+  if (json && output === undefined && post === undefined) {
+    throw invalid('--json says what was written to a file: give --output, too');
   }
   const stop = new AbortController();
   const interrupted = (signal: NodeJS.Signals) => {
@@ -68,32 +87,93 @@ async function exported(path: string, { output, run, table, json, ...options }: 
     stop.abort();
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupted);
-  const { exportDatabase } = await import('../export.js');
   const line = new ProgressLine();
-  const what = table === undefined ? 'records' : 'rows';
-  let count = 0;
   try {
-    await exportDatabase(path, output ?? process.stdout, {
-      format,
-      table,
-      run: run === undefined ? undefined : await runOf(path, run),
-      signal: stop.signal,
-      onProgress: ({ done, total }) => {
-        count = done;
-        line.show(() => `${countText(done)} of ${countText(total)} ${what}`);
-      },
-    });
+    const told = await (post === undefined ? toFile(path, options, line, stop.signal) : posted(path, post, options, line, stop.signal)); // prettier-ignore
+    if (!told) return;
+    await (json ? writeJson(told.json) : writeLines(told.lines));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EPIPE') throw new ClosedPipe();
-    if (stop.signal.aborted) return;
-    throw error;
+    if (!stop.signal.aborted) throw error;
   } finally {
     line.clear();
   }
-  if (output === undefined) return;
-  await (json
-    ? writeJson({ output, format, table, [what]: count })
-    : writeLines([`written to ${output}: ${countText(count)} ${what}`]));
+}
+
+interface Told {
+  json: object;
+  lines: string[];
+}
+
+async function toFile(
+  path: string,
+  { output, run, table, namespace, withFiles, license, json, ...options }: Options,
+  line: ProgressLine,
+  signal: AbortSignal,
+): Promise<Told | undefined> {
+  const format = options.format ?? ENDINGS[extname(output ?? '').toLowerCase()];
+  if (format === undefined) throw invalid(`give --format: one of ${EXPORT_FORMATS.join(', ')}`);
+  const { exportDatabase } = await import('../export.js');
+  const what = table === undefined ? 'records' : 'rows';
+  let count = 0;
+  const skipped: SkippedFile[] = [];
+  let skippedCount = 0;
+  const asked: ExportOptions = {
+    format,
+    table,
+    run: run === undefined ? undefined : await runOf(path, run),
+    namespace: format === 'openlineage' ? (namespace ?? process.env.OPENLINEAGE_NAMESPACE) : namespace,
+    withFiles,
+    license,
+    signal,
+    onProgress: ({ unit, done, total }) => {
+      if (unit === undefined) count = done;
+      line.show(() => `${countText(done)} of ${countText(total)} ${unit ?? what}`);
+    },
+    onSkipped: (file) => {
+      if (++skippedCount <= SKIPPED_KEPT) skipped.push(file);
+      if (json || skippedCount > SKIPPED_SHOWN) return;
+      line.clear();
+      process.stderr.write(`braid: not copied: ${printable(file.uri)} ${printable(file.why)}\n`);
+    },
+  };
+  await exportDatabase(path, output ?? process.stdout, asked);
+  line.clear();
+  if (!json && skippedCount > SKIPPED_SHOWN)
+    process.stderr.write(`braid: ${plural(skippedCount, 'file')} not copied\n`);
+  if (output === undefined) return undefined;
+  return {
+    json: { output, format, table, [what]: count, ...(withFiles ? { skipped, skippedCount } : {}) },
+    lines: [`written to ${output}: ${countText(count)} ${what}`],
+  };
+}
+
+async function posted(
+  path: string,
+  url: string,
+  { format = 'openlineage', output, run, table, namespace, withFiles, license }: Options,
+  line: ProgressLine,
+  signal: AbortSignal,
+): Promise<Told> {
+  if (format !== 'openlineage') throw invalid(`--post sends openlineage, and not ${format}`);
+  if (output !== undefined) throw invalid('--post sends it, and --output writes it: give one of them');
+  if (withFiles || license !== undefined || table !== undefined) {
+    throw invalid('--table, --with-files and --license are of other formats');
+  }
+  const { postOpenLineage } = await import('../post.js');
+  const report = await postOpenLineage(path, url, {
+    run: run === undefined ? undefined : await runOf(path, run),
+    namespace: namespace ?? process.env.OPENLINEAGE_NAMESPACE,
+    apiKey: process.env.OPENLINEAGE_API_KEY,
+    signal,
+    onProgress: ({ done, total }) => line.show(() => `${countText(done)} of ${countText(total)} records`),
+  });
+  line.clear();
+  return { json: report, lines: [`sent to ${report.url}: ${plural(report.events, 'event')}`] };
+}
+
+function invalid(message: string): BraidError {
+  return new BraidError('ERR_BRAID_OPTION_INVALID', message);
 }
 
 async function runOf(path: string, text: string): Promise<string> {

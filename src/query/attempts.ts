@@ -20,11 +20,16 @@ export class Attempts {
   constructor(connection: Connection, only?: number) {
     const select =
       'SELECT attempt_id AS id, attempt, id_base AS base, id_end AS "end", size, uuid AS run FROM attempts JOIN runs USING (run_id)';
-    this.#byBase =
+    const all =
       only === undefined
         ? connection.all<Attempt>(`${select} ORDER BY id_base`)
-        : connection.all<Attempt>(`${select} WHERE id_base < ? ORDER BY id_base DESC LIMIT 1`, only);
-    this.#byId = new Map(this.#byBase.map((attempt) => [attempt.id, attempt]));
+        : connection.all<Attempt>(
+            `${select} WHERE id_base < ? AND id_end > id_base ORDER BY id_base DESC LIMIT 1`,
+            only,
+          );
+    this.#byId = new Map(all.map((attempt) => [attempt.id, attempt]));
+    // One that has recorded nothing has no block, and may stand in the midst of another's where databases were merged.
+    this.#byBase = all.filter(({ base, end }) => end > base);
   }
 
   /** An attempt of a version, by its row. */

@@ -1,5 +1,13 @@
 import type { Database } from 'better-sqlite3';
-import { KINDS_INFERRED_THROUGH, SCHEMA_VERSION, checkSchema, databaseKind, emptyDatabase } from '../store/schema.js';
+import {
+  KINDS_INFERRED_RANGES,
+  KINDS_INFERRED_THROUGH,
+  SCHEMA_VERSION,
+  checkSchema,
+  databaseKind,
+  emptyDatabase,
+  hasMergedRanges,
+} from '../store/schema.js';
 
 /**
  * How to select what a reader shows, from our own tables or from those of a database that Braid-DB has made, which lacks
@@ -10,12 +18,22 @@ export interface Layout {
   readonly ours: boolean;
   /** Expressions over a row `r` of records. */
   readonly kind: string;
-  /** Through which id nobody stated the kind of a record, and `braid upgrade` inferred it; 0 where all are as stated. */
-  readonly kindsInferredThrough: number;
+  /** Ids of records whose kinds nobody stated, and `braid upgrade` inferred. */
+  readonly kindsInferred: readonly IdRange[];
   readonly run: string;
   readonly rank: string;
   /** An expression over a row `t` of tags. */
   readonly boolean: string;
+}
+
+interface IdRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** Whether nobody has stated what kind a record is. */
+export function isKindInferred({ kindsInferred }: Layout, id: number): boolean {
+  return kindsInferred.some(({ first, last }) => id >= first && id <= last);
 }
 
 /** Of ours: the attempt that a row `r` of records is of. */
@@ -25,14 +43,14 @@ export const ATTEMPT = `(SELECT b.attempt_id FROM attempts b WHERE b.id_base < r
 const OURS: Layout = {
   ours: true,
   kind: 'r.kind',
-  kindsInferredThrough: 0,
+  kindsInferred: [],
   run: `(SELECT u.uuid FROM attempts a JOIN runs u USING (run_id) WHERE a.attempt_id = ${ATTEMPT})`,
   rank: `(SELECT (r.record_id - a.id_base - 1) % a.size FROM attempts a
       WHERE a.id_base < r.record_id AND a.id_end >= r.record_id ORDER BY a.id_base DESC LIMIT 1)`,
   boolean: 't.boolean',
 };
 
-const BRAID_DB: Layout = { ours: false, kind: '0', kindsInferredThrough: 0, run: 'NULL', rank: 'NULL', boolean: '0' };
+const BRAID_DB: Layout = { ours: false, kind: '0', kindsInferred: [], run: 'NULL', rank: 'NULL', boolean: '0' };
 
 /** @throws BraidError ERR_BRAID_DB_EMPTY, ERR_BRAID_DB_FOREIGN, ERR_BRAID_DB_NEWER */
 export function layoutOf(db: Database): Layout {
@@ -40,8 +58,9 @@ export function layoutOf(db: Database): Layout {
   if (kind === 'empty') throw emptyDatabase(db);
   if (kind === 'braid-db') return BRAID_DB;
   checkSchema(db, kind);
-  const kindsInferredThrough = db.prepare(`SELECT ${KINDS_INFERRED_THROUGH}`).pluck().get() as number;
-  return { ...OURS, kindsInferredThrough };
+  const ranges = hasMergedRanges(db) ? KINDS_INFERRED_RANGES : `SELECT 1 AS first, ${KINDS_INFERRED_THROUGH} AS last`;
+  const kindsInferred = db.prepare(`SELECT * FROM (${ranges}) WHERE last >= first`).all() as IdRange[];
+  return { ...OURS, kindsInferred };
 }
 
 export { SCHEMA_VERSION };

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type Database from 'better-sqlite3';
 import { BraidError } from '../errors.js';
 import { ensureSchema } from '../store/schema.js';
@@ -12,6 +13,7 @@ import { invalidationRows, whyInvalid, type InvalidationRow, type WhyInvalid } f
 import { layoutOf, type Layout } from './layout.js';
 import { Nodes, type LineageOptions, type LineageRow } from './lineage.js';
 import { openReadOnly } from './open.js';
+import { idByOrigin, mergedDatabases, namesOf, originsOf, type RecordOrigin } from './origins.js';
 import { asOf, resolveNode, startOf, type NodeName, type ResolvedNode } from './resolve.js';
 import { NodeRows, type RecordRow } from './rows.js';
 import { runRows, type RunRow } from './runs.js';
@@ -27,6 +29,7 @@ export type { RecordFilter } from './filter.js';
 export type { GraphEdge, GraphFold, GraphNode, GraphOptions, LineageGraph } from './graph.js';
 export type { InvalidationRow, WhyInvalid } from './invalidations.js';
 export type { LineageOptions, LineageRow } from './lineage.js';
+export type { RecordOrigin } from './origins.js';
 export type { NodeName } from './resolve.js';
 export type { RecordRow } from './rows.js';
 export type { RunRow } from './runs.js';
@@ -290,6 +293,54 @@ export class BraidReader {
     const found =
       which === undefined ? this.#namedVersion(model) : this.findVersion(resolveNode(this, model).record, which);
     return found === undefined ? undefined : this.versionTable.row(found);
+  }
+
+  /**
+   * Where a record came from that was merged into this database: who gave out its id, and which. Of a model to which others
+   * were joined, all of them; none of a record that was recorded here.
+   */
+  origins(id: number): RecordOrigin[] {
+    return this.layout.ours ? originsOf(this.#connection, id) : [];
+  }
+
+  /**
+   * The id that a record has here which has another in the database that it came from. Undefined if it was not merged.
+   *
+   * @param database that database: its file, its uuid or the first digits of it, or the name that the file had when it was merged.
+   * @param id of the record there.
+   * @throws BraidError ERR_BRAID_NO_SUCH_ORIGIN, if none of the databases that were merged is called so; ERR_BRAID_ORIGIN_AMBIGUOUS
+   */
+  byOrigin(database: string, id: number): number | undefined {
+    const uuid = this.uuid;
+    for (const { origin, id: there } of this.#namesThere(database, id)) {
+      const here = origin === uuid ? there : idByOrigin(this.#connection, origin, there);
+      if (here !== undefined && this.record(here)) return here;
+    }
+    return undefined;
+  }
+
+  #namesThere(database: string, id: number): { origin: string; id: number }[] {
+    if (existsSync(database)) {
+      const there = BraidReader.open(database);
+      try {
+        if (there.uuid !== null) return namesOf(there.#connection, there.uuid, id);
+      } finally {
+        there.close();
+      }
+    }
+    const found = this.layout.ours ? mergedDatabases(this.#connection, database) : [];
+    if (database === this.uuid) found.push(database);
+    if (found.length === 1) return [{ origin: found[0], id }];
+    if (found.length === 0) {
+      throw new BraidError(
+        'ERR_BRAID_NO_SUCH_ORIGIN',
+        `nothing of ${database} was merged into ${this.path}: braid lookup ${this.path} RECORD shows where a record came from`,
+      );
+    }
+    throw new BraidError(
+      'ERR_BRAID_ORIGIN_AMBIGUOUS',
+      `${database} may be any of ${found.length} databases that were merged (${found.slice(0, 3).join(', ')}${found.length > 3 ? ', …' : ''}): give its uuid`,
+    );
   }
 
   /** Closes the connection. Iterators under way end with an error. */

@@ -4,7 +4,7 @@ import { versionKey } from '../record/version-key.js';
 import { parseTime } from '../time.js';
 import { Attempts } from './attempts.js';
 import type { Connection } from './connection.js';
-import type { Layout } from './layout.js';
+import { isKindInferred, type Layout } from './layout.js';
 
 export interface RecordRow {
   id: number;
@@ -170,7 +170,7 @@ export class NodeRows {
       run: maker?.run,
       rank: maker?.rank,
     };
-    if (row.kind !== 'record' && id <= this.layout.kindsInferredThrough) row.kindInferred = true;
+    if (row.kind !== 'record' && isKindInferred(this.layout, id)) row.kindInferred = true;
     if (!isVersion) return row;
     const [number, step, rank, ordinal, onlyRank] = raw.slice(7) as [number | null, number | null, number, number, number | null]; // prettier-ignore
     const { run, attempt } = attempts!.get(attemptId);

@@ -1,6 +1,6 @@
 import { groupBy } from '../group-by.js';
 import type { Connection } from './connection.js';
-import type { Layout } from './layout.js';
+import { isKindInferred, type Layout } from './layout.js';
 import type { LineageRow } from './lineage.js';
 import { plural, short, type Composer } from './statement-composer.js';
 
@@ -55,7 +55,7 @@ function missing(composer: Composer, layout: Layout): void {
   tell('inferred', inferred, `Of ${plural(inferred.length, 'record or version', 'records and versions')} it is not certain that they are in its ancestry, for which version was used was not recorded`); // prettier-ignore
   const rootless = of(({ isRoot, kind }) => isRoot && kind === 'data');
   tell('rootless', rootless, `Of ${plural(rootless.length, 'data record')} no source is recorded`);
-  const guessed = of(({ id, kind }) => kind !== 'record' && id <= layout.kindsInferredThrough);
+  const guessed = of(({ id, kind }) => kind !== 'record' && isKindInferred(layout, id));
   tell('kinds', guessed, `Of ${plural(guessed.length, 'record')} the kind is inferred, and was not stated: they were in a database of Braid-DB that was upgraded`); // prettier-ignore
   if (!layout.ours) {
     composer.say(

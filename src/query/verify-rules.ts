@@ -1,5 +1,5 @@
 import { STEPS } from '../lineage/steps.js';
-import { KINDS_INFERRED_THROUGH, REQUESTED_BY_Q } from '../store/schema.js';
+import { KINDS_INFERRED_RANGES, REQUESTED_BY_Q } from '../store/schema.js';
 import type { VerifyCheck } from './verify.js';
 
 /** What Braid-DB's readers name. Its own files needn't have more. */
@@ -50,7 +50,7 @@ function dangling(table: string, column: string, parent: string, key: string, sh
 }
 
 /** Of a row `r` of records: that its kind is as its run stated it, and not inferred. */
-const STATED = `r.record_id > ${KINDS_INFERRED_THROUGH}`;
+const STATED = `NOT EXISTS (SELECT 1 FROM (${KINDS_INFERRED_RANGES}) g WHERE r.record_id BETWEEN g.first AND g.last)`;
 
 export const REFERENCES: ((ours: boolean) => Rule)[] = [
   (ours) => ({
@@ -145,6 +145,7 @@ export const RULES: Rule[] = [
   dangling('derivation_versions', 'version_id', 'versions', 'version_id', 'x.derivation', 'derived records'),
   dangling('versions', 'attempt_id', 'attempts', 'attempt_id', 'x.version_id'),
   dangling('ledger', 'attempt_id', 'attempts', 'attempt_id', 'x.attempt_id', 'rows of the ledger'),
+  dangling('omissions', 'attempt_id', 'attempts', 'attempt_id', 'x.attempt_id'),
   dangling('attempts', 'run_id', 'runs', 'run_id', 'x.attempt_id'),
   {
     check: 'references',
@@ -186,8 +187,16 @@ export const RULES: Rule[] = [
   {
     check: 'ids',
     what: 'records with an id of no run',
-    rows: `SELECT r.record_id AS id FROM records r WHERE r.kind <> 0 AND ${STATED} AND ifnull((
-      SELECT a.id_end FROM attempts a WHERE a.id_base < r.record_id ORDER BY a.id_base DESC LIMIT 1), 0) < r.record_id`,
+    rows: `SELECT r.record_id AS id FROM records r WHERE r.kind <> 0 AND ifnull((
+      SELECT a.id_end FROM attempts a WHERE a.id_base < r.record_id AND a.id_end > a.id_base ORDER BY a.id_base DESC LIMIT 1), 0) < r.record_id AND ${STATED}`,
+  },
+  {
+    check: 'ids',
+    what: 'ids that were given to two databases that were merged, or will be given out again',
+    rows: `SELECT first AS id FROM (
+        SELECT first + offset AS first, last + offset AS last, lag(last + offset) OVER (ORDER BY first + offset) AS before
+        FROM merged_ranges WHERE NOT joined)
+      WHERE before >= first OR last > ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'records'), 0)`,
   },
   {
     check: 'runs',

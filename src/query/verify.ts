@@ -152,7 +152,8 @@ class Verification {
     );
     const ledger = this.db.prepare(
       `SELECT *, EXISTS (SELECT 1 FROM ledger_gaps g WHERE g.attempt_id = l.attempt_id AND g.rank = l.rank AND g.frame = l.frame) AS refused,
-         EXISTS (SELECT 1 FROM ledger_gaps g WHERE g.attempt_id = l.attempt_id AND g.rank = l.rank) AS lossy
+         EXISTS (SELECT 1 FROM ledger_gaps g WHERE g.attempt_id = l.attempt_id AND g.rank = l.rank) AS lossy,
+         ifnull((SELECT o.records FROM omissions o WHERE o.attempt_id = l.attempt_id AND o.rank = l.rank), 0) AS omitted
        FROM ledger l WHERE attempt_id = ? ORDER BY rank`,
     );
     const versioned = this.db
@@ -181,17 +182,18 @@ class Verification {
   }
 
   #rank(
-    { rank, host, recorded, committed, records, frame, refused, lossy }: LedgerRow,
+    { rank, host, recorded, committed, records, frame, refused, lossy, omitted }: LedgerRow,
     who: string,
     status: string,
     held: number,
   ): void {
     const of = `rank ${rank} of ${who}`;
-    if (records !== held) {
+    if (records - omitted !== held) {
+      const without = omitted > 0 ? `, ${omitted} of them pruned or not extracted` : '';
       this.#problem(
         'ledger',
-        `${of}: the ledger says ${records} records are committed, the tables hold ${held}`,
-        Math.abs(records - held),
+        `${of}: the ledger says ${records} records are committed${without}, the tables hold ${held}`,
+        Math.abs(records - omitted - held),
       );
     }
     if (committed > recorded)
@@ -286,6 +288,8 @@ interface LedgerRow {
   readonly refused: number;
   /** Whether it has gaps. */
   readonly lossy: number;
+  /** How many of its records were pruned, or not extracted. */
+  readonly omitted: number;
 }
 
 /** The tables that this version makes, by making them. */

@@ -87,6 +87,10 @@ export function storeCauses(db: Database): Invalidated {
 }
 
 /** The id of a cascaded invalidation follows from its request and its node: the same request gives the same rows, in order. */
+export function cascadedId(request: string, record: number): string {
+  return prefixOf(request) + record.toString(16).padStart(16, '0');
+}
+
 function prefixOf(request: string): string {
   return createHash('sha256').update(request).digest('hex').slice(0, 16);
 }

@@ -33,6 +33,20 @@ const TOUCH: Partial<Record<RoundTable, string>> = {
     'INSERT OR IGNORE INTO temp.braid_touched (node) SELECT derivation FROM braid_round_derivations WHERE stated',
 };
 
+/** The same of whatever else writes to the tables, by what it writes. What it does of conflicts would be done here, too: there are none. */
+const TOUCH_TRIGGERS = Object.entries({
+  records: ['INSERT', 'new.record_id'],
+  derivations: ['INSERT', 'new.derivation'],
+  derivations_again: ['UPDATE', 'new.derivation'],
+  derivation_versions: ['INSERT', 'new.derivation'],
+  versions: ['INSERT', '-new.version_id'],
+  updates: ['INSERT', '-new.version_id', 'UPDATE braid_touched SET updated = 1 WHERE node = -new.version_id;'],
+}).map(([name, [event, node, more = '']]) => ({
+  name: `temp.braid_touch_${name}`,
+  sql: `AFTER ${event} ON main.${name.replace('_again', '')} BEGIN
+    INSERT INTO braid_touched (node) SELECT ${node} WHERE NOT EXISTS (SELECT 1 FROM braid_touched t WHERE t.node = ${node}); ${more} END`,
+}));
+
 /**
  * Carries out invalidations, inside the transaction that brings them or what derives from what is invalid. Where no
  * invalidation cascades it costs a commit two look-ups.
@@ -84,6 +98,19 @@ export class Invalidations {
           )
           .run(firstUpdate);
       },
+    };
+  }
+
+  /**
+   * As `watch`, of all that is written to the tables until `settle`. Undefined if nothing of it can be reached; else what
+   * ends it.
+   */
+  watchTables(): (() => void) | undefined {
+    if (this.#cascading.get() === 0) return undefined;
+    this.#begin();
+    for (const { name, sql } of TOUCH_TRIGGERS) this.#db.exec(`CREATE TRIGGER ${name} ${sql}`);
+    return () => {
+      for (const { name } of TOUCH_TRIGGERS) this.#db.exec(`DROP TRIGGER ${name}`);
     };
   }
 

@@ -7,6 +7,10 @@ export const KINDS_INFERRED = 'kinds_inferred_through';
 /** That id; 0 where none is inferred. */
 export const KINDS_INFERRED_THROUGH = `ifnull((SELECT CAST(m.value AS INTEGER) FROM meta m WHERE m.key = '${KINDS_INFERRED}'), 0)`;
 
+/** Ids of which that is so, as ranges: of the database's own records, and of those that were merged. */
+export const KINDS_INFERRED_RANGES = `SELECT 1 AS first, ${KINDS_INFERRED_THROUGH} AS last
+  UNION ALL SELECT first + offset, last + offset FROM merged_ranges WHERE kinds_inferred`;
+
 /** Raised with every change of the tables that an older version of this library could not write to. */
 export const SCHEMA_VERSION = 1;
 
@@ -14,6 +18,30 @@ export const SCHEMA_VERSION = 1;
 export const REQUESTED = 'ifnull(-version_id, record_id)';
 /** The same of a row `q`. */
 export const REQUESTED_BY_Q = 'ifnull(-q.version_id, q.record_id)';
+
+/**
+ * What merging, extracting and pruning leave behind. Of databases that were made before there was such a thing, those that do
+ * one of these make them.
+ */
+export const EXCHANGE_TABLES = `
+CREATE TABLE IF NOT EXISTS merged_ranges (
+  origin CHAR(32) NOT NULL,                 -- the uuid of the database that gave these ids out
+  first INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  offset INTEGER NOT NULL,                  -- what is id there is id + offset here
+  kinds_inferred INTEGER NOT NULL DEFAULT 0,   -- 1: nobody stated their kinds: braid upgrade has inferred them
+  joined INTEGER NOT NULL DEFAULT 0,        -- 1: a model there, which became one that was here
+  path TEXT NOT NULL,                       -- the file, when it was merged
+  time DATETIME NOT NULL,                   -- of that
+  PRIMARY KEY (origin, first)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS omissions (
+  attempt_id INTEGER NOT NULL REFERENCES attempts (attempt_id),
+  rank INTEGER NOT NULL,
+  records INTEGER NOT NULL,                 -- how many of those that the ledger counts were pruned, not extracted, or joined
+  PRIMARY KEY (attempt_id, rank)
+) WITHOUT ROWID;
+`;
 
 /**
  * The tables. Those of the first part are Braid-DB's, with its columns, types and formats; what we add to them has
@@ -212,7 +240,7 @@ CREATE TABLE invalidation_reach (
   request_id CHAR(32) NOT NULL REFERENCES invalidation_requests (id),   -- the first that cascades to it
   inferred INTEGER NOT NULL                 -- 1: by no way that is certain
 );
-`;
+${EXCHANGE_TABLES}`;
 
 /** What a file turns out to be. */
 export type DatabaseKind = 'empty' | 'ours' | 'braid-db' | 'other';
@@ -252,6 +280,11 @@ export function makeTables(db: Database): string {
 
 export function setMeta(db: Database, key: string, value: string): void {
   db.prepare('INSERT INTO meta (key, value) VALUES (?, ?)').run(key, value);
+}
+
+/** Of ours: whether it was made when databases could be merged, or has been since. */
+export function hasMergedRanges(db: Database, schema = 'main'): boolean {
+  return db.prepare(`SELECT 1 FROM ${schema}.sqlite_schema WHERE name = 'merged_ranges'`).get() !== undefined;
 }
 
 export function emptyDatabase({ name }: Database): BraidError {

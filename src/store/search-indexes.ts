@@ -39,9 +39,16 @@ export function wantSearchIndexes(db: Database): void {
 export function lacksSearchIndexes(db: Database): boolean {
   return (
     db.prepare("SELECT 1 FROM meta WHERE key = 'search_indexes'").get() !== undefined &&
-    db.prepare("SELECT 1 FROM attempts WHERE status = 'RUNNING'").get() === undefined &&
+    !isRecordedInto(db) &&
     db.prepare(PRESENT_SEARCH_INDEXES).all().length < Object.keys(SEARCH_INDEXES).length
   );
+}
+
+/** Whether a run is recording. One that was merged while it was, records elsewhere. */
+export function isRecordedInto(db: Database): boolean {
+  const running = `SELECT 1 FROM attempts a WHERE status = 'RUNNING' AND EXISTS (
+    SELECT 1 FROM ledger l WHERE l.attempt_id = a.attempt_id AND NOT l.settled)`;
+  return db.prepare(running).get() !== undefined;
 }
 
 /** Selects the names of those that a database has. */

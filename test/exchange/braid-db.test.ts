@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { copyFileSync } from 'node:fs';
+import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { BraidDB, BraidData, BraidFact, BraidModel, BraidReader, invalidate, upgrade, verify } from 'braid-mpi';
-import { braidInThread, makeDirectory, query, sql } from '../cli/support.js';
+import { braid, braidInThread, makeDirectory, query, sql } from '../cli/support.js';
 import { pythonWith } from '../support/python.js';
 
 const SCRIPT = fileURLToPath(new URL('../../../test/exchange/braid_db.py', import.meta.url));
@@ -120,6 +120,7 @@ describe(`Braid-DB${python ? '' : ': there is no python3 with sqlmodel (Debian: 
       reader.close();
     });
 
+    const document = join(directory.path, 'prov.json');
     /** What every command does with it: an exit code, and what is printed, or the code of the error. */
     const COMMANDS: Readonly<Record<string, readonly [args: readonly string[], code: number, told: RegExp]>> = {
       create: [[path], 1, /ERR_BRAID_DB_EXISTS/],
@@ -142,6 +143,14 @@ describe(`Braid-DB${python ? '' : ': there is no python3 with sqlmodel (Debian: 
       recover: [[path], 1, /ERR_BRAID_DB_FOREIGN.*braid upgrade/],
       doctor: [[path], 1, /ERR_BRAID_DB_FOREIGN|braid upgrade/],
       upgrade: [[path, '--dry-run'], 0, /1 fact, 4 data, 1 model, 1 not known/],
+      import: [[path, document], 1, /ERR_BRAID_DB_FOREIGN.*braid upgrade/],
+      merge: [[join(directory.path, 'merged.db'), path], 1, /ERR_BRAID_DB_FOREIGN.*braid upgrade/],
+      lookup: [[path, '1'], 0, /recorded here/],
+      extract: [[path, '6', '-o', join(directory.path, 'part.db')], 1, /ERR_BRAID_DB_FOREIGN.*braid upgrade/],
+      prune: [[path, '--before', '2020-01-01'], 1, /ERR_BRAID_DB_FOREIGN.*braid upgrade/],
+      serve: [['--db', path, '--port', '0'], 1, /ERR_BRAID_DB_FOREIGN.*braid upgrade/],
+      // Its input comes first, and is empty here.
+      call: [['add_records', '--db', path], 1, /ERR_BRAID_INPUT_INVALID/],
     };
 
     it('is taken by every command, or refused with what to do instead', async () => {
@@ -149,8 +158,10 @@ describe(`Braid-DB${python ? '' : ': there is no python3 with sqlmodel (Debian: 
       const commands = [...stdout.split(/^Commands:$/m)[1].matchAll(/^ {2}([a-z-]+) /gm)].map(([, name]) => name);
       const others = ['completion', 'help'];
       assert.deepEqual(Object.keys(COMMANDS).toSorted(), commands.filter((name) => !others.includes(name)).toSorted());
+      writeFileSync(document, '{"prefix":{"ex":"http://example.org/"},"entity":{"ex:a":{}}}');
       for (const [command, [args, code, told]] of Object.entries(COMMANDS)) {
-        const ended = await braidInThread([command, ...args]);
+        // Who records has the main thread.
+        const ended = await (command === 'serve' ? braid : braidInThread)([command, ...args]);
         assert.deepEqual(
           [command, ended.code, ended.stderr.includes('INTERNAL')],
           [command, code, false],

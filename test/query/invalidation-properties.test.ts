@@ -4,95 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
-import { Store } from '#src/store/store.js';
-import { frameOf } from '../support/ops.js';
+import type { Store } from '#src/store/store.js';
 import { LONG } from '../support/trials.js';
-import { labelOfMade, opsOf, ownerOf, RANKS, RUN, type Event, type Made, type Named } from './graph.js';
+import { labelOfMade, type Event } from './graph.js';
+import { commit, openStore, plan } from './invalidated.js';
 import { Oracle } from './oracle.js';
 
 const RUNS = LONG ? 600 : 60;
-const RECORDS = 5;
-const MODELS = 3;
-const ids = fc.integer({ min: 1, max: RECORDS + MODELS });
-const models = fc.integer({ min: RECORDS + 1, max: RECORDS + MODELS });
-const rank = fc.nat({ max: RANKS - 1 });
-const attempt = fc.integer({ min: 1, max: 2 });
-const time = fc.nat({ max: 12 });
-const madeIn = (attempts: fc.Arbitrary<number>): fc.Arbitrary<Made> =>
-  fc.oneof(
-    fc.record({ attempt: attempts, step: fc.nat({ max: 3 }) }),
-    fc.record({ attempt: attempts, rank, ordinal: fc.nat({ max: 2 }) }),
-  );
-const versionOf = (source: number): fc.Arbitrary<Named> =>
-  source <= RECORDS
-    ? fc.constantFrom<Named>('none', 'unknown')
-    : fc.oneof({ weight: 3, arbitrary: madeIn(attempt) }, { weight: 1, arbitrary: fc.constant<Named>('unknown') });
-const source = ids.chain((id) => fc.record({ source: fc.constant(id), version: versionOf(id) }));
-
-const derivation: fc.Arbitrary<Event> = fc
-  .record({ from: source, derived: ids, time, rank, attempt })
-  .filter(({ from, derived }) => from.source !== derived)
-  .map(({ from, ...rest }) => ({ type: 'derivation', ...from, ...rest }));
-/** All updates of a version at one time: which of them the database has first is not the point here. */
-const timeOfMade = (model: number, { attempt, step = 7, rank = 0, ordinal = 0 }: Made) =>
-  (model * 5 + attempt * 3 + step * 2 + rank + ordinal * 4) % 13;
-const update: fc.Arbitrary<Event> = fc
-  .record({
-    model: models,
-    made: madeIn(attempt),
-    rank,
-    seen: fc.option(madeIn(attempt), { nil: undefined }),
-    exposures: fc.array(source, { maxLength: 3 }),
-  })
-  .map(({ model, made, exposures, ...rest }) => ({
-    type: 'update',
-    model,
-    made,
-    time: timeOfMade(model, made),
-    exposures: exposures.filter((each) => each.source !== model),
-    ...rest,
-  }));
-const invalidation: fc.Arbitrary<Event> = fc
-  .record({
-    record: ids,
-    version: madeIn(attempt),
-    all: fc.boolean(),
-    cascade: fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
-    uuid: fc.stringMatching(/^[0-9a-f]{32}$/),
-    time,
-    rank,
-    attempt,
-  })
-  .map(({ all, version, record, ...rest }) => {
-    return { type: 'invalidation', record, version: all || record <= RECORDS ? 'none' : version, ...rest };
-  });
-/** Some are never committed, as if they had been lost. */
-const made: fc.Arbitrary<Event[]> = fc
-  .array(fc.record({ time, there: fc.nat({ max: 9 }) }), { minLength: RECORDS + MODELS, maxLength: RECORDS + MODELS })
-  .map((records) =>
-    records.flatMap(({ time, there }, i): Event[] =>
-      there === 0 ? [] : [{ type: 'record', id: i + 1, kind: i < RECORDS ? 'data' : 'model', time }],
-    ),
-  );
-
-/** Any graph, cycles included, and invalidations of it, in any order. */
-const events: fc.Arbitrary<Event[]> = fc
-  .tuple(
-    made,
-    fc.array(fc.oneof(derivation, update), { maxLength: 16 }),
-    fc.uniqueArray(invalidation, { minLength: 1, maxLength: 4, selector: (event) => (event as { uuid: string }).uuid }),
-  )
-  .chain((parts) => {
-    const all = parts.flat();
-    return fc.shuffledSubarray(all, { minLength: all.length, maxLength: all.length });
-  });
-/** How many events each commit brings, and of which request is taken back after which. */
-const plan = fc.record({
-  events,
-  sizes: fc.array(fc.integer({ min: 1, max: 8 }), { minLength: 1, maxLength: 30 }),
-  revalidate: fc.option(fc.record({ after: fc.nat({ max: 4 }), which: fc.nat({ max: 3 }) }), { nil: undefined }),
-});
-
 type Invalidation = Extract<Event, { type: 'invalidation' }>;
 interface Shown {
   root: string;
@@ -160,33 +78,6 @@ describe('invalidation, against its definition', function () {
     );
   });
 });
-
-function openStore(path: string): Store {
-  const store = new Store({ path, busyMs: 1000, commit: 'extension' });
-  for (const attempt of [1, 2]) {
-    const ranks = Array.from({ length: RANKS }, () => ({ host: 'h', spool: 's', anchor: 'a' }));
-    store.beginRun({ run: RUN, attempt, context: {}, ranks });
-  }
-  return store;
-}
-
-/** A round of each attempt; gives the events in the order in which they came in. */
-function commit(store: Store, events: readonly Event[], sequences: Map<string, number>): Event[] {
-  const order: Event[] = [];
-  for (const attempt of [1, 2]) {
-    const frames: Buffer[] = [];
-    for (let rank = 0; rank < RANKS; rank++) {
-      const mine = events.filter((event) => ownerOf(event).attempt === attempt && ownerOf(event).rank === rank);
-      if (mine.length === 0) continue;
-      const owner = `${attempt}.${rank}`;
-      sequences.set(owner, (sequences.get(owner) ?? 0) + 1);
-      frames.push(frameOf({ run: RUN, attempt, rank }, sequences.get(owner)!, mine.map((event) => opsOf(event, attempt)))); // prettier-ignore
-      order.push(...mine);
-    }
-    if (frames.length > 0) store.commit(Buffer.concat(frames));
-  }
-  return order;
-}
 
 /** Takes back what was asked of the record, or the version, of one of the invalidations. */
 function takeBack(store: Store, path: string, committed: readonly Event[], which: number): string[] {

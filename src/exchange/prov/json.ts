@@ -1,9 +1,9 @@
-import type { Exporter } from '../exporter.js';
+import type { TextExporter } from '../exporter.js';
 import { documentOf } from './document.js';
 import { NAMESPACES, STATEMENTS, type Statement, type Value } from './terms.js';
 
 /** PROV-JSON (W3C member submission of 2013): an object of sections, one for each kind of statement; and so in each bundle. */
-export const provJson: Exporter = {
+export const provJson: TextExporter = {
   *text(source, selection) {
     const { base, parts } = documentOf(source, selection);
     yield `{\n"prefix": ${JSON.stringify({ ...NAMESPACES, db: base })}`;

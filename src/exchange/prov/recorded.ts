@@ -1,4 +1,4 @@
-import type { Layout } from '../../query/layout.js';
+import { isKindInferred, type Layout } from '../../query/layout.js';
 import { VERSION_TAGS, VERSION_URIS } from '../../query/rows.js';
 import { KINDS } from '../../frame/format.js';
 import type { Source } from '../source.js';
@@ -85,7 +85,7 @@ export class Recorded {
     for (const [id, kind, name, action, uris, tagged] of this.#inRanges<RawRecord>(sql)) {
       const attributes: Attribute[] = [
         typed(TYPES[kind] ?? TYPES[0]),
-        ...flag('braid:kindInferred', kind > 0 && id <= layout.kindsInferredThrough),
+        ...flag('braid:kindInferred', kind > 0 && isKindInferred(layout, id)),
         ...label(name),
         ...locations(uris),
         ...(action === null ? [] : [['braid:invalidationAction', { name: names.action(action) }] as const]),

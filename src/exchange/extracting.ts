@@ -1,0 +1,105 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { BraidError } from '../errors.js';
+import type { ExtractOptions, ExtractProgress, ExtractReport } from '../extract.js';
+import { Visits } from '../lineage/visits.js';
+import { Walks } from '../lineage/walk.js';
+import type { MergeCounts } from '../merge.js';
+import { BraidReader } from '../query/reader.js';
+import { resolveNode, startOf, type NodeName } from '../query/resolve.js';
+import { now } from '../record/clock.js';
+import { realPath } from '../store/real-path.js';
+import { buildSearchIndexes, lacksSearchIndexes } from '../store/search-indexes.js';
+import { timeText } from '../time.js';
+import { makeBeside } from './bulk.js';
+import { extractInput, NODES } from './extract-tables.js';
+import { checkInput, explained } from './merger.js';
+import { Merging } from './merging.js';
+import { Source } from './source.js';
+
+/** How many nodes are noted at once. */
+const BATCH = 10_000;
+
+/** See `extract`. */
+export async function extractDatabase(
+  path: string,
+  nodes: readonly NodeName[],
+  output: string,
+  options: ExtractOptions,
+): Promise<ExtractReport> {
+  const { ever = false, force = false } = options;
+  checkInput(path);
+  if (realPath(output) === realPath(path)) {
+    throw new BraidError('ERR_BRAID_OPTION_INVALID', `an extract of ${path} can't take its place: name another file`);
+  }
+  if (existsSync(output) && !force) {
+    throw new BraidError(
+      'ERR_BRAID_DB_EXISTS',
+      `${output} exists: name another file, or put it in its place (--force)`,
+    );
+  }
+  const start = startsOf(path, nodes, ever);
+  const pause = async (progress: ExtractProgress) => {
+    options.onProgress?.(progress);
+    await setImmediate();
+    options.signal?.throwIfAborted();
+  };
+  let counts: MergeCounts | undefined;
+  try {
+    await makeBeside(output, async (bulk) => {
+      const { db } = bulk;
+      bulk.attach(path, 'braid_in');
+      db.exec(NODES);
+      const add = db.prepare('INSERT OR IGNORE INTO temp.braid_nodes (node) SELECT value FROM json_each(?)');
+      for (const batch of found(path, start, ever)) {
+        add.run(JSON.stringify(batch));
+        await pause({ table: 'what it comes from', done: 0, total: 0 });
+      }
+      await bulk.transaction(async () => {
+        const input = extractInput(db, 'braid_in', ever);
+        const merging = new Merging(bulk, { input, path: resolve(path), time: timeText(now()), keepIds: true, pause });
+        await merging.run();
+        ({ counts } = merging);
+      });
+      if (lacksSearchIndexes(db)) await bulk.transaction(() => Promise.resolve(buildSearchIndexes(db)));
+      return true;
+    });
+  } catch (error) {
+    throw explained(error, output, [path]);
+  }
+  const { runs, records, versions, updates, derivations, uris, tags, invalidations } = counts!;
+  return { path, output, runs, records, versions, updates, derivations, uris, tags, invalidations };
+}
+
+function startsOf(path: string, names: readonly NodeName[], ever: boolean): number[] {
+  if (names.length === 0)
+    throw new BraidError('ERR_BRAID_NO_SUCH_RECORD', 'nothing is named: give records or versions');
+  const reader = BraidReader.open(path);
+  try {
+    return names.flatMap((name) => {
+      const node = resolveNode(reader, name);
+      reader.node(node.record);
+      return ever ? [node.record] : startOf(node, reader.versionTable);
+    });
+  } finally {
+    reader.close();
+  }
+}
+
+/** What is extracted, as nodes of lineage. */
+function* found(path: string, start: readonly number[], ever: boolean): Iterable<readonly number[]> {
+  yield start;
+  const source = Source.open(path);
+  try {
+    let batch: number[] = [];
+    for (const [node] of new Walks(source.connection, source.layout).nodes('ancestors', new Visits(start), { ever })) {
+      if (batch.push(node) < BATCH) continue;
+      yield batch;
+      batch = [];
+    }
+    yield batch;
+  } finally {
+    source.close();
+  }
+}

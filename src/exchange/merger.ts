@@ -1,0 +1,188 @@
+import { existsSync, rmSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { BraidError } from '../errors.js';
+import type { MergeCounts, MergeOptions, MergeProgress, MergeReport } from '../merge.js';
+import { readDatabase } from '../query/open.js';
+import { now } from '../record/clock.js';
+import { realPath } from '../store/real-path.js';
+import { checkSchema, databaseKind } from '../store/schema.js';
+import { buildSearchIndexes, lacksSearchIndexes } from '../store/search-indexes.js';
+import { sqliteCode } from '../store/sqlite.js';
+import { explainSqliteError, explainWriteError } from '../store/sqlite-error.js';
+import { timeText } from '../time.js';
+import { Bulk, makeBeside, MOST_ATTACHED } from './bulk.js';
+import { inputOf } from './mapped.js';
+import { Merging, NO_COUNTS } from './merging.js';
+import type { JoinBy } from './merging-models.js';
+import { readIdSpace } from './ranges.js';
+
+const BUSY_MS = 60_000;
+
+/** See `merge`. */
+export async function mergeDatabases(
+  out: string,
+  inputs: readonly string[],
+  options: MergeOptions,
+): Promise<MergeReport> {
+  const { dryRun = false, busyMs = BUSY_MS } = options;
+  const paths = checked(out, inputs, options);
+  const all = new Merger(out, paths, options);
+  try {
+    if (existsSync(realPath(out))) {
+      const bulk = Bulk.open(out, busyMs);
+      try {
+        await all.into(bulk);
+      } finally {
+        bulk.close();
+      }
+    } else {
+      await makeBeside(out, async (bulk) => {
+        await all.apart(bulk);
+        return !dryRun;
+      });
+    }
+  } catch (error) {
+    throw explained(error, out, paths);
+  }
+  return { path: out, inputs: paths, dryRun, ...all.counts };
+}
+
+class Merger {
+  readonly counts = { ...NO_COUNTS };
+  readonly #time = timeText(now());
+
+  constructor(
+    private readonly out: string,
+    private readonly paths: readonly string[],
+    private readonly options: MergeOptions,
+  ) {}
+
+  /** Into a database that is there: in one transaction. */
+  async into(bulk: Bulk): Promise<void> {
+    if (this.paths.length > MOST_ATTACHED) return this.#byStage(bulk);
+    this.paths.forEach((path, i) => bulk.attach(path, `braid_in${i}`));
+    await bulk.transaction(async () => {
+      for (const [i, path] of this.paths.entries()) await this.#one(bulk, `braid_in${i}`, path, i);
+    }, !this.options.dryRun);
+    if (!this.options.dryRun) await this.#searchIndexes(bulk);
+  }
+
+  /** Into one that nobody knows of yet: one after the other. */
+  async apart(bulk: Bulk, mayJoin?: (origin: string, id: number) => boolean): Promise<void> {
+    for (const [i, path] of this.paths.entries()) {
+      bulk.attach(path, 'braid_in');
+      await bulk.transaction(() => this.#one(bulk, 'braid_in', path, i, mayJoin));
+      bulk.detachAll();
+    }
+    await this.#searchIndexes(bulk);
+  }
+
+  /** More than SQLite can read at once become one beside the database, and that is merged. */
+  async #byStage(bulk: Bulk): Promise<void> {
+    const stage = `${realPath(this.out)}.${process.pid}.merge`;
+    const { ranges, uuid } = readIdSpace(bulk.db, 'main', '', '');
+    // What has been merged keeps the place that it has.
+    const known = (origin: string, id: number) =>
+      origin === uuid || ranges.some((each) => each.origin === origin && each.first <= id && each.last >= id);
+    try {
+      const staged = Bulk.make(stage);
+      const parts = new Merger(stage, this.paths, this.options);
+      try {
+        await parts.apart(staged, (origin, id) => !known(origin, id));
+      } finally {
+        staged.close();
+      }
+      const whole = new Merger(this.out, [stage], this.options);
+      await whole.into(bulk);
+      Object.assign(this.counts, whole.counts, { joined: parts.counts.joined + whole.counts.joined });
+    } finally {
+      rmSync(stage, { force: true });
+    }
+  }
+
+  async #one(
+    bulk: Bulk,
+    schema: string,
+    path: string,
+    index: number,
+    mayJoin?: (origin: string, id: number) => boolean,
+  ): Promise<void> {
+    const { joinBy } = this.options;
+    const merging = new Merging(bulk, {
+      joinBy,
+      mayJoin,
+      input: inputOf(schema),
+      path,
+      time: this.#time,
+      pause: (progress) => this.#pause({ input: index + 1, inputs: this.paths.length, path, ...progress }),
+    });
+    await merging.run();
+    for (const [name, count] of Object.entries(merging.counts) as [keyof MergeCounts, number][]) {
+      this.counts[name] += count;
+    }
+  }
+
+  async #searchIndexes(bulk: Bulk): Promise<void> {
+    if (!lacksSearchIndexes(bulk.db)) return;
+    const inputs = this.paths.length;
+    await this.#pause({ input: inputs, inputs, path: this.out, table: 'search indexes', done: 0, total: 0 });
+    await bulk.transaction(() => Promise.resolve(buildSearchIndexes(bulk.db)));
+  }
+
+  async #pause(progress: MergeProgress): Promise<void> {
+    this.options.onProgress?.(progress);
+    await setImmediate();
+    this.options.signal?.throwIfAborted();
+  }
+}
+
+const JOIN_BY: readonly unknown[] = [undefined, 'name', 'uri'] satisfies (JoinBy | undefined)[];
+
+/** The inputs, each once, which are databases of ours, and none of them the output. */
+function checked(out: string, inputs: readonly string[], { joinBy }: MergeOptions): string[] {
+  if (inputs.length === 0) throw new BraidError('ERR_BRAID_OPTION_INVALID', 'name databases to merge');
+  if (!JOIN_BY.includes(joinBy)) {
+    throw new BraidError('ERR_BRAID_OPTION_INVALID', `joinBy must be 'name' or 'uri', not ${String(joinBy)}`);
+  }
+  const target = realPath(out);
+  const paths = new Map(inputs.map((path) => [realPath(path), resolve(path)]));
+  if (paths.has(target)) throw new BraidError('ERR_BRAID_OPTION_INVALID', `${out} can't be merged into itself`);
+  for (const path of paths.values()) checkInput(path);
+  return [...paths.values()];
+}
+
+/**
+ * That a database is ours, and can be merged or extracted from.
+ *
+ * @throws BraidError ERR_BRAID_DB_FOREIGN, ERR_BRAID_DB_…
+ */
+export function checkInput(path: string): void {
+  readDatabase(path, (db) => {
+    const kind = databaseKind(db);
+    if (kind === 'braid-db') {
+      throw new BraidError(
+        'ERR_BRAID_DB_FOREIGN',
+        `${path} was made by Braid-DB, which gives a database no identity to know it by: braid upgrade makes it one of ours first`,
+      );
+    }
+    checkSchema(db, kind);
+  });
+}
+
+/** The error to give for what a statement over several databases threw: of the one that is damaged, if one is. */
+export function explained(error: unknown, out: string, inputs: readonly string[]): unknown {
+  if ((error as Error).name === 'AbortError') return error;
+  const cause = error instanceof BraidError ? error.cause : error;
+  if (/^SQLITE_(CORRUPT|NOTADB|IOERR)/.test(sqliteCode(cause) ?? '')) {
+    for (const path of inputs) {
+      try {
+        const sound = readDatabase(path, (db) => db.pragma('quick_check(1)', { simple: true }));
+        if (sound !== 'ok') return explainSqliteError(cause, path);
+      } catch {
+        return explainSqliteError(cause, path);
+      }
+    }
+  }
+  return explainWriteError(error, out);
+}

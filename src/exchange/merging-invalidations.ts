@@ -1,0 +1,133 @@
+import type { Database, Statement } from 'better-sqlite3';
+import { cascadedId } from '../store/causes.js';
+import type { Bulk } from './bulk.js';
+import { mapped, withInput, type Input } from './mapped.js';
+import type { Placed } from './ranges.js';
+
+/** Invalidations that are Braid-DB's own, as they are no request's: their records keep them. */
+const FOREIGN = (schema: string) => `
+  CREATE TEMP TABLE IF NOT EXISTS braid_foreign (id TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID;
+  DELETE FROM temp.braid_foreign;
+  INSERT INTO temp.braid_foreign (id) SELECT i.id FROM $invalidations i
+  WHERE NOT EXISTS (SELECT 1 FROM ${schema}.invalidation_requests q WHERE q.id = ifnull(i.root_invalidation, i.id));
+`;
+
+/** Requests that were made and taken back there, and stand here, or wait. */
+const TAKEN_BACK = `SELECT x.request_id AS id, x.reason, x.time FROM $revalidations x
+  JOIN main.invalidation_requests q ON q.id = x.request_id
+  WHERE NOT EXISTS (SELECT 1 FROM main.revalidations o WHERE o.request_id = x.request_id) ORDER BY x.time, x.request_id`;
+
+/** One that was taken back already isn't carried out again; the others wait for it. */
+const REQUESTS = `INSERT OR IGNORE INTO invalidation_requests (id, record_id, version_id, cascade, cause, time, done)
+  SELECT q.id, ${mapped('q.record_id')}, x.new, q.cascade, q.cause, q.time,
+    EXISTS (SELECT 1 FROM $revalidations b WHERE b.request_id = q.id)
+  FROM $invalidation_requests q LEFT JOIN temp.braid_versions x ON x.old = q.version_id
+  WHERE q.version_id IS NULL OR x.new IS NOT NULL`;
+
+const DONE = [
+  `INSERT OR IGNORE INTO invalidations (id, cause, time) SELECT q.id, q.cause, q.time FROM $revalidations b
+   CROSS JOIN main.invalidation_requests q ON q.id = b.request_id AND q.done`,
+  `INSERT OR IGNORE INTO revalidations (request_id, reason, time) SELECT b.request_id, b.reason, b.time FROM $revalidations b
+   CROSS JOIN main.invalidation_requests q ON q.id = b.request_id AND q.done
+   WHERE b.request_id NOT IN (SELECT value FROM json_each(@later))`,
+  `INSERT OR IGNORE INTO invalidations (id, root_invalidation, cause, time, inferred)
+   SELECT i.id, i.root_invalidation, i.cause, i.time, i.inferred FROM temp.braid_foreign f CROSS JOIN $invalidations i ON i.id = f.id`,
+  `UPDATE records SET invalidation_id = f.invalidation_id FROM (
+     SELECT ${mapped('r.record_id')} AS here, r.invalidation_id FROM $records r
+     WHERE r.invalidation_id IN (SELECT id FROM temp.braid_foreign)) f
+   WHERE records.record_id = f.here AND records.invalidation_id IS NULL`,
+  `INSERT OR IGNORE INTO invalidation_actions (action_type, params, id, name, cmd)
+   SELECT action_type, params, id, name, cmd FROM $invalidation_actions`,
+  `INSERT OR IGNORE INTO record_actions (record_id, time, action_id)
+   SELECT ${mapped('a.record_id')}, a.time, a.action_id FROM $record_actions a`,
+];
+
+const ACTION_RUNS = `SELECT a.*, ${mapped('a.record_id')} AS here, i.root_invalidation AS root, i.cause, i.time, i.inferred
+  FROM $action_runs a JOIN $invalidations i ON i.id = a.invalidation_id
+  WHERE NOT EXISTS (SELECT 1 FROM main.action_runs o
+    WHERE o.action_id = a.action_id AND o.record_id = ${mapped('a.record_id')} AND o.started = a.started)
+  ORDER BY a.action_run_id`;
+
+interface ActionRunRow {
+  readonly here: number | null;
+  readonly invalidation_id: string;
+  readonly root: string | null;
+}
+
+interface TakenBack {
+  readonly id: string;
+  readonly reason: string;
+  readonly time: string;
+}
+
+/**
+ * The invalidations of what is merged: what was asked for is brought in, and what comes of that is found out again, as if it
+ * had been committed here. So it is the same, in whatever order databases are merged; and what is invalid in either of them
+ * reaches what derives from it in the other.
+ */
+export class MergedInvalidations {
+  readonly #db: Database;
+  #unwatch: (() => void) | undefined;
+
+  constructor(
+    private readonly bulk: Bulk,
+    private readonly input: Input,
+    private readonly placed: readonly Placed[],
+  ) {
+    this.#db = bulk.db;
+  }
+
+  /** Before anything is brought in. */
+  begin(): void {
+    this.#db.exec(this.#sql(FOREIGN(this.input.schema)));
+    // What is new comes from nothing that was here.
+    if (this.placed.some(({ known, joined }) => known || joined)) this.#unwatch = this.bulk.invalidations.watchTables();
+  }
+
+  /** After all else is there. Returns how many requests are new. */
+  end(): number {
+    const { invalidations } = this.bulk;
+    const later = this.#prepared(TAKEN_BACK).all() as TakenBack[];
+    const added = this.#prepared(REQUESTS).run().changes;
+    for (const sql of DONE) {
+      const statement = this.#prepared(sql);
+      if (sql.includes('@later')) statement.run({ later: JSON.stringify(later.map(({ id }) => id)) });
+      else statement.run();
+    }
+    this.#unwatch?.();
+    invalidations.settle(this.#unwatch !== undefined);
+    const done = this.#db.prepare('SELECT 1 FROM invalidation_requests WHERE id = ? AND done');
+    for (const { id, reason, time } of later) if (done.get(id)) invalidations.revalidate([id], reason, time);
+    this.#actionRuns();
+    return added;
+  }
+
+  #actionRuns(): void {
+    const ours = this.#db.prepare('SELECT 1 FROM invalidation_requests WHERE id = ?');
+    const cause = this.#db.prepare(
+      `INSERT OR IGNORE INTO invalidations (id, root_invalidation, cause, time, inferred)
+       VALUES (@invalidation, @root, @cause, @time, @inferred)`,
+    );
+    const add = this.#db.prepare(
+      `INSERT INTO action_runs (action_id, record_id, invalidation_id, started, ended, outcome, status, output)
+       VALUES (@action_id, @here, @invalidation, @started, @ended, @outcome, @status, @output)`,
+    );
+    for (const row of this.#prepared(ACTION_RUNS).all() as ActionRunRow[]) {
+      const { here, root, invalidation_id } = row;
+      if (here === null) continue;
+      // Its id follows from that of its record.
+      const cascaded = root !== null && ours.get(root) !== undefined;
+      const invalidation = cascaded ? cascadedId(root, here) : invalidation_id;
+      cause.run({ ...row, invalidation });
+      add.run({ ...row, invalidation });
+    }
+  }
+
+  #prepared(sql: string): Statement {
+    return this.#db.prepare(this.#sql(sql));
+  }
+
+  #sql(sql: string): string {
+    return withInput(sql, this.input);
+  }
+}
