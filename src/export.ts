@@ -27,11 +27,8 @@ const EXPORTERS: Record<ExportFormat, (table?: ExportTable) => Promise<Exporter>
   'prov-json': () => import('./exchange/prov/json.js').then(({ provJson }) => provJson),
   provn: () => import('./exchange/prov/provn.js').then(({ provN }) => provN),
   turtle: () => import('./exchange/prov/turtle.js').then(({ turtle }) => turtle),
-  openlineage: async () => (await import('./exchange/openlineage.js')).openLineage,
-  'ro-crate': async () => {
-    const [{ roCrate }, { provJson }] = await Promise.all([import('./exchange/crate.js'), import('./exchange/prov/json.js')]);
-    return roCrate(provJson);
-  },
+  openlineage: () => import('./exchange/openlineage.js').then(({ openLineage }) => openLineage),
+  'ro-crate': () => import('./exchange/crate.js').then(({ roCrate }) => roCrate),
 }; // prettier-ignore
 
 /** Those that have tables. */

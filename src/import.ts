@@ -41,13 +41,13 @@ export async function importDocument(
   document: string | AsyncIterable<Uint8Array>,
   { name, busyMs = 60_000, onProgress }: ImportOptions = {},
 ): Promise<ImportReport> {
-  const [{ importProvJson }, { MAX_DOCUMENT_BYTES }] = await Promise.all([
+  const [{ importProvJson }, { mostDocumentBytes }] = await Promise.all([
     import('./exchange/prov/import.js'),
     import('./exchange/prov/parse-json.js'),
   ]);
   const called = name ?? (typeof document === 'string' ? basename(document) : 'document');
   const pieces = typeof document === 'string' ? createReadStream(document) : document;
-  const bytes = await whole(pieces as AsyncIterable<Uint8Array>, called, MAX_DOCUMENT_BYTES);
+  const bytes = await whole(pieces as AsyncIterable<Uint8Array>, called, mostDocumentBytes());
   return importProvJson(path, bytes, called, busyMs, onProgress);
 }
 
@@ -67,7 +67,7 @@ async function whole(pieces: AsyncIterable<Uint8Array>, name: string, mostBytes:
   if (bytes <= mostBytes) return Buffer.concat(read);
   throw new BraidError(
     'ERR_BRAID_IMPORT_TOO_LARGE',
-    `${name} has more than ${mostBytes / 2 ** 20} MiB, and a document is read as a whole: export its bundles, or runs, one by one; ` +
-      'databases of ours are merged',
+    `${name} has more than ${Math.floor(mostBytes / 2 ** 20)} MiB, which this process has no memory for: raise it by ` +
+      'NODE_OPTIONS=--max-old-space-size=MIB, to 32 times its size, or export it in parts; databases of ours are merged',
   );
 }

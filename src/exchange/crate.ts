@@ -4,47 +4,50 @@ import { openSqlite } from '../store/sqlite.js';
 import { CrateFiles } from './crate-files.js';
 import { CrateMetadata, METADATA, type Part } from './crate-metadata.js';
 import { folderWriter, zipWriter, type CrateWriter } from './crate-writer.js';
-import type { ExportSelection, FileExporter, TextExporter } from './exporter.js';
+import type { ExportSelection, FileExporter } from './exporter.js';
+import { provJson } from './prov/json.js';
 import type { Source } from './source.js';
 import { pieces } from './text.js';
 
 /** How many pages of a database are copied at once. */
 const BACKUP_PAGES = 2000;
 
+const PROV = {
+  name: 'provenance.prov.json',
+  title: 'Provenance in PROV-JSON',
+  encodingFormat: 'application/json',
+  conformsTo: 'https://www.w3.org/submissions/prov-json/',
+} as const;
+
 /**
  * A Process Run Crate, as a folder or, by its name, a zip file: the database as of the same moment, its provenance in PROV-JSON,
  * and what there is to say of its runs and files.
- *
- * @param prov makes PROV-JSON.
  */
-export function roCrate(prov: TextExporter): FileExporter {
-  return {
-    async file(source, file, selection, output) {
-      const { signal } = selection;
-      const isZip = extname(output).toLowerCase() === '.zip';
-      const writer = await (isZip ? zipWriter : folderWriter)(file, signal);
-      try {
-        const files = new CrateFiles(source, selection);
-        const parts = [await database(source, writer, `${file}.db`, signal)];
-        parts.push({
-          name: 'provenance.prov.json',
-          title: 'Provenance in PROV-JSON',
-          encodingFormat: 'application/json',
-          conformsTo: 'https://www.w3.org/submissions/prov-json/',
-          ...(await writer.put('provenance.prov.json', pieces(prov.text(source, selection)))),
-        });
-        if (selection.withFiles) await files.copy(writer, selection);
-        await writer.put(METADATA, pieces(new CrateMetadata(source, files, parts, selection).text()));
-        await writer.end();
-        const total = source.countRecords(selection.run);
-        selection.onProgress?.({ done: total, total });
-      } catch (error) {
-        await writer.abort();
-        throw error;
-      }
-    },
-  };
-}
+export const roCrate: FileExporter = {
+  async file(source, file, selection, output) {
+    const { signal } = selection;
+    const isZip = extname(output).toLowerCase() === '.zip';
+    const writer = await (isZip ? zipWriter : folderWriter)(file, signal);
+    try {
+      const files = new CrateFiles(source, selection);
+      const parts = [
+        await database(source, writer, `${file}.db`, signal),
+        {
+          ...PROV,
+          ...(await writer.put(PROV.name, pieces(provJson.text(source, selection)))),
+        },
+      ];
+      if (selection.withFiles) await files.copy(writer, selection);
+      await writer.put(METADATA, pieces(new CrateMetadata(source, files, parts, selection).text()));
+      await writer.end();
+      const total = source.countRecords(selection.run);
+      selection.onProgress?.({ done: total, total });
+    } catch (error) {
+      await writer.abort();
+      throw error;
+    }
+  },
+};
 
 async function database(
   source: Source,

@@ -77,7 +77,7 @@ function between(attempts: readonly Attempt[]): Range[] {
   let first = 1;
   for (const { base, end } of [...attempts, { base: Number.MAX_SAFE_INTEGER, end: 0 }]) {
     if (base >= first) ranges.push({ first, last: base });
-    first = end + 1;
+    first = Math.max(first, end + 1);
   }
   return ranges;
 }

@@ -1,8 +1,11 @@
+import { getHeapStatistics } from 'node:v8';
 import { parse } from 'lossless-json';
 import { BraidError } from '../../errors.js';
 
-/** Of a document, as its text takes several times that in memory. */
-export const MAX_DOCUMENT_BYTES = 256 * 2 ** 20;
+/** Of a document: read, it takes some twenty times that of the heap, and V8 has no text of more than half a GiB. */
+export function mostDocumentBytes(): number {
+  return Math.min(Math.floor(getHeapStatistics().heap_size_limit / 32), 500 * 2 ** 20);
+}
 
 /** A literal in an array of a statement in a list of a section of a bundle is this deep, and nothing is deeper. */
 const MAX_DEPTH = 10;
