@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
-import type { ExtractReport, PruneReport } from '../index.js';
+import type { ExtractReport, PruneOptions, PruneReport } from '../index.js';
 import { stopOnSignal } from './interrupt.js';
 import { countsText } from './merge.js';
 import { countText, plural, printable, writeJson, writeLines } from './output.js';
+import { fullRunId } from './run-id.js';
 import { jsonOption, NODE_HELP, timeArgument } from './usage.js';
 
 export function addExtract(program: Command): void {
@@ -68,7 +69,7 @@ export function addPrune(program: Command): void {
     )
     .action(async (path: string, { run, json, ...options }: PruneFlags) => {
       const { prune } = await import('../prune.js');
-      const id = run === undefined ? undefined : await runOf(path, run);
+      const id = run === undefined ? undefined : await fullRunId(path, run);
       const report = await stopOnSignal((signal, line) =>
         prune(path, { ...options, run: id, signal, onProgress: ({ table }) => line.show(() => `cutting: ${table}`) }),
       );
@@ -76,13 +77,7 @@ export function addPrune(program: Command): void {
     });
 }
 
-interface PruneFlags {
-  before?: Date;
-  run?: string;
-  invalid?: boolean;
-  keepNeeded?: boolean;
-  dryRun?: boolean;
-  vacuum?: boolean;
+interface PruneFlags extends Omit<PruneOptions, 'busyMs' | 'onProgress' | 'signal'> {
   json?: boolean;
 }
 
@@ -93,14 +88,4 @@ function* prunedLines(report: PruneReport): Iterable<string> {
   else yield `${dryRun ? 'would cut' : 'cut'} from ${path}: ${cut}`;
   if (needed > 0)
     yield `left, for what derives from them: ${plural(needed, 'record or version', 'records and versions')}`;
-}
-
-async function runOf(path: string, text: string): Promise<string> {
-  const [{ BraidReader }, { findRun }] = await Promise.all([import('../query/reader.js'), import('../query/find.js')]);
-  const reader = BraidReader.open(path);
-  try {
-    return findRun(reader, text);
-  } finally {
-    reader.close();
-  }
 }

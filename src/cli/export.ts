@@ -9,8 +9,10 @@ import {
   type ExportTable,
   type SkippedFile,
 } from '../export.js';
+import { stopOnSignal } from './interrupt.js';
 import { ClosedPipe, countText, plural, printable, writeJson, writeLines } from './output.js';
-import { ProgressLine } from './progress.js';
+import type { ProgressLine } from './progress.js';
+import { fullRunId } from './run-id.js';
 import { jsonOption } from './usage.js';
 
 interface Options {
@@ -81,23 +83,12 @@ async function exported(path: string, options: Options): Promise<void> {
   if (json && output === undefined && post === undefined) {
     throw invalid('--json says what was written to a file: give --output, too');
   }
-  const stop = new AbortController();
-  const interrupted = (signal: NodeJS.Signals) => {
-    process.exitCode = 128 + (signal === 'SIGINT' ? 2 : 15);
-    stop.abort();
-  };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupted);
-  const line = new ProgressLine();
-  try {
-    const told = await (post === undefined ? toFile(path, options, line, stop.signal) : posted(path, post, options, line, stop.signal)); // prettier-ignore
-    if (!told) return;
-    await (json ? writeJson(told.json) : writeLines(told.lines));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EPIPE') throw new ClosedPipe();
-    if (!stop.signal.aborted) throw error;
-  } finally {
-    line.clear();
-  }
+  const told = await stopOnSignal((signal, line) =>
+    post === undefined ? toFile(path, options, line, signal) : posted(path, post, options, line, signal),
+  ).catch((error: unknown) => {
+    throw (error as NodeJS.ErrnoException).code === 'EPIPE' ? new ClosedPipe() : error;
+  });
+  if (told) await (json ? writeJson(told.json) : writeLines(told.lines));
 }
 
 interface Told {
@@ -121,7 +112,7 @@ async function toFile(
   const asked: ExportOptions = {
     format,
     table,
-    run: run === undefined ? undefined : await runOf(path, run),
+    run: run === undefined ? undefined : await fullRunId(path, run),
     namespace: format === 'openlineage' ? (namespace ?? process.env.OPENLINEAGE_NAMESPACE) : namespace,
     withFiles,
     license,
@@ -162,7 +153,7 @@ async function posted(
   }
   const { postOpenLineage } = await import('../post.js');
   const report = await postOpenLineage(path, url, {
-    run: run === undefined ? undefined : await runOf(path, run),
+    run: run === undefined ? undefined : await fullRunId(path, run),
     namespace: namespace ?? process.env.OPENLINEAGE_NAMESPACE,
     apiKey: process.env.OPENLINEAGE_API_KEY,
     signal,
@@ -174,14 +165,4 @@ async function posted(
 
 function invalid(message: string): BraidError {
   return new BraidError('ERR_BRAID_OPTION_INVALID', message);
-}
-
-async function runOf(path: string, text: string): Promise<string> {
-  const [{ BraidReader }, { findRun }] = await Promise.all([import('../query/reader.js'), import('../query/find.js')]);
-  const reader = BraidReader.open(path);
-  try {
-    return findRun(reader, text);
-  } finally {
-    reader.close();
-  }
 }

@@ -5,6 +5,7 @@ import type { RecoverProgress } from '../recover.js';
 import type { LeftAlone, RecoverReport, RecoveredAttempt } from '../recovery-report.js';
 import { plural, printable, writeJson, writeLines } from './output.js';
 import { ProgressLine } from './progress.js';
+import { fullRunId } from './run-id.js';
 import { jsonOption } from './usage.js';
 
 interface Options {
@@ -75,16 +76,6 @@ export function addRecover(program: Command): void {
 async function isRoot(): Promise<boolean> {
   const { MPI } = await import('../comm/mpi.js');
   return MPI.COMM_WORLD.rank === 0;
-}
-
-async function fullRunId(path: string, text: string): Promise<string> {
-  const [{ BraidReader }, { findRun }] = await Promise.all([import('../query/reader.js'), import('../query/find.js')]);
-  const reader = BraidReader.open(path);
-  try {
-    return findRun(reader, text);
-  } finally {
-    reader.close();
-  }
 }
 
 function progressText({ phase, file, bytes = 0, totalBytes = 0 }: RecoverProgress): string {

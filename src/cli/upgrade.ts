@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { UpgradeReport } from '../upgrade.js';
+import { stopOnSignal } from './interrupt.js';
 import { countText, plural, writeJson, writeLines } from './output.js';
-import { ProgressLine } from './progress.js';
 import { jsonOption } from './usage.js';
 
 export function addUpgrade(program: Command): void {
@@ -19,32 +19,19 @@ export function addUpgrade(program: Command): void {
     .addHelpText('after', '\nExample:\n  $ braid upgrade braid-db.sqlite --dry-run\n')
     .action(async (path: string, { dryRun, json }: { dryRun?: boolean; json?: boolean }) => {
       const { upgrade } = await import('../upgrade.js');
-      const stop = new AbortController();
-      const interrupted = (signal: NodeJS.Signals) => {
-        process.exitCode = 128 + (signal === 'SIGINT' ? 2 : 15);
-        stop.abort();
-      };
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupted);
-      const line = new ProgressLine();
-      let report: UpgradeReport;
-      try {
-        report = await upgrade(path, {
+      const report = await stopOnSignal((signal, line) =>
+        upgrade(path, {
           dryRun,
-          signal: stop.signal,
+          signal,
           onProgress: ({ phase, done, total }) =>
             line.show(() =>
               phase === 'backup'
                 ? `copied ${countText(done)} of ${countText(total)} pages`
                 : `${countText(done)} of ${countText(total)} rows`,
             ),
-        });
-      } catch (error) {
-        if (stop.signal.aborted) return;
-        throw error;
-      } finally {
-        line.clear();
-      }
-      await (json ? writeJson(report) : writeLines(textLines(report)));
+        }),
+      );
+      if (report) await (json ? writeJson(report) : writeLines(textLines(report)));
     });
 }
 
