@@ -2,7 +2,7 @@ import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { BraidError } from './errors.js';
-import type { Exporter, ExportProgress, SkippedFile } from './exchange/exporter.js';
+import type { Exporter, ExportSelection } from './exchange/exporter.js';
 import type { FileFormat, TextFormat } from './exchange/flat.js';
 
 export type { ExportProgress, SkippedFile } from './exchange/exporter.js';
@@ -37,26 +37,13 @@ const OF_TABLES: readonly ExportFormat[] = ['csv', 'ndjson', 'parquet'];
 /** All there are. */
 export const EXPORT_FORMATS = Object.keys(EXPORTERS) as readonly ExportFormat[];
 
-export interface ExportOptions {
+export interface ExportOptions extends ExportSelection {
   format: ExportFormat;
-  /** Only what this run has recorded, by its id. */
-  run?: string;
   /**
    * What of it, for the formats that have tables: default `joined`, and of ndjson a line for each record as `reader.record`
    * gives it. `all` makes a folder, with a file for each table.
    */
   table?: ExportTable;
-  /** Of OpenLineage: the namespace of jobs. `slurm://CLUSTER` if left out, or `default`. */
-  namespace?: string;
-  /** Of RO-Crate: copy the files that records have `file:` URIs of into it. */
-  withFiles?: boolean;
-  /** Of RO-Crate: the licence of it, as a URI. */
-  license?: string;
-  onProgress?: (progress: ExportProgress) => void;
-  /** Told of each file that was to be copied, and could not be. */
-  onSkipped?: (file: SkippedFile) => void;
-  /** Ends it; what was there before stays. */
-  signal?: AbortSignal;
 }
 
 /** What only one format has. */

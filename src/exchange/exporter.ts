@@ -17,17 +17,18 @@ export interface SkippedFile {
 }
 
 export interface ExportSelection {
-  /** Only what this run has recorded: its id, or the beginning of it. */
+  /** Only what this run has recorded, by its id. */
   run?: string;
   /** Of OpenLineage: the namespace of jobs. `slurm://CLUSTER` if left out, or `default`. */
   namespace?: string;
-  /** Of a crate: copy files of `file:` URIs into it. */
+  /** Of RO-Crate: copy the files that records have `file:` URIs of into it. */
   withFiles?: boolean;
-  /** Of a crate: its licence, as a URI. */
+  /** Of RO-Crate: the licence of it, as a URI. */
   license?: string;
   onProgress?: (progress: ExportProgress) => void;
+  /** Told of each file that was to be copied, and could not be. */
   onSkipped?: (file: SkippedFile) => void;
-  /** Ends it. */
+  /** Ends it; what was there before stays. */
   signal?: AbortSignal;
 }
 
