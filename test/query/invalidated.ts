@@ -2,30 +2,13 @@
 import fc from 'fast-check';
 import { Store } from '#src/store/store.js';
 import { frameOf } from '../support/ops.js';
-import { opsOf, ownerOf, RANKS, RUN, type Event, type Made, type Named } from './graph.js';
+import { partsOf } from './arbitrary.js';
+import { opsOf, ownerOf, RANKS, RUN, type Event, type Made } from './graph.js';
 
 const RECORDS = 5;
 const MODELS = 3;
-const ids = fc.integer({ min: 1, max: RECORDS + MODELS });
-const models = fc.integer({ min: RECORDS + 1, max: RECORDS + MODELS });
-const rank = fc.nat({ max: RANKS - 1 });
-const attempt = fc.integer({ min: 1, max: 2 });
-const time = fc.nat({ max: 12 });
-const madeIn = (attempts: fc.Arbitrary<number>): fc.Arbitrary<Made> =>
-  fc.oneof(
-    fc.record({ attempt: attempts, step: fc.nat({ max: 3 }) }),
-    fc.record({ attempt: attempts, rank, ordinal: fc.nat({ max: 2 }) }),
-  );
-const versionOf = (source: number): fc.Arbitrary<Named> =>
-  source <= RECORDS
-    ? fc.constantFrom<Named>('none', 'unknown')
-    : fc.oneof({ weight: 3, arbitrary: madeIn(attempt) }, { weight: 1, arbitrary: fc.constant<Named>('unknown') });
-const source = ids.chain((id) => fc.record({ source: fc.constant(id), version: versionOf(id) }));
+const { ids, models, rank, attempt, time, madeIn, source, derivation } = partsOf(RECORDS, MODELS);
 
-const derivation: fc.Arbitrary<Event> = fc
-  .record({ from: source, derived: ids, time, rank, attempt })
-  .filter(({ from, derived }) => from.source !== derived)
-  .map(({ from, ...rest }) => ({ type: 'derivation', ...from, ...rest }));
 /** All updates of a version at one time: which of them the database has first is not the point here. */
 const timeOfMade = (model: number, { attempt, step = 7, rank = 0, ordinal = 0 }: Made) =>
   (model * 5 + attempt * 3 + step * 2 + rank + ordinal * 4) % 13;
