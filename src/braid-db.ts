@@ -4,6 +4,7 @@ import { exitWaitMs } from './comm/mpi-runtime.js';
 import type { Request } from './comm/request.js';
 import { seemsRoot, selectCommunicator } from './comm/select.js';
 import { BraidError } from './errors.js';
+import { jsonText } from './json-text.js';
 import { sayEnd, unwatchExit, watchExit, type ExitAware } from './exit.js';
 import { faultPoint } from './fault.js';
 import { verdictText, type Verdict } from './flush/channel.js';
@@ -393,7 +394,7 @@ function toJson(value: unknown): string {
       'the function given to onRoot() must be synchronous, and returned a promise',
     );
   }
-  return JSON.stringify(value, (_, each: unknown) => (typeof each === 'bigint' ? String(each) : each)) ?? '';
+  return jsonText(value) ?? '';
 }
 
 /**

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BraidError } from './errors.js';
+import { jsonText } from './json-text.js';
 import type { ActionType } from './frame/format.js';
 import { BraidReader, type RecordRow } from './query/reader.js';
 import { OUTPUT_BYTES, runProgram, textOf, type Came } from './program.js';
@@ -177,7 +178,7 @@ function isAllowed(url: URL, allowed: readonly URL[]): boolean {
 function eventOf({ cause, time, name }: Due, args: readonly string[], record: RecordRow): string {
   const { id, kind, uris, tags, run } = record;
   const event = { event: 'invalidation', action: name, record: { id, kind, name: record.name, time: record.time, uris, tags, run }, cause, time: `${time.replace(' ', 'T')}Z`, args }; // prettier-ignore
-  return JSON.stringify(event, (_, each: unknown) => (typeof each === 'bigint' ? String(each) : each));
+  return jsonText(event);
 }
 
 async function send(due: Due, args: readonly string[], record: RecordRow, how: ActionLimits): Promise<Came> {

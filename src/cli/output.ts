@@ -1,4 +1,5 @@
 import { styleText } from 'node:util';
+import { jsonText } from '../json-text.js';
 import { escaped, printable } from '../printable.js';
 
 export { printable } from '../printable.js';
@@ -27,7 +28,7 @@ export function writeJson(value: unknown): Promise<void> {
 
 /** Integers that a double can't hold become decimal strings. What a terminal would take for an order is escaped. */
 export function toJson(value: unknown, indent?: number): string {
-  const text = JSON.stringify(value, (_, each: unknown) => (typeof each === 'bigint' ? String(each) : each), indent);
+  const text = jsonText(value, indent);
   return text.replace(/[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, escaped);
 }
 

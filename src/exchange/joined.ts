@@ -2,6 +2,7 @@ import { BraidError } from '../errors.js';
 import { KINDS, TagType } from '../frame/format.js';
 import { Attempts } from '../query/attempts.js';
 import { tagValue, type Tag } from '../record/tags.js';
+import { Grouped } from './grouped.js';
 import type { Source } from './source.js';
 import { numberOf, valueOf, type Column, type ColumnType, type Table, type Value } from './table.js';
 
@@ -50,7 +51,7 @@ function* joinedRows(
   const { connection, layout } = source;
   const [where, values] = source.runCondition(run);
   const sorted = <Row extends readonly [record: number, ...more: unknown[]]>(sql: string) =>
-    new Sorted<Row>(connection.stream(sql, [], (row: Row) => row));
+    new Grouped<Row>(connection.stream(sql, [], (row: Row) => row));
   const uris = sorted<readonly [number, string]>('SELECT record_id, uri FROM uris ORDER BY record_id, id');
   const tags = sorted<RawTag>(`SELECT t.record_id, t.key, t.value, t.tag_type, ${layout.boolean} FROM tags t
     ORDER BY t.record_id, t.id`);
@@ -73,8 +74,8 @@ function* joinedRows(
       const raw = [id, KINDS[kind] ?? 'record', ...fields, maker?.run, maker?.rank];
       const row: Value[] = raw.map((value, i) => valueOf(columns[i].type, value));
       row.push(
-        uris.of(id).map(([, uri]) => uri),
-        derivations.of(id).map(([, source]) => source).sort((a, b) => a - b), // prettier-ignore
+        Array.from(uris.of(id), ([, uri]) => uri),
+        Array.from(derivations.of(id), ([, source]) => source).sort((a, b) => a - b), // prettier-ignore
       );
       for (let i = row.length; i < columns.length; i++) row.push(null);
       for (const [, key, value, type, boolean] of tags.of(id)) {
@@ -84,29 +85,7 @@ function* joinedRows(
       yield row;
     }
   } finally {
-    for (const each of [uris, tags, derivations]) each.end();
-  }
-}
-
-/** Rows that come in the order of their records, asked for in that order. */
-class Sorted<Row extends readonly [record: number, ...more: unknown[]]> {
-  #next: IteratorResult<Row>;
-
-  constructor(private readonly rows: IterableIterator<Row>) {
-    this.#next = rows.next();
-  }
-
-  of(record: number): Row[] {
-    const found: Row[] = [];
-    for (; !this.#next.done && this.#next.value[0] <= record; this.#next = this.rows.next()) {
-      // Those before are of records that aren't asked for, or that aren't there.
-      if (this.#next.value[0] === record) found.push(this.#next.value);
-    }
-    return found;
-  }
-
-  end(): void {
-    this.rows.return?.();
+    for (const each of [uris, tags, derivations]) each.close();
   }
 }
 

@@ -1,3 +1,4 @@
+import { jsonText } from '../json-text.js';
 import { NodeRows } from '../query/rows.js';
 import type { Exporter } from './exporter.js';
 import type { TextFormat } from './flat.js';
@@ -31,5 +32,5 @@ export const ndjsonTable: TextFormat = {
 };
 
 function line(row: object): string {
-  return `${JSON.stringify(row, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))}\n`;
+  return `${jsonText(row)}\n`;
 }

@@ -3,9 +3,11 @@ import { pathToFileURL } from 'node:url';
 import { packageVersion } from '../package.js';
 import { whyInvalid } from '../query/invalidations.js';
 import type { NodeRow } from '../query/rows.js';
+import { databaseUuid } from '../query/statement.js';
+import { dashed } from '../uuid-text.js';
 import { locationOf, type Location } from './location.js';
 import { producer, schemaUrn } from './producer.js';
-import { commandOf, dashed, failureOf, isoTime, program, type Run } from './run.js';
+import { commandOf, failureOf, isoTime, program, type Run } from './run.js';
 import type { Source } from './source.js';
 
 /** The versions of OpenLineage's own schemas that are followed. */
@@ -105,9 +107,7 @@ export class Names {
   readonly #own: string;
 
   constructor(source: Source) {
-    const uuid = source.layout.ours
-      ? source.connection.column<string>("SELECT value FROM meta WHERE key = 'uuid'")[0]
-      : basename(source.path);
+    const uuid = databaseUuid(source.connection, source.layout) ?? basename(source.path);
     this.#own = `braid://${encodeURIComponent(uuid)}`;
   }
 

@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import type { RunContext } from '../context.js';
 import type { RunStatus } from '../store/store.js';
 import { parseTime } from '../time.js';
+import { dashed } from '../uuid-text.js';
 import type { Source } from './source.js';
 
 /** What is told of a run. */
@@ -120,10 +121,6 @@ export function failureOf(status: RunStatus): string | undefined {
 /** "2026-01-02T03:04:05.678Z"; undefined for what isn't a time. */
 export function isoTime(time: Date | undefined): string | undefined {
   return time === undefined || Number.isNaN(time.getTime()) ? undefined : time.toISOString();
-}
-
-export function dashed(uuid: string): string {
-  return uuid.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }
 
 function quoted(argument: string): string {

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import * as v from 'valibot';
 import { BraidError } from '../errors.js';
+import { jsonText } from '../json-text.js';
 
 /** Deeper than this nobody nests records or tags; the stack, on which they are walked, holds a hundred times as much. */
 const MAX_DEPTH = 100;
@@ -82,7 +83,7 @@ export function strangers(value: object, known: object): string[] {
 
 /** @throws BraidError ERR_BRAID_TOO_LARGE */
 export function checkSize(record: object, place: string): void {
-  const json = JSON.stringify(record, (_, each: unknown) => (typeof each === 'bigint' ? String(each) : each));
+  const json = jsonText(record);
   const bytes = Buffer.byteLength(json);
   if (bytes <= MAX_RECORD_BYTES) return;
   throw new BraidError(

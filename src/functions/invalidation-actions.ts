@@ -2,6 +2,7 @@ import { BraidError } from '../errors.js';
 import { ActionCode } from '../frame/format.js';
 import { storedAction, type StoredAction } from '../record/action.js';
 import { ACTION_TYPES } from '../store/invalidation.js';
+import { dashed } from '../uuid-text.js';
 import type { Desk } from './desk.js';
 import { fieldOf, idsOf } from './earlier-steps.js';
 import { inputError } from './input.js';
@@ -79,8 +80,4 @@ function storedActionOf({ reader }: Desk, id: string): StoredAction {
     command,
     params: params ?? '{}',
   };
-}
-
-function dashed(hex: string): string {
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }

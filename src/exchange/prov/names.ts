@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { databaseUuid } from '../../query/statement.js';
+import { dashed } from '../../uuid-text.js';
 import type { Source } from '../source.js';
 import { localName } from './terms.js';
 
@@ -23,13 +25,13 @@ export const names = {
  * which it never changes.
  */
 export function baseOf({ connection, layout }: Source): string {
-  const hex = layout.ours
-    ? connection.column<string>("SELECT value FROM meta WHERE key = 'uuid'")[0]
-    : createHash('sha256')
-        .update(JSON.stringify(connection.all('SELECT record_id, name, time FROM records ORDER BY record_id LIMIT 1')))
-        .digest('hex')
-        .slice(0, 32);
-  return `urn:uuid:${hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')}#`;
+  const hex =
+    databaseUuid(connection, layout) ??
+    createHash('sha256')
+      .update(JSON.stringify(connection.all('SELECT record_id, name, time FROM records ORDER BY record_id LIMIT 1')))
+      .digest('hex')
+      .slice(0, 32);
+  return `urn:uuid:${dashed(hex)}#`;
 }
 
 /** Of Braid-DB's form of a time, in UTC; undefined for what isn't one. */
