@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import { BraidDB, BraidData, BraidModel, follow, type FollowEvent } from 'braid-mpi';
 import { endWithTest } from '../support/children.js';
 import { SimulatedWorld } from '../support/simulated-communicator.js';
@@ -39,6 +41,11 @@ describe('braid tail', function () {
     }));
     const next = async () => (await lines.next()).value as string;
     return { child: child as ChildProcess, next, json: async () => JSON.parse(await next()) as Line, ended, lines };
+  };
+  /** What has ended before it has looked for the first time is not told. */
+  const opens = async ({ pid }: ChildProcess) => {
+    const files = `/proc/${pid}/fd`;
+    while (!readdirSync(files).some((fd) => isLinkTo(join(files, fd), path))) await delay(5);
   };
   const records = (text: string) =>
     text.trimEnd().split('\n').map((line) => JSON.parse(line) as Line).filter(({ type }) => type === 'record').map(({ record }) => record.name); // prettier-ignore
@@ -85,7 +92,8 @@ describe('braid tail', function () {
 
   it('waits for the first run where none is there, and tells of one that came and went in between', async () => {
     await braid(['create', path]);
-    const { json, ended } = tail('--json', '--until-end', '--interval', '0.2');
+    const { child, json, ended } = tail('--json', '--until-end', '--interval', '0.2');
+    await opens(child);
     await runJob(path, 'many', 2);
     const lines = [];
     for (;;) {
@@ -173,3 +181,12 @@ describe('braid tail', function () {
     }
   });
 });
+
+function isLinkTo(link: string, path: string): boolean {
+  try {
+    return readlinkSync(link) === path;
+  } catch {
+    // Closed meanwhile.
+    return false;
+  }
+}
