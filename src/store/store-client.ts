@@ -143,8 +143,13 @@ export class StoreClient implements Pollable {
     }
   }
 
-  /** Ends the thread. The database must have been closed before. */
+  /**
+   * Ends the thread, when it has answered: where it is ended while an error of SQLite becomes JavaScript's, the process
+   * aborts. Of a database that is closed nothing is under way; where an open has failed, what it asked beside that is.
+   */
   async terminate(): Promise<void> {
+    this.hurry();
+    for (const call of [...this.#calls.values()]) await new Promise<void>((resolve) => call.onDone(resolve));
     progress.remove(this);
     clients.delete(this);
     const thread = this.#thread;

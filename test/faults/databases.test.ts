@@ -480,7 +480,10 @@ describe('busy and damaged databases', function () {
     writeFileSync(path, damaged);
     const spools = readdirSync(directory).filter((name) => name.includes('-spool-'));
     await assert.rejects(recover(path), { code: 'ERR_BRAID_DB_CORRUPT' });
-    await assert.rejects(BraidDB.open(path, { mpi: 'off' }), { code: 'ERR_BRAID_DB_CORRUPT' });
+    // Several times: what an open asks beside what fails may fail while its thread ends.
+    for (let i = 0; i < 20; i++) {
+      await assert.rejects(BraidDB.open(path, { mpi: 'off' }), { code: 'ERR_BRAID_DB_CORRUPT' });
+    }
     assert.deepEqual(readdirSync(directory).filter((name) => name.includes('-spool-')), spools); // prettier-ignore
     writeFileSync(path, sound);
     await check(told, 'INCOMPLETE');
