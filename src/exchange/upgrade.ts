@@ -113,7 +113,7 @@ function copied(db: Database, table: string, copy: () => void): void {
 
 /** Braid-DB's tables, as they are: beside ours by another name, or in another file. */
 class OldTables {
-  readonly #indexes: string[] = [];
+  #indexes: readonly { readonly name: string; readonly sql: string }[] = [];
   readonly #tables: readonly string[];
   readonly #schema: string;
 
@@ -162,16 +162,13 @@ class OldTables {
       db.prepare(`SELECT count(*) FROM ${this.#schema}.${table}`).pluck().get() as number;
     const rows = Object.fromEntries(this.#tables.map((table) => [table, count(table)]));
     if (this.attached !== undefined) return rows;
-    const indexes = db
+    this.#indexes = db
       .prepare(
         `SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL
          AND tbl_name IN (SELECT value FROM json_each(?))`,
       )
       .all(JSON.stringify(this.#tables)) as { name: string; sql: string }[];
-    for (const { name, sql } of indexes) {
-      db.exec(`DROP INDEX "${name.replaceAll('"', '""')}"`);
-      if (name !== 'ix_uris_record_id') this.#indexes.push(sql);
-    }
+    for (const { name } of this.#indexes) db.exec(`DROP INDEX "${name.replaceAll('"', '""')}"`);
     for (const table of this.#tables) db.exec(`ALTER TABLE ${table} RENAME TO ${this.named(table)}`);
     return rows;
   }
@@ -180,9 +177,10 @@ class OldTables {
     if (this.attached === undefined && this.has(table)) this.db.exec(`DROP TABLE ${this.named(table)}`);
   }
 
-  /** Those that somebody has made for searches of their own. */
+  /** Those that somebody has made for searches of their own: not those that ours have by the same name. */
   rebuildIndexes(): void {
-    for (const sql of this.#indexes) this.db.exec(sql);
+    const there = new Set(this.#names(`type = 'index'`).map((name) => name.toLowerCase()));
+    for (const { name, sql } of this.#indexes) if (!there.has(name.toLowerCase())) this.db.exec(sql);
   }
 
   #names(where: string): string[] {

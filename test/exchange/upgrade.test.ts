@@ -157,11 +157,12 @@ describe('upgrade', function () {
 
   it('keeps what somebody has added: indexes, and tables that name records', async () => {
     const path =
-      made(`CREATE INDEX by_key ON tags (key); CREATE TABLE notes (record_id INTEGER REFERENCES records (record_id), note TEXT);
+      made(`CREATE INDEX by_key ON tags (key); CREATE INDEX IX_tags_record_id ON tags (record_id); CREATE TABLE notes (record_id INTEGER REFERENCES records (record_id), note TEXT);
       INSERT INTO notes VALUES (1, 'kept')`);
     await upgrade(path);
     assert.deepEqual(query(path, 'SELECT note FROM notes JOIN records USING (record_id)'), [{ note: 'kept' }]);
     assert.deepEqual(query(path, `SELECT tbl_name FROM sqlite_schema WHERE name = 'by_key'`), [{ tbl_name: 'tags' }]);
+    sound(path);
     assert.match(query<{ sql: string }>(path, `SELECT sql FROM sqlite_schema WHERE name = 'notes'`)[0].sql, /REFERENCES records/); // prettier-ignore
   });
 
