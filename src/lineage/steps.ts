@@ -13,7 +13,7 @@ export type Relation =
   | 'exposure'
   /** A rank that updated the version had seen that one. */
   | 'seen'
-  /** The version of the next smaller step of the same attempt. */
+  /** The version of the next smaller step of the same attempt; inferred, if it isn't known to have been made before. */
   | 'step'
   /** The model that it is a version of. */
   | 'version'
@@ -66,6 +66,19 @@ const OF_RECORD = `d.stated AND NOT EXISTS (
 /** Of a derivation `d`, whose derived record is `r`, if it is there: until when its source may have been updated. */
 const UNTIL = 'max(d.time, ifnull(r.time, d.time))';
 
+/** The version `p` of the next smaller step of its attempt than that of `v`; from either of the two. */
+const STEP_BEFORE = `versions v ON w.node < 0 AND v.version_id = -w.node AND v.step IS NOT NULL
+  CROSS JOIN versions p ON p.version_id = (SELECT o.version_id FROM versions o
+    WHERE o.model_id = v.model_id AND o.attempt_id = v.attempt_id AND o.step IS NOT NULL AND o.step < v.step
+    ORDER BY o.step DESC LIMIT 1)`;
+const STEP_AFTER = `versions p ON w.node < 0 AND p.version_id = -w.node AND p.step IS NOT NULL
+  CROSS JOIN versions v ON v.version_id = (SELECT o.version_id FROM versions o
+    WHERE o.model_id = p.model_id AND o.attempt_id = p.attempt_id AND o.step IS NOT NULL AND o.step > p.step
+    ORDER BY o.step LIMIT 1)`;
+
+/** Who counts steps again from the start makes a smaller one later, which then isn't what the larger one went on from. */
+const IN_ORDER = '(p.time <= v.time)';
+
 export const STEPS: Record<Direction, readonly Step[]> = {
   ancestors: [
     {
@@ -114,16 +127,14 @@ export const STEPS: Record<Direction, readonly Step[]> = {
       to: '-u.seen',
       where: 'u.seen IS NOT NULL',
     },
+    { relation: 'step', inferred: false, needs: 'versions', from: STEP_BEFORE, to: '-p.version_id', where: IN_ORDER },
     {
       relation: 'step',
-      inferred: false,
+      inferred: true,
       needs: 'versions',
-      from: `versions v ON w.node < 0 AND v.version_id = -w.node AND v.step IS NOT NULL
-        CROSS JOIN versions p ON p.version_id = (SELECT o.version_id FROM versions o
-          WHERE o.model_id = v.model_id AND o.attempt_id = v.attempt_id AND o.step IS NOT NULL AND o.step < v.step
-          ORDER BY o.step DESC LIMIT 1)`,
+      from: STEP_BEFORE,
       to: '-p.version_id',
-      where: 'true',
+      where: `${IN_ORDER} IS NOT 1`,
     },
     {
       relation: 'version',
@@ -207,16 +218,14 @@ export const STEPS: Record<Direction, readonly Step[]> = {
       to: '-u.version_id',
       where: 'true',
     },
+    { relation: 'step', inferred: false, needs: 'versions', from: STEP_AFTER, to: '-v.version_id', where: IN_ORDER },
     {
       relation: 'step',
-      inferred: false,
+      inferred: true,
       needs: 'versions',
-      from: `versions v ON w.node < 0 AND v.version_id = -w.node AND v.step IS NOT NULL
-        CROSS JOIN versions n ON n.version_id = (SELECT o.version_id FROM versions o
-          WHERE o.model_id = v.model_id AND o.attempt_id = v.attempt_id AND o.step IS NOT NULL AND o.step > v.step
-          ORDER BY o.step LIMIT 1)`,
-      to: '-n.version_id',
-      where: 'true',
+      from: STEP_AFTER,
+      to: '-v.version_id',
+      where: `${IN_ORDER} IS NOT 1`,
     },
     {
       relation: 'version',

@@ -1,3 +1,4 @@
+import { componentsOf } from './cycles.js';
 import type { LineageRow, Nodes } from './lineage.js';
 import type { Relation } from '../lineage/steps.js';
 import { Visits, type Stop } from '../lineage/visits.js';
@@ -87,14 +88,16 @@ export function sentence(derived: string, relation: Relation, inferred: boolean,
 }
 
 /**
- * The nearest of what two nodes both come from: what is reached from each of them by a way over nothing else that they share.
+ * The nearest of what two nodes both come from: what each of them comes to first, on its ways, of all that they share. Where
+ * they come into a cycle at different nodes, that is all of these.
+ *
  * Three walks: who is an ancestor of both is known only when both have been walked.
  */
 export function common(walks: Walks, nodes: Nodes, a: readonly number[], b: readonly number[]): CommonRow[] {
   const first = walk(walks, a);
   const nearB = frontier(walks, b, (node) => first.has(node));
   const nearA = frontier(walks, a, (node) => nearB.depths.has(node));
-  const shared = [...nearA.near].filter((node) => nearB.near.has(node));
+  const shared = nearest(walks, nearA.near, nearB.near);
   const depths = (node: number): [number, number] => [nearA.depths.get(node)!, nearB.depths.get(node)!];
   const sum = (node: number) => depths(node)[0] + depths(node)[1];
   shared.sort((x, y) => sum(x) - sum(y) || Math.abs(x) - Math.abs(y));
@@ -123,4 +126,24 @@ function frontier(walks: Walks, start: readonly number[], isShared: (node: numbe
   const visits = new Visits(start, { onStep });
   for (const [node, , depth] of walks.nodes('ancestors', visits)) depths.set(node, depth);
   return { near, depths, certain: (node: number) => visits.certain.has(node) };
+}
+
+/** What is come to first from one side, and lies in a cycle with what is from the other; mostly it is that itself. */
+function nearest(walks: Walks, nearA: ReadonlySet<number>, nearB: ReadonlySet<number>): number[] {
+  const both = [...nearA].filter((node) => nearB.has(node));
+  if (both.length === nearA.size && both.length === nearB.size) return both;
+  const steps = new Map<number, number[]>([...nearA].map((node) => [node, []]));
+  const onStep = (from: number, to: number) => {
+    const of = steps.get(from);
+    if (of) of.push(to);
+    else steps.set(from, [to]);
+  };
+  for (const met of walks.nodes('ancestors', new Visits([...nearA], { onStep }))) void met;
+  const components = componentsOf(steps);
+  const entered = (near: ReadonlySet<number>) => new Set([...near].map((node) => components.get(node)));
+  const [byA, byB] = [entered(nearA), entered(nearB)];
+  return [...new Set([...nearA, ...nearB])].filter((node) => {
+    const component = components.get(node);
+    return component !== undefined && byA.has(component) && byB.has(component);
+  });
 }

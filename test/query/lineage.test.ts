@@ -146,6 +146,57 @@ describe('lineage that respects time', function () {
     }
   });
 
+  it('finds what two things share where each comes into a cycle at another node', () => {
+    // 1 is a scan; 2 and 3 are models that teach each other at the same step; 4 is what 2 has made, 5 what 3 has; 6 is of 1 alone.
+    const shared = readerOf(directory, [
+      record(1, 'fact', 0),
+      record(2, 'model', 0),
+      record(3, 'model', 0),
+      update(2, 0, 1, [[3, step(0)], [1, 'none']]), // prettier-ignore
+      update(3, 0, 1, [[2, step(0)]]),
+      record(4, 'data', 2),
+      from(4, 2, step(0), 2),
+      record(5, 'data', 2),
+      from(5, 3, step(0), 2),
+      record(6, 'data', 2),
+      from(6, 1, 'none', 2),
+    ]);
+    try {
+      const rows = shared.common(4, 5).map((row) => [labelOf(row), ...row.depths]);
+      assert.deepEqual(rows, [['2@1.s0', 1, 2], ['3@1.s0', 2, 1]]); // prettier-ignore
+      assert.deepEqual(labels(shared.common(4, 6)), ['1']);
+    } finally {
+      shared.close();
+    }
+  });
+
+  it('does not take a smaller step that was made later for what a larger one certainly went on from', () => {
+    const again = readerOf(directory, [
+      record(1, 'model', 0),
+      update(1, 9, 1, []),
+      update(1, 10, 2, [], 9),
+      // Counted again from the start: 1 has seen 10.
+      update(1, 1, 3, [], 10),
+      update(1, 2, 4, [], 1),
+    ]);
+    try {
+      assert.deepEqual(told(again.ancestors('1@step=2')), ['1 1', '1 1@1.s1', '2 1@1.s10', '3 1@1.s9']);
+      assert.deepEqual(told(again.ancestors('1@step=10')), [
+        '1 1',
+        '1 1@1.s9',
+        '2 1@1.s2 inferred',
+        '3 1@1.s1 inferred',
+      ]);
+      assert.deepEqual(told(again.descendants('1@step=2')), [
+        '1 1@1.s9 inferred',
+        '2 1@1.s10 inferred',
+        '3 1@1.s1 inferred',
+      ]);
+    } finally {
+      again.close();
+    }
+  });
+
   it('can have several walks under way', () => {
     const [a, b] = [reader.ancestors(7), reader.ancestors(7)];
     const both = [];

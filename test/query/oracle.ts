@@ -104,13 +104,14 @@ export class Oracle {
     const exposures = updates.flatMap(({ exposures }) => exposures);
     if (!s) return exposures.some((each) => each.source === Number(source) && typeof each.version === 'string');
     if (exposures.some((each) => each.source === s.model && names(s, each.version))) return true;
-    if (s.model !== d.model) return false;
-    if (updates.some(({ seen }) => seen !== undefined && names(s, seen))) return true;
-    return this.#isStepBefore(d, s);
+    if (s.model === d.model && updates.some(({ seen }) => seen !== undefined && names(s, seen))) return true;
+    return this.#isStepBefore(d, s) && s.time! <= d.time!;
   }
 
   #isInferred(derived: string, source: string): boolean {
     const [d, s] = [this.#version(derived), this.#version(source)];
+    // Who counts from the start again makes a smaller step later.
+    if (d && s && this.#isStepBefore(d, s)) return true;
     if (s?.time === undefined) return false;
     if (!d) {
       const statements = this.#statements(derived, String(s.model));
@@ -126,6 +127,7 @@ export class Oracle {
 
   #isStepBefore(d: Version, s: Version): boolean {
     const [later, earlier] = [d.made.step, s.made.step];
+    if (d.model !== s.model) return false;
     if (later === undefined || earlier === undefined || d.made.attempt !== s.made.attempt || earlier >= later)
       return false;
     return !this.versions.some(
