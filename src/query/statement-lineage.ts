@@ -1,94 +1,149 @@
 import { training } from './ancestry.js';
 import type { LineageRow } from './lineage.js';
-import { count, plural, short, type Composer } from './statement-composer.js';
+import { count, plural, type Composer } from './statement-composer.js';
 
-/** What the subject is, what it was trained on or derived from, and what that came from, back to facts. */
+/** A text, and the nodes that support it. */
+interface Said {
+  readonly text: string;
+  readonly nodes: readonly number[];
+}
+
+/** What the subject was trained on or derived from, and what that came from, back to where it begins. */
 export function lineageSentences(composer: Composer, row: LineageRow, subject: number): void {
-  const { ancestry } = composer;
-  const self = new Set([...ancestry.start, subject]);
-  const name = composer.name(row);
-  describe(composer, row, subject);
+  const parts = new Parts(composer, row, subject);
+  const answered = parts.own.length > 0 ? trained(composer, row, parts) : derived(composer, row, parts);
+  const origins = originsOf(composer, parts);
+  // Facts that are its only origins, and that it is derived from, have just been said.
+  const says = origins.nodes.some((node) => !answered.nodes.includes(node));
+  composer.say('answer', 'answer', says ? `${answered.text} ${origins.text}` : answered.text, [
+    ...new Set([...answered.nodes, ...(says ? origins.nodes : [])]),
+  ]);
+  const tell = (id: string, start: string, nodes: readonly number[], end: string) => {
+    if (nodes.length === 0) return;
+    const versions = nodes.filter((node) => node < 0).length;
+    const of = versions > 0 ? `, with ${plural(versions, 'version')} of models` : '';
+    composer.say('lineage', id, `${start} ${composer.kinds(nodes)}${of}${end}.`, nodes);
+  };
+  tell('ancestry', 'In all it comes from', parts.certain, '');
+  tell('ancestry-inferred', 'It may also come from', parts.inferred, ': which of it was used is not recorded');
+  if (origins.nodes.length > 0) composer.say('lineage', 'origins', origins.text, origins.nodes);
+}
 
-  const ancestors = [...ancestry.nodes.keys()].filter((node) => !self.has(node));
-  const own = [...ancestry.nodes].filter(([node, { id }]) => node < 0 && id === row.id).map(([node]) => node);
-  const others = ancestors.filter((node) => node < 0 && ancestry.nodes.get(node)!.id !== row.id);
-  const outside = ancestors.filter((node) => ancestry.nodes.get(node)!.id !== row.id);
-  const facts = outside.filter((node) => ancestry.nodes.get(node)!.kind === 'fact');
+/** The ancestry of a subject, without itself: what it certainly comes from is kept apart from what it may come from. */
+class Parts {
+  readonly certain: readonly number[];
+  readonly inferred: readonly number[];
+  /** Of a version, or of a model as all that it has learnt: its versions. */
+  readonly own: readonly number[];
 
-  let answer: string;
-  let answered: readonly number[];
-  if (own.length > 0) {
-    const trained = training(ancestry, own);
-    const sources = trained.sources.filter((node) => ancestry.nodes.get(node)?.id !== row.id);
-    answered = sources;
-    answer = `${name} was trained on ${composer.kinds(sources) || 'nothing that is recorded'}${composer.listed(sources)}.`;
-    composer.say(
-      'lineage',
-      'trained-on',
-      `${name} was made by ${plural(trained.updates, 'update')} over ${plural(own.length, 'version')} of it, which were exposed ` +
-        `${plural(trained.exposures, 'time')} to ${plural(trained.sources.length, 'source')}${composer.listed(trained.sources)}.`,
-      trained.sources,
-    );
-    if (others.length > 0) {
-      const direct = new Set(sources);
-      const further = training(ancestry, others).sources.filter((node) => !direct.has(node));
-      composer.say(
-        'lineage',
-        'trained-through-models',
-        `By way of other models ${plural(further.length, 'further source')} went into it${composer.listed(further)}.`,
-        further,
-      );
-    }
-  } else {
-    answered = ancestry.direct;
-    const from = composer.kinds(ancestry.direct);
-    const nothing = row.kind === 'model' ? 'was trained on nothing that is recorded' : 'is derived from nothing that is recorded'; // prettier-ignore
-    answer =
-      from === '' ? `${name} ${nothing}.` : `${name} was derived from ${from}${composer.listed(ancestry.direct)}.`;
+  constructor(
+    readonly composer: Composer,
+    private readonly row: LineageRow,
+    subject: number,
+  ) {
+    const { nodes, start } = composer.ancestry;
+    const self = new Set([...start, subject]);
+    const others = [...nodes].filter(([node]) => !self.has(node));
+    const those = (wanted: boolean) => others.filter(([, { inferred }]) => inferred === wanted).map(([node]) => node);
+    [this.certain, this.inferred] = [those(false), those(true)];
+    this.own = [...start, ...this.certain].filter((node) => node < 0 && nodes.get(node)?.id === row.id);
   }
-  if (facts.length > 0 && facts.some((node) => !answered.includes(node))) {
-    answer += ` All of that comes from ${plural(facts.length, 'fact')}${composer.listed(facts)}.`;
+
+  isOwn(node: number): boolean {
+    return this.composer.ancestry.nodes.get(node)?.id === this.row.id;
   }
-  composer.say('answer', 'answer', answer, [...new Set([...answered, ...facts])]);
-  if (ancestors.length === 0) return;
-  composer.say(
-    'lineage',
-    'ancestry',
-    `In all it comes from ${composer.kinds(ancestors)}${own.length + others.length > 0 ? `, with ${plural(own.length + others.length, 'version')} of models` : ''}.`,
-    ancestors,
-  );
-  if (facts.length > 0) {
-    composer.say(
-      'lineage',
-      'facts',
-      `It goes back to ${plural(facts.length, 'fact')}${composer.listed(facts)}.`,
-      facts,
-    );
+
+  /** What some versions were exposed to, without the subject's own record and versions, and without what is known already. */
+  sources(versions: readonly number[], known: readonly number[] = []): number[] {
+    const left = new Set(known);
+    return training(this.composer.ancestry, versions).sources.filter((node) => !this.isOwn(node) && !left.has(node));
   }
 }
 
-function describe(composer: Composer, row: LineageRow, subject: number): void {
-  const { id, kind, key, version, step, time, run, rank, uris, tags } = row;
-  const what =
-    key === undefined
-      ? { fact: 'a fact', data: 'data', model: 'a model, as all that it has ever learnt', record: 'a record of unknown kind' }[kind]
-      : `${version === undefined ? 'a version' : `version ${version}`} of the model ${short(row.name)} [${id}]${step === undefined ? '' : `, after step ${step}`}`; // prettier-ignore
-  const when = Number.isNaN(time.getTime()) ? '' : ` at ${time.toISOString()}`;
-  const maker =
-    run === undefined ? '' : ` by ${rank === undefined ? 'several ranks' : `rank ${rank}`} of run ${run.slice(0, 8)}`;
+/** What a version, or a model as all that it has learnt, was trained on. */
+function trained(composer: Composer, row: LineageRow, parts: Parts): Said {
+  const { ancestry } = composer;
   const name = composer.name(row);
-  composer.say('subject', 'subject', `${name} is ${what}; it was recorded${when}${maker}.`, [subject]);
-  if (uris.length > 0) {
-    const shown = uris.slice(0, composer.limit).map((uri) => short(uri, 200));
-    const more = uris.length - shown.length;
-    composer.say('subject', 'uris', `Its content is at ${shown.join(', ')}${more > 0 ? `${shown.length > 0 ? ', … ' : ''}${count(more)} more` : ''}.`, [subject]); // prettier-ignore
+  const { updates, exposures, sources: all } = training(ancestry, parts.own);
+  composer.say(
+    'lineage',
+    'trained-on',
+    `${name} was made by ${plural(updates, 'update')} over ${plural(parts.own.length, 'version')} of it, which were exposed ` +
+      `${plural(exposures, 'time')} to ${plural(all.length, 'source')}${composer.listed(all)}.`,
+    all,
+  );
+  const sources = all.filter((node) => !parts.isOwn(node));
+  const others = parts.certain.filter((node) => node < 0 && !parts.isOwn(node));
+  if (others.length > 0) {
+    const further = parts.sources(others, sources);
+    composer.say(
+      'lineage',
+      'trained-through-models',
+      `By way of other models ${plural(further.length, 'further source')} went into it${composer.listed(further)}.`,
+      further,
+    );
   }
-  const entries = Object.entries(tags);
-  if (entries.length > 0) {
-    const shown = entries.slice(0, composer.limit).map(([tag, value]) => {
-      return `${short(tag)} = ${typeof value === 'string' ? short(JSON.stringify(value)) : String(value)}`;
-    });
-    const more = entries.length - shown.length;
-    composer.say('subject', 'tags', `Its tags are ${shown.join(', ')}${more > 0 ? `${shown.length > 0 ? ', … ' : ''}${count(more)} more` : ''}.`, [subject]); // prettier-ignore
+  const maybe = parts.sources(
+    parts.inferred.filter((node) => node < 0 && parts.isOwn(node)),
+    sources,
+  );
+  const text = `${name} was trained on ${composer.kinds(sources) || 'nothing that is recorded'}${composer.listed(sources)}.`;
+  if (maybe.length === 0) return { text, nodes: sources };
+  const also = `It may go on from versions that were also trained on ${composer.kinds(maybe)}${composer.listed(maybe)}.`;
+  return { text: `${text} ${also}`, nodes: [...sources, ...maybe] };
+}
+
+/** What a record was derived from; and what the models among that had learnt from, for that is asked of what a model has made. */
+function derived(composer: Composer, row: LineageRow, parts: Parts): Said {
+  const { nodes, direct } = composer.ancestry;
+  const name = composer.name(row);
+  const isInferred = (node: number) => nodes.get(node)?.inferred === true;
+  const sources = direct.filter((node) => !isInferred(node));
+  const maybe = direct.filter(isInferred);
+  const from = composer.kinds(sources);
+  const nothing = row.kind === 'model' ? 'was trained on nothing that is recorded' : 'is derived from nothing that is recorded'; // prettier-ignore
+  let text = from === '' ? `${name} ${nothing}.` : `${name} was derived from ${from}${composer.listed(sources)}.`;
+  if (maybe.length > 0) {
+    text += ` Which version that was is not recorded of ${composer.kinds(maybe)}; it may be any of ${count(maybe.length)}${composer.listed(maybe)}.`;
   }
+  const models = new Set(direct.filter((node) => node < 0).map((node) => nodes.get(node)?.id));
+  const learnt = (of: readonly number[], known: readonly number[]) =>
+    parts
+      .sources(
+        of.filter((node) => node < 0 && models.has(nodes.get(node)!.id)),
+        known,
+      )
+      .filter((node) => !models.has(nodes.get(node)?.id));
+  const known = learnt(parts.certain, []);
+  const further = learnt(parts.inferred, known);
+  const who = models.size === 1 ? 'The model that made it' : 'The models that made it';
+  const say = (id: string, verb: string, what: readonly number[]) => {
+    if (what.length === 0) return;
+    composer.say('lineage', id, `${who} ${verb} ${composer.kinds(what)}${composer.listed(what)}.`, what);
+  };
+  say('trained-on', 'had learnt from', known);
+  say('trained-on-inferred', 'may have learnt from', further);
+  return { text, nodes: direct };
+}
+
+/** Where its ancestry begins: at facts, at what no source is recorded of, and at ids without a record. */
+function originsOf(composer: Composer, { certain, inferred }: Parts): Said {
+  const { nodes, dangling } = composer.ancestry;
+  const begins = (among: readonly number[], verb: string, missing: readonly number[]): Said => {
+    const roots = among.filter((node) => nodes.get(node)!.isRoot || nodes.get(node)!.kind === 'fact');
+    const facts = roots.filter((node) => nodes.get(node)!.kind === 'fact');
+    const others = roots.filter((node) => nodes.get(node)!.kind !== 'fact');
+    const places = [
+      facts.length > 0 && `${plural(facts.length, 'fact')}${composer.listed(facts)}`,
+      others.length > 0 && `${composer.kinds(others)} without a recorded source${composer.listed(others)}`,
+      missing.length > 0 && `${plural(missing.length, 'id')} without a record`,
+    ].filter((place) => place !== false);
+    return {
+      text: places.length > 0 ? ` It ${verb} to ${places.join(', and to ')}.` : '',
+      nodes: [...facts, ...others, ...missing],
+    };
+  };
+  const known = begins(certain, 'goes back', dangling);
+  const maybe = begins(inferred, 'may also go back', []);
+  return { text: `${known.text}${maybe.text}`.trim(), nodes: [...known.nodes, ...maybe.nodes] };
 }

@@ -7,12 +7,13 @@ import type { ResolvedNode } from './resolve.js';
 import { Composer, TOPICS, type Sentence } from './statement-composer.js';
 import { contextSentences } from './statement-makers.js';
 import { lineageSentences } from './statement-lineage.js';
+import { subjectSentences } from './statement-subject.js';
 import { validitySentences } from './statement-validity.js';
 import type { Walks } from '../lineage/walk.js';
 
 export const STATEMENT_FORMAT = 'braid-mpi statement';
 /** Raised with every change of the sentences, for `checkStatement` compares them. */
-export const STATEMENT_VERSION = 1;
+export const STATEMENT_VERSION = 2;
 
 /** What a database says of a record or a version. As JSON it can be kept, and checked by `checkStatement`. */
 export interface Statement {
@@ -56,6 +57,7 @@ export function statement(
   if (!row) {
     composer.say('answer', 'answer', `There is no record ${record} in this database.`, []);
   } else {
+    subjectSentences(composer, row, subject);
     lineageSentences(composer, row, subject);
     contextSentences(composer, connection, layout);
     validitySentences(composer, connection, layout, row);
