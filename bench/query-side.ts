@@ -48,16 +48,34 @@ const SQL: Record<string, string> = {
   ancestors: `WITH RECURSIVE walk (node) AS (SELECT ${wideId} UNION
       SELECT d.record_id FROM walk w JOIN derivations d ON d.derivation = w.node)
     SELECT ${COLUMNS} FROM walk w CROSS JOIN records r ON r.record_id = w.node;`,
-  why: `WITH RECURSIVE walk (node, way) AS (SELECT ${wideId}, '' UNION ALL
-      SELECT d.record_id, w.way || ' ' || w.node FROM walk w JOIN derivations d ON d.derivation = w.node)
-    SELECT way FROM walk WHERE node = ${factId} LIMIT 1;`,
-  statement: `WITH RECURSIVE seen (id) AS (
-      SELECT version_id FROM versions WHERE model_id = ${chainId} AND number = ${updates} UNION
-      SELECT u.seen FROM seen s JOIN updates u ON u.version_id = s.id WHERE u.seen IS NOT NULL),
-    walk (node) AS (
-      SELECT e.source_id FROM seen s JOIN updates u ON u.version_id = s.id JOIN exposures e USING (update_id) UNION
-      SELECT d.record_id FROM walk w JOIN derivations d ON d.derivation = w.node AND d.stated = 1)
-    SELECT r.kind, count(*), count(r.invalidation_id), min(r.name) FROM walk w CROSS JOIN records r ON r.record_id = w.node GROUP BY 1;`,
+  // Safe in cycles, and where several ways lead to a node: each step once.
+  why: `WITH RECURSIVE walk (node, came) AS (SELECT ${wideId}, NULL UNION
+      SELECT d.record_id, w.node FROM walk w JOIN derivations d ON d.derivation = w.node),
+    arrived AS MATERIALIZED (SELECT node, came FROM walk GROUP BY node),
+    way (node) AS (SELECT ${factId} UNION ALL
+      SELECT a.came FROM way w JOIN arrived a ON a.node = w.node WHERE a.came IS NOT NULL)
+    SELECT node FROM way;`,
+  // What a statement counts: the ancestry with its versions, what is invalid of it, what was exposed to what, and where it begins.
+  statement: `CREATE TEMP TABLE ancestry AS WITH RECURSIVE walk (node) AS (
+      SELECT -version_id FROM versions WHERE model_id = ${chainId} AND number = ${updates}
+      UNION SELECT -u.seen FROM walk w JOIN updates u ON u.version_id = -w.node WHERE u.seen IS NOT NULL
+      UNION SELECT ifnull(-e.version_id, e.source_id) FROM walk w JOIN updates u ON u.version_id = -w.node
+        JOIN exposures e USING (update_id)
+      UNION SELECT -(SELECT o.version_id FROM versions o WHERE o.model_id = v.model_id AND o.attempt_id = v.attempt_id
+          AND o.step IS NOT NULL AND o.step < v.step ORDER BY o.step DESC LIMIT 1)
+        FROM walk w JOIN versions v ON v.version_id = -w.node WHERE v.step IS NOT NULL
+      UNION SELECT v.model_id FROM walk w JOIN versions v ON v.version_id = -w.node
+      UNION SELECT ifnull(-x.version_id, d.record_id) FROM walk w JOIN derivations d ON d.derivation = w.node AND d.stated = 1
+        LEFT JOIN derivation_versions x ON x.derivation = d.derivation AND x.record_id = d.record_id)
+    SELECT node FROM walk WHERE node IS NOT NULL;
+    SELECT r.kind, count(*), count(r.invalidation_id), min(r.name)
+      FROM ancestry a CROSS JOIN records r ON r.record_id = a.node GROUP BY 1;
+    SELECT v.attempt_id, count(*), count(v.invalidation_id), min(v.number)
+      FROM ancestry a CROSS JOIN versions v ON v.version_id = -a.node GROUP BY 1;
+    SELECT count(DISTINCT update_id), count(*), count(DISTINCT e.source_id), min(e.source_id)
+      FROM ancestry a CROSS JOIN updates u ON u.version_id = -a.node CROSS JOIN exposures e USING (update_id);
+    SELECT count(*), min(a.node) FROM ancestry a
+      WHERE a.node > 0 AND NOT EXISTS (SELECT 1 FROM derivations d WHERE d.derivation = a.node);`,
 };
 
 const OURS: Record<string, () => void> = {
