@@ -5,6 +5,7 @@ import { whyInvalid } from '../query/invalidations.js';
 import type { NodeRow } from '../query/rows.js';
 import { databaseUuid } from '../query/statement.js';
 import { dashed } from '../uuid-text.js';
+import { encodingFormat } from './encoding-format.js';
 import { locationOf, type Location } from './location.js';
 import { producer, schemaUrn } from './producer.js';
 import { commandOf, failureOf, isoTime, program, type Run } from './run.js';
@@ -14,6 +15,8 @@ import type { Source } from './source.js';
 const FACETS = {
   ProcessingEngineRunFacet: '1-1-0',
   EnvironmentVariablesRunFacet: '1-0-0',
+  ParentRunFacet: '1-2-0',
+  ExecutionParametersRunFacet: '1-0-0',
   ErrorMessageRunFacet: '1-0-1',
   JobTypeJobFacet: '2-0-4',
   SourceCodeLocationJobFacet: '1-1-0',
@@ -22,6 +25,7 @@ const FACETS = {
   DatasetTypeDatasetFacet: '1-0-1',
   DatasetVersionDatasetFacet: '1-0-1',
   LifecycleStateChangeDatasetFacet: '1-0-1',
+  StorageDatasetFacet: '1-0-1',
   SymlinksDatasetFacet: '1-0-1',
   TagsDatasetFacet: '1-0-0',
 } as const;
@@ -44,7 +48,11 @@ export function runFacets(run: Run): Json {
   const text = (value: unknown) => (typeof value === 'string' ? value : undefined);
   const last = attempts.at(-1);
   const environment = Object.entries(context.environment ?? {}).map(([name, value]) => ({ name, value }));
+  const parent = parentOf(context.environment ?? {});
+  const parameters = parametersOf(context.argv?.slice(2) ?? []);
   return {
+    ...(parent === undefined ? {} : { parent: facet('ParentRunFacet', parent) }),
+    ...(parameters.length > 0 ? { executionParameters: facet('ExecutionParametersRunFacet', { parameters }) } : {}),
     processing_engine: facet('ProcessingEngineRunFacet', {
       ...(context.mpi
         ? { name: 'MPI', version: text(library) ?? text(standard) ?? 'unknown' }
@@ -69,6 +77,33 @@ export function runFacets(run: Run): Json {
       })),
     }),
   };
+}
+
+/** Who has started it, as schedulers tell those that they start: `NAMESPACE/JOB/RUN`, and the same of whoever started that. */
+function parentOf({
+  OPENLINEAGE_PARENT_ID: parent,
+  OPENLINEAGE_ROOT_PARENT_ID: root,
+}: Record<string, string>): Json | undefined {
+  const named = (text: string | undefined) => {
+    const [, namespace, name, runId] =
+      /^(.+)\/([^/]+)\/([\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})$/i.exec(text ?? '') ?? [];
+    return namespace === undefined ? undefined : { run: { runId }, job: { namespace, name } };
+  };
+  const of = named(parent);
+  return of && { ...of, ...(named(root) ? { root: named(root) } : {}) };
+}
+
+/** The options of a command: `--steps 10`, `--steps=10`; `true` of one without a value. */
+function parametersOf(argv: readonly string[]): { key: string; name: string; value: string }[] {
+  return argv.flatMap((argument, i) => {
+    const [, name, , inline] = /^--?([^=\s-][^=\s]*)(=([^]*))?$/.exec(argument) ?? [];
+    // A negative number is a value.
+    const isOption = (text: string) => /^-(?![\d.])./.test(text);
+    if (name === undefined || !isOption(argument)) return [];
+    const next = argv[i + 1] as string | undefined;
+    const value = inline ?? (next === undefined || isOption(next) ? 'true' : next);
+    return [{ key: name, name: argument.split('=', 1)[0], value }];
+  });
 }
 
 /** What there is to say of how it ended. */
@@ -122,6 +157,8 @@ export class Names {
 
 /** All but what a record is derived from. */
 export function datasetFacets(source: Source, row: NodeRow, version?: number): Json {
+  const format = row.uris.map(encodingFormat).find((type) => type !== undefined);
+  const first = row.uris.map(locationOf).find((location) => location !== undefined);
   // A version is the model as it was then: its own files are other names of it.
   const others = (version === undefined ? row.uris.slice(1) : row.uris)
     .map(locationOf)
@@ -141,6 +178,14 @@ export function datasetFacets(source: Source, row: NodeRow, version?: number): J
       : {
           symlinks: facet('SymlinksDatasetFacet', {
             identifiers: others.map(({ namespace, name }) => ({ namespace, name, type: 'LOCATION' })),
+          }),
+        }),
+    ...(first === undefined
+      ? {}
+      : {
+          storage: facet('StorageDatasetFacet', {
+            storageLayer: first.namespace.split(':', 1)[0],
+            ...(format === undefined ? {} : { fileFormat: format }),
           }),
         }),
     ...(tags.length === 0 ? {} : { tags: facet('TagsDatasetFacet', { tags }) }),

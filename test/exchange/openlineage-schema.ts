@@ -63,6 +63,8 @@ const tag = object({ key: text, value: text, source: text, field: text }, ['key'
 const FACETS: [version: string, file: string, facet: string, base: string, fields: object][] = [
   ['1-1-0', 'ProcessingEngineRunFacet', 'ProcessingEngineRunFacet', 'RunFacet', object({ version: text, name: text, openlineageAdapterVersion: text }, ['version'])], // prettier-ignore
   ['1-0-0', 'EnvironmentVariablesRunFacet', 'EnvironmentVariablesRunFacet', 'RunFacet', object({ environmentVariables: list(object({ name: text, value: text }, ['name', 'value'])) }, ['environmentVariables'])], // prettier-ignore
+  ['1-2-0', 'ParentRunFacet', 'ParentRunFacet', 'RunFacet', object({ run: object({ runId: uuid }, ['runId']), job: object(named, ['namespace', 'name']), root: object({ run: object({ runId: uuid }, ['runId']), job: object(named, ['namespace', 'name']) }, ['run', 'job']) }, ['run', 'job'])], // prettier-ignore
+  ['1-0-0', 'ExecutionParametersRunFacet', 'ExecutionParametersRunFacet', 'RunFacet', object({ parameters: list(object({ key: text, name: text, description: text, value: text }, ['key'])) })], // prettier-ignore
   ['1-0-1', 'ErrorMessageRunFacet', 'ErrorMessageRunFacet', 'RunFacet', object({ message: text, programmingLanguage: text, stackTrace: text }, ['message', 'programmingLanguage'])], // prettier-ignore
   ['2-0-4', 'JobTypeJobFacet', 'JobTypeJobFacet', 'JobFacet', object({ processingType: text, integration: text, jobType: text }, ['processingType', 'integration'])], // prettier-ignore
   ['1-1-0', 'SourceCodeLocationJobFacet', 'SourceCodeLocationJobFacet', 'JobFacet', object({ type: text, url: uri, repoUrl: text, path: text, version: text, tag: text, branch: text }, ['type', 'url'])], // prettier-ignore
@@ -71,6 +73,7 @@ const FACETS: [version: string, file: string, facet: string, base: string, field
   ['1-0-1', 'DatasetTypeDatasetFacet', 'DatasetTypeDatasetFacet', 'DatasetFacet', object({ datasetType: text, subType: text }, ['datasetType'])], // prettier-ignore
   ['1-0-1', 'DatasetVersionDatasetFacet', 'DatasetVersionDatasetFacet', 'DatasetFacet', object({ datasetVersion: text }, ['datasetVersion'])], // prettier-ignore
   ['1-0-1', 'LifecycleStateChangeDatasetFacet', 'LifecycleStateChangeDatasetFacet', 'DatasetFacet', object({ lifecycleStateChange: { type: 'string', enum: STATES }, previousIdentifier: object(named, ['name', 'namespace']) }, ['lifecycleStateChange'])], // prettier-ignore
+  ['1-0-1', 'StorageDatasetFacet', 'StorageDatasetFacet', 'DatasetFacet', object({ storageLayer: text, fileFormat: text }, ['storageLayer'])], // prettier-ignore
   ['1-0-1', 'SymlinksDatasetFacet', 'SymlinksDatasetFacet', 'DatasetFacet', object({ identifiers: list(object({ ...named, type: text }, ['namespace', 'name', 'type'])) })], // prettier-ignore
   ['1-0-0', 'TagsDatasetFacet', 'TagsDatasetFacet', 'DatasetFacet', object({ tags: list(tag) })],
   ['1-0-0', 'LineageFacet', 'LineageDatasetFacet', 'DatasetFacet', object({ inputs: list(object({ ...named, type: { type: 'string', enum: ['DATASET'] }, field: text }, ['namespace', 'name', 'type'])) })], // prettier-ignore

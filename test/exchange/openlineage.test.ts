@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { exportDatabase, postOpenLineage, type ExportOptions } from 'braid-mpi';
 import { braid, makeBraidDbFile, sql } from '../cli/support.js';
+import Database from 'better-sqlite3';
 import { OpenLineageSchemas } from './openlineage-schema.js';
 import { endAs, makeDatabase, temporaryFolder, type Made } from './support.js';
 
@@ -118,6 +119,31 @@ describe('OpenLineage', function () {
     assert.equal((attempts as { status: string }[])[0].status, 'COMPLETED');
     assert.deepEqual([job.facets.jobType.processingType, job.facets.jobType.integration], ['BATCH', 'MPI']);
     assert.match(job.facets.documentation.description as string, /mocha/);
+  });
+
+  it('says by whom a run was started, with which parameters, and how a dataset is stored', async () => {
+    const path = join(folder, 'started.db');
+    copyFileSync(made.path, path);
+    const of = (run: string) => `airflow/eu/nightly/${run}`;
+    const [parent, root] = ['0190a5e2-7d2b-7000-8000-000000000001', '0190a5e2-7d2b-7000-8000-000000000002'];
+    const context = {
+      argv: ['node', 'train.js', '--steps', '10', '-v', '--rate=-0.5', '--shift', '-3', 'in.h5'],
+      environment: { OPENLINEAGE_PARENT_ID: of(parent), OPENLINEAGE_ROOT_PARENT_ID: of(root) },
+    };
+    const db = new Database(path);
+    db.prepare('UPDATE attempts SET context = ?').run(JSON.stringify(context));
+    db.close();
+    const [{ run }, { outputs }] = await eventsOf(path);
+    const job = { namespace: 'airflow/eu', name: 'nightly' };
+    const { run: parentRun, job: parentJob, root: first } = run.facets.parent;
+    assert.deepEqual([parentRun, parentJob, first], [{ runId: parent }, job, { run: { runId: root }, job }]);
+    const parameters = run.facets.executionParameters.parameters as Record<'key' | 'value', string>[];
+    assert.deepEqual(
+      parameters.map(({ key, value }) => [key, value]),
+      [['steps', '10'], ['v', 'true'], ['rate', '-0.5'], ['shift', '-3']], // prettier-ignore
+    );
+    const { storageLayer, fileFormat } = outputs[0].facets.storage;
+    assert.deepEqual([storageLayer, fileFormat], ['file', 'application/x-hdf5']);
   });
 
   it('ends a run as it has ended, and one that goes on not at all', async () => {
