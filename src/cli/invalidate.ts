@@ -16,6 +16,7 @@ interface InvalidateFlags extends Which {
   cascade: boolean;
   dryRun?: boolean;
   runActions?: boolean;
+  retryActions?: boolean;
   allowUrl?: string[];
   timeout?: number;
 }
@@ -41,7 +42,8 @@ export function addInvalidate(program: Command): void {
     .option('--no-cascade', 'not what derives from them')
     .option('--dry-run', 'list what would become invalid, and write nothing')
     .option('--tag <key=value>', TAG, tagArgument)
-    .option('--run-actions', 'carry out the invalidation actions of the records that become invalid')
+    .option('--run-actions', 'carry out the invalidation actions that are due: of what was invalid already, too')
+    .option('--retry-actions', 'the same, and again those that are not known to have succeeded')
     .option(
       '--allow-url <url>',
       'actions may send events to what begins so; may be given again (else BRAID_ACTION_URLS)',
@@ -65,11 +67,12 @@ Examples:
       const { invalidate } = await import('../invalidate.js');
       const stop = new AbortController();
       const onSignal = () => stop.abort();
-      if (flags.runActions) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, onSignal);
+      const runActions = flags.retryActions ? 'retry' : (flags.runActions ?? false);
+      if (runActions) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, onSignal);
       const report = await invalidate(path, what, {
         cause,
         cascade,
-        runActions: flags.runActions,
+        runActions,
         actionUrls: flags.allowUrl,
         actionTimeoutMs: flags.timeout === undefined ? undefined : flags.timeout * 1000,
         signal: stop.signal,

@@ -14,12 +14,13 @@ import { layoutOf, type Layout } from './layout.js';
 import { Nodes, type LineageOptions, type LineageRow } from './lineage.js';
 import { openReadOnly } from './open.js';
 import { idByOrigin, mergedDatabases, namesOf, originsOf, type RecordOrigin } from './origins.js';
-import { asOf, resolveNode, startOf, type NodeName, type ResolvedNode } from './resolve.js';
+import { asOf, nodeOf, resolveNode, startOf, type NodeName, type ResolvedNode } from './resolve.js';
 import { NodeRows, type RecordRow } from './rows.js';
 import { runRows, type RunRow } from './runs.js';
 import { searchClause, type SearchOptions } from './search.js';
 import { databaseUuid, statement, type Statement, type StatementOptions } from './statement.js';
 import type { Direction } from '../lineage/steps.js';
+import { Visits } from '../lineage/visits.js';
 import type { VersionOf } from './version-names.js';
 import { Versions, type VersionRow } from './versions.js';
 import { Walks } from '../lineage/walk.js';
@@ -253,8 +254,15 @@ export class BraidReader {
    */
   affected(nodes: NodeName | readonly NodeName[], { cascade = true } = {}): IterableIterator<LineageRow> {
     const list = Array.isArray(nodes) ? (nodes as NodeName[]) : [nodes as NodeName];
-    const start = list.map((node) => resolveNode(this, node)).map(({ record, version }) => (version === undefined ? record : -version)); // prettier-ignore
+    const start = list.map((node) => nodeOf(resolveNode(this, node)));
     return this.#nodes.affected([...new Set(start)], cascade);
+  }
+
+  /** @internal These nodes, and with `cascade` all that derives from them. */
+  reached(nodes: readonly number[], cascade: boolean): Set<number> {
+    const reached = new Set(nodes);
+    if (cascade) for (const [node] of this.#walks.nodes('descendants', new Visits(nodes))) reached.add(node);
+    return reached;
   }
 
   /**
@@ -387,8 +395,9 @@ export class BraidReader {
     return startOf(resolveNode(this, node), this.versionTable);
   }
 
-  #row({ record, version }: ResolvedNode): LineageRow {
-    const [row] = this.#nodes.rows([[version === undefined ? record : -version, 0, 0]]);
+  #row(resolved: ResolvedNode): LineageRow {
+    const { record } = resolved;
+    const [row] = this.#nodes.rows([[nodeOf(resolved), 0, 0]]);
     if (row) return row;
     // A program that asks for what it has made goes on without recording, too.
     if (this.isOff) return { id: record, kind: 'record', name: '', time: new Date(0), uris: [], tags: {}, valid: true, depth: 0 }; // prettier-ignore

@@ -17,6 +17,11 @@ export interface ResolvedNode {
   readonly version?: number;
 }
 
+/** The node of lineage that it is: a record, or the negative of a version. */
+export function nodeOf({ record, version }: { record: number; version?: number }): number {
+  return version === undefined ? record : -version;
+}
+
 /** What `Walks` starts from. */
 export function startOf({ record, version }: ResolvedNode, versions: Versions): number[] {
   return version === undefined ? [record, ...versions.idsOf(record).map((id) => -id)] : [-version];

@@ -231,7 +231,7 @@ CREATE TABLE action_runs (
   invalidation_id CHAR(32) NOT NULL REFERENCES invalidations (id),
   started DATETIME NOT NULL,
   ended DATETIME NOT NULL,
-  outcome TEXT NOT NULL,                    -- succeeded, failed, timeout, refused, interrupted
+  outcome TEXT NOT NULL,                    -- begun, and when it has ended: succeeded, failed, timeout, refused, interrupted
   status INTEGER,                           -- the exit status of a process, or the status of an answer; NULL: neither
   output TEXT NOT NULL                      -- its beginning; or why it was not run, or failed
 );

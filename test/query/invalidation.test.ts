@@ -229,7 +229,7 @@ describe('invalidation', function () {
       const without = await invalidate(path, missing.id, { cause: 'alone' });
       assert.deepEqual(without.actions, []);
       const { actions } = await invalidate(path, data.id, { cause: 'x', runActions: true });
-      assert.deepEqual(actions.map(({ record, outcome, status }) => [record, outcome, status]), [[data.id, 'succeeded', 0], [derived.id, 'failed', 3], [broken.id, 'failed', undefined]]); // prettier-ignore
+      assert.deepEqual(actions.map(({ record, outcome, status }) => [record, outcome, status]), [[data.id, 'succeeded', 0], [derived.id, 'failed', 3], [broken.id, 'failed', undefined], [missing.id, 'failed', undefined]]); // prettier-ignore
       assert.deepEqual(JSON.parse(actions[0].output), [
         hostile,
         'u=file:///a',
@@ -238,9 +238,74 @@ describe('invalidation', function () {
         '{"a": 1}',
       ]);
       assert.match(actions[2].output, /no tag energy/);
-      assert.equal(runs().length, 3);
+      assert.equal(runs().length, 4);
       assert.ok(!existsSync('pwned'));
       assert.equal(invalid().length, 4);
+      assert.deepEqual(verify(path).problems, []);
+    });
+
+    it('run once for an invalidation, whoever has invalidated, and of what is invalid already', async () => {
+      const log = join(directory, `${count}.log`);
+      const says = { type: 'shell' as const, command: 'sh', args: ['-c', 'echo "$1" >> "$2"', 'sh', '{name}', log] };
+      const logged = () => (existsSync(log) ? readFileSync(log, 'utf8').split('\n').slice(0, -1) : []);
+      const [scan, other] = ['scan', 'other'].map((name) => new BraidData(db, { name }));
+      scan.setInvalidationAction(says);
+      new BraidData(db, { name: 'peaks', derivedFrom: scan }).setInvalidationAction(says);
+      other.setInvalidationAction(says);
+      for (const record of [scan, other]) record.invalidate({ cause: 'by the job' });
+      await db.flush();
+      assert.deepEqual((await invalidate(path, scan.id, { cause: 'x', cascade: false, runActions: true })).actions.length, 1); // prettier-ignore
+      assert.deepEqual(logged(), ['scan']);
+      // As of a process that has ended in the midst of it.
+      const tables = new Database(path);
+      tables.exec(`UPDATE action_runs SET outcome = 'begun', ended = started, status = NULL, output = ''`);
+      tables.close();
+      const { actions, records } = await invalidate(path, scan.id, { cause: 'x', runActions: true });
+      assert.deepEqual([records, ...actions.map(({ record, outcome }) => [record, outcome])], [0, [scan.id, 'begun'], [scan.id + 2, 'succeeded']]); // prettier-ignore
+      assert.match(actions[0].output, /may have run.*--retry-actions/);
+      const shown = await braid(['invalidate', path, String(scan.id), '--cause', 'x', '--run-actions']);
+      assert.equal(shown.code, 1);
+      assert.match(shown.stdout, /^nothing has become invalid: it was already\n {2}action sh of \[1\]: begun\b.*may have run/);
+      assert.deepEqual(logged(), ['scan', 'peaks']);
+      await invalidate(path, scan.id, { cause: 'x', runActions: 'retry' });
+      assert.deepEqual((await invalidate(path, scan.id, { cause: 'x', runActions: true })).actions, []);
+      assert.deepEqual(logged(), ['scan', 'peaks', 'scan']);
+      assert.deepEqual(verify(path).problems, []);
+      // Another invalidation is another one.
+      revalidate(path, scan.id, { reason: 'r' });
+      await invalidate(path, scan.id, { cause: 'again', runActions: true });
+      assert.deepEqual(logged(), ['scan', 'peaks', 'scan', 'scan', 'peaks']);
+      await assert.rejects(invalidate(path, scan.id, { cause: 'x', runActions: 'yes' as never }), code('ERR_BRAID_OPTION_INVALID')); // prettier-ignore
+    });
+
+    it('are not begun, nor stored, after an end was asked for; and what was refused, or failed, may be tried again', async () => {
+      const data = new BraidData(db, { name: 'd' });
+      data.setInvalidationAction({ type: 'shell', command: 'false' });
+      const event = new BraidData(db, { name: 'e', derivedFrom: data });
+      event.setInvalidationAction({ type: 'event', command: 'http://127.0.0.1:1/hook' });
+      await db.flush();
+      const outcomes = async (options: object) =>
+        (await invalidate(path, data.id, { cause: 'x', runActions: true, ...options })).actions.map(({ outcome }) => outcome); // prettier-ignore
+      assert.deepEqual(await outcomes({ signal: AbortSignal.abort() }), ['interrupted', 'interrupted']);
+      assert.deepEqual(runs(), []);
+      assert.deepEqual(await outcomes({}), ['failed', 'refused']);
+      assert.deepEqual(await outcomes({}), ['refused']);
+      assert.deepEqual(await outcomes({ runActions: 'retry' }), ['failed', 'refused']);
+    });
+
+    it('of a model run once where versions of it become invalid', async () => {
+      const scans = [0, 1, 2].map((i) => new BraidData(db, { name: `scan-${i}` }));
+      const model = new BraidModel(db, { name: 'm', tags: { arch: 'cnn' } });
+      model.setInvalidationAction(program('console.log(process.argv[1])', '{name} {arch}'));
+      for (const [step, scan] of scans.entries()) model.update(scan, { step });
+      await db.flush();
+      const ran = async (what: string | number, options = {}) =>
+        (await invalidate(path, what, { cause: 'x', runActions: true, ...options })).actions.map(({ record, output }) => [record, output]); // prettier-ignore
+      assert.deepEqual(await ran(`${model.id}@2`), [[model.id, 'm cnn\n']]);
+      assert.deepEqual(await ran(`${model.id}@2`), []);
+      // The first version, and the model itself, become invalid for something else.
+      assert.deepEqual(await ran(`${model.id}@1`, { cascade: false }), [[model.id, 'm cnn\n']]);
+      assert.deepEqual(await ran(model.id), [[model.id, 'm cnn\n']]);
       assert.deepEqual(verify(path).problems, []);
     });
 
