@@ -209,19 +209,27 @@ function argsOf(params: string | null): string[] {
   return args.map(String);
 }
 
+/** What stands for a tag that the record should have: words, as keys mostly are. `{"a": 1}` and `{ print }` are text. */
+const WORDS = '[^{}\\s"\',:]+|[\\p{L}\\p{N}_.-]+(?: [\\p{L}\\p{N}_.-]+)+';
+
 /**
- * Puts what a record has in the place of `{name}`, `{id}`, `{uri}` and `{KEY}` of its tags. Each stays one argument, but what has
- * `{uri}` is there once for each URI.
+ * Puts what a record has in the place of `{name}`, `{id}`, `{uri}` and `{KEY}` of its tags, whatever is in a key. Each stays one
+ * argument, but what has `{uri}` is there once for each URI.
  */
 export function substituted(args: readonly string[], { id, name, uris, tags }: RecordRow): string[] {
+  // The longest first: a key may have braces in it.
+  const keys = Object.keys(tags).toSorted((a, b) => b.length - a.length).map((key) => key.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')); // prettier-ignore
+  const places = new RegExp(`\\{(${[...keys, WORDS].join('|')})\\}`, 'gu');
   const value = (key: string): string => {
     if (key === 'name') return name;
     if (key === 'id') return String(id);
     if (Object.hasOwn(tags, key)) return String(tags[key]);
-    throw new Error(`record ${id} has no tag ${key}, which the action puts in the place of {${key}}`);
+    throw new Error(
+      `record ${id} has no tag ${key}, which the action puts in the place of {${key}}; braces that mean themselves are written { ${key} }`,
+    );
   };
   const put = (arg: string, uri?: string) =>
-    arg.replace(/\{([^{}\s"',:]+)\}/g, (_, key: string) => (key === 'uri' && uri !== undefined ? uri : value(key)));
+    arg.replace(places, (_, key: string) => (key === 'uri' && uri !== undefined ? uri : value(key)));
   return args.flatMap((arg) => {
     if (!arg.includes('{uri}')) return [put(arg)];
     if (uris.length === 0) throw new Error(`record ${id} has no URI, which the action puts in the place of {uri}`);

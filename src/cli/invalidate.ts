@@ -149,7 +149,7 @@ function* reportLines({ records, versions, inferred, actions }: InvalidateReport
     ? 'nothing has become invalid: it was already'
     : `${counted(records, versions)} ${records + versions === 1 ? 'has' : 'have'} become invalid` +
       (inferred > 0 ? `, ${countText(inferred)} of them inferred` : '');
-  for (const action of actions) yield actionLine(action);
+  for (const action of actions) yield* actionLines(action);
 }
 
 function revalidatedLine({ records, versions }: RevalidateReport): string {
@@ -162,9 +162,28 @@ function counted(records: number, versions: number): string {
   return `${plural(records, 'record')}${versions === 0 ? '' : ` and ${plural(versions, 'version')}`}`;
 }
 
-function actionLine({ record, name, outcome, status, output }: ActionResult): string {
+/** How much of what an action has put out is shown; --json has all that is kept. */
+const SHOWN_LINES = 10;
+const SHOWN_CHARS = 200;
+
+function* actionLines({ record, name, outcome, status, output }: ActionResult): Iterable<string> {
   const good = outcome === 'succeeded';
   const came = styled(good ? 'good' : 'bad', outcome) + (status === undefined ? '' : ` (${status})`);
-  const [first] = output.trim().split('\n', 1);
-  return `  action ${printable(name)} of [${record}]: ${came}${first === '' ? '' : `  ${printable(first)}`}`;
+  const lines = output.trimEnd().split(/\r?\n/).filter((line) => line !== ''); // prettier-ignore
+  const [only] = lines;
+  const head = `  action ${printable(name)} of [${record}]: ${came}`;
+  if (lines.length === 0) yield head;
+  else if (lines.length === 1) yield `${head}  ${shortened(only)}`;
+  else {
+    yield head;
+    for (const line of lines.slice(0, SHOWN_LINES)) yield `    ${shortened(line)}`;
+    const more = lines.length - SHOWN_LINES;
+    if (more > 0) yield `    … ${plural(more, 'more line')}: --json shows all that is kept`;
+  }
+}
+
+function shortened(line: string): string {
+  const text = printable(line);
+  const chars = [...text.slice(0, 2 * SHOWN_CHARS + 1)];
+  return chars.length <= SHOWN_CHARS ? text : `${chars.slice(0, SHOWN_CHARS).join('')}…`;
 }

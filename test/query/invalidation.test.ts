@@ -244,6 +244,39 @@ describe('invalidation', function () {
       assert.deepEqual(verify(path).problems, []);
     });
 
+    it('put tags in the place of any key of theirs, each once, and say what is none', async () => {
+      const tags = { 'k v': 'a b;c', 'a': '{name}', 'a}{b': '$&', '(x|y)*': '$(id)', ' ': 'blank', 'q":,\'': "it's", '\n': '\\', 'é ü': 1, ['__proto__']: 'p' }; // prettier-ignore
+      const data = new BraidData(db, { name: 'd {k v}', tags });
+      const args = [...Object.keys(tags).map((key) => `<{${key}}>`), '{name}', '{"a": 1}', '{ print }', '{a}{k v}{a}', '{}'];
+      data.setInvalidationAction(program('console.log(JSON.stringify(process.argv.slice(1)))', ...args));
+      await db.flush();
+      const { actions } = await invalidate(path, data.id, { cause: 'x', runActions: true });
+      const put = Object.values(tags).map((value) => `<${value}>`);
+      assert.deepEqual(JSON.parse(actions[0].output), [...put, 'd {k v}', '{"a": 1}', '{ print }', '{name}a b;c{name}', '{}']); // prettier-ignore
+      const without = new BraidData(db, { name: 'without' });
+      without.setInvalidationAction({ type: 'shell', command: 'echo', args: ['{k v}'] });
+      await db.flush();
+      const failed = await invalidate(path, without.id, { cause: 'x', runActions: true });
+      assert.equal(failed.actions[0].outcome, 'failed');
+      assert.match(failed.actions[0].output, /no tag k v, .*\{ k v \}/);
+    });
+
+    it('are shown by the command line with what they have put out, cut where it is long', async () => {
+      const says = async (script: string) => {
+        const data = new BraidData(db, { name: 'd' });
+        data.setInvalidationAction({ type: 'shell', name: 'says', command: 'sh', args: ['-c', script] });
+        await db.flush();
+        const { stdout } = await braid(['invalidate', path, String(data.id), '--cause', 'x', '--run-actions']);
+        return stdout.split('\n').slice(1, -1).map((line) => line.replace(/\[\d+\]/, '[ID]')); // prettier-ignore
+      };
+      const head = '  action says of [ID]: succeeded (0)';
+      assert.deepEqual(await says('true'), [head]);
+      assert.deepEqual(await says('echo one'), [`${head}  one`]);
+      assert.deepEqual(await says('printf "\\033[31mred\\nsecond\\n"'), [head, '    \\x1b[31mred', '    second']);
+      assert.deepEqual(await says('head -c 100000 /dev/zero | tr "\\0" x'), [`${head}  ${'x'.repeat(200)}…`]);
+      assert.deepEqual((await says('seq 13')).slice(-2), ['    10', '    … 3 more lines: --json shows all that is kept']);
+    });
+
     it('run once for an invalidation, whoever has invalidated, and of what is invalid already', async () => {
       const log = join(directory, `${count}.log`);
       const says = { type: 'shell' as const, command: 'sh', args: ['-c', 'echo "$1" >> "$2"', 'sh', '{name}', log] };
