@@ -180,7 +180,8 @@ function dueActions(reader: BraidReader, nodes: readonly number[], cascade: bool
     const key = keyOf(each);
     const known = due.get(key);
     // The record comes before its versions.
-    if (!known) due.set(key, { ...each, ...(node < 0 ? { versions: numbered(number) } : {}), before: before.get(key) ?? [] }); // prettier-ignore
+    if (!known)
+      due.set(key, { ...each, ...(node < 0 ? { versions: numbered(number) } : {}), before: before.get(key) ?? [] }); // prettier-ignore
     else known.versions?.push(...numbered(number));
   }
   return [...due.values()];

@@ -247,7 +247,14 @@ describe('invalidation', function () {
     it('put tags in the place of any key of theirs, each once, and say what is none', async () => {
       const tags = { 'k v': 'a b;c', 'a': '{name}', 'a}{b': '$&', '(x|y)*': '$(id)', ' ': 'blank', 'q":,\'': "it's", '\n': '\\', 'é ü': 1, ['__proto__']: 'p' }; // prettier-ignore
       const data = new BraidData(db, { name: 'd {k v}', tags });
-      const args = [...Object.keys(tags).map((key) => `<{${key}}>`), '{name}', '{"a": 1}', '{ print }', '{a}{k v}{a}', '{}'];
+      const args = [
+        ...Object.keys(tags).map((key) => `<{${key}}>`),
+        '{name}',
+        '{"a": 1}',
+        '{ print }',
+        '{a}{k v}{a}',
+        '{}',
+      ];
       data.setInvalidationAction(program('console.log(JSON.stringify(process.argv.slice(1)))', ...args));
       await db.flush();
       const { actions } = await invalidate(path, data.id, { cause: 'x', runActions: true });
@@ -262,19 +269,19 @@ describe('invalidation', function () {
     });
 
     it('are shown by the command line with what they have put out, cut where it is long', async () => {
-      const says = async (script: string) => {
-        const data = new BraidData(db, { name: 'd' });
+      const long = 'head -c 100000 /dev/zero | tr "\\0" x';
+      const scripts = ['true', 'echo one', 'printf "\\033[31mred\\nsecond\\n"', long, 'seq 13'];
+      for (const script of scripts) {
+        const data = new BraidData(db, { name: 'd', tags: { bad: true } });
         data.setInvalidationAction({ type: 'shell', name: 'says', command: 'sh', args: ['-c', script] });
-        await db.flush();
-        const { stdout } = await braid(['invalidate', path, String(data.id), '--cause', 'x', '--run-actions']);
-        return stdout.split('\n').slice(1, -1).map((line) => line.replace(/\[\d+\]/, '[ID]')); // prettier-ignore
-      };
-      const head = '  action says of [ID]: succeeded (0)';
-      assert.deepEqual(await says('true'), [head]);
-      assert.deepEqual(await says('echo one'), [`${head}  one`]);
-      assert.deepEqual(await says('printf "\\033[31mred\\nsecond\\n"'), [head, '    \\x1b[31mred', '    second']);
-      assert.deepEqual(await says('head -c 100000 /dev/zero | tr "\\0" x'), [`${head}  ${'x'.repeat(200)}…`]);
-      assert.deepEqual((await says('seq 13')).slice(-2), ['    10', '    … 3 more lines: --json shows all that is kept']);
+      }
+      await db.flush();
+      const { stdout } = await braid(['invalidate', path, '--tag', 'bad=true', '--cause', 'x', '--run-actions']);
+      const head = (id: number) => `  action says of [${id}]: succeeded (0)`;
+      assert.deepEqual(stdout.split('\n').slice(1, -1), [
+        head(1), `${head(2)}  one`, head(3), '    \\x1b[31mred', '    second', `${head(4)}  ${'x'.repeat(200)}…`,
+        head(5), ...Array.from({ length: 10 }, (_, i) => `    ${i + 1}`), '    … 3 more lines: --json shows all that is kept',
+      ]); // prettier-ignore
     });
 
     it('run once for an invalidation, whoever has invalidated, and of what is invalid already', async () => {
@@ -298,7 +305,10 @@ describe('invalidation', function () {
       assert.match(actions[0].output, /may have run.*--retry-actions/);
       const shown = await braid(['invalidate', path, String(scan.id), '--cause', 'x', '--run-actions']);
       assert.equal(shown.code, 1);
-      assert.match(shown.stdout, /^nothing has become invalid: it was already\n {2}action sh of \[1\]: begun\b.*may have run/);
+      assert.match(
+        shown.stdout,
+        /^nothing has become invalid: it was already\n {2}action sh of \[1\]: begun\b.*may have run/,
+      );
       assert.deepEqual(logged(), ['scan', 'peaks']);
       await invalidate(path, scan.id, { cause: 'x', runActions: 'retry' });
       assert.deepEqual((await invalidate(path, scan.id, { cause: 'x', runActions: true })).actions, []);
