@@ -55,11 +55,13 @@ export function checkStatement(reader: BraidReader, json: unknown): StatementChe
   };
 }
 
+const GONE = new Set(['ERR_BRAID_NO_SUCH_RECORD', 'ERR_BRAID_NO_SUCH_VERSION']);
+
 function current(reader: BraidReader, { record, version }: Statement['subject'], limit: number): Statement | undefined {
   try {
     return reader.statement(version === undefined ? record : { key: version }, { limit });
   } catch (error) {
-    if (error instanceof BraidError && error.code === 'ERR_BRAID_NO_SUCH_VERSION') return undefined;
+    if (error instanceof BraidError && GONE.has(error.code)) return undefined;
     throw error;
   }
 }
