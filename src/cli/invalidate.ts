@@ -158,8 +158,10 @@ function revalidatedLine({ records, versions }: RevalidateReport): string {
     : `${counted(records, versions)} ${records + versions === 1 ? 'is' : 'are'} valid again`;
 }
 
+/** "2 records and 1 version", without what there is none of. */
 function counted(records: number, versions: number): string {
-  return `${plural(records, 'record')}${versions === 0 ? '' : ` and ${plural(versions, 'version')}`}`;
+  const counts = [records > 0 ? [plural(records, 'record')] : [], versions > 0 ? [plural(versions, 'version')] : []];
+  return counts.flat().join(' and ');
 }
 
 /** How much of what an action has put out is shown; --json has all that is kept. */

@@ -95,13 +95,14 @@ function resolveText(reader: BraidReader, text: string): ResolvedNode {
   if (byKey !== undefined) return { record: Number.parseInt(text, 10), version: byKey };
   const which = parseVersionOf(text.slice(at + 1));
   if (which === undefined) {
-    if (text.startsWith('name:')) return { record: findRecord(reader, text) };
+    // It may be a name that there is not.
+    if (text.startsWith('name:') && !isName(reader, text.slice('name:'.length, at))) return { record: findRecord(reader, text) }; // prettier-ignore
     throw new BraidError(
       'ERR_BRAID_VERSION_INVALID',
       `'${text}' names no version: write 17@3, 17@step=12, 17@time=2026-07-28T09:30:00Z or 17@when=RECORD`,
     );
   }
-  const record = findRecord(reader, text.slice(0, at));
+  const record = findRecord(reader, text.slice(0, at), 'model');
   return { record, version: existing(reader, reader.findVersion(record, which), text) };
 }
 
