@@ -43,7 +43,7 @@ const DONE = [
 ];
 
 /** Of an action that had begun when the one was copied, and has ended in the other. */
-const ENDED = `DELETE FROM action_runs AS o WHERE o.outcome = 'begun' AND EXISTS (SELECT 1 FROM $action_runs a
+const ENDED = `DELETE FROM main.action_runs AS o WHERE o.outcome = 'begun' AND EXISTS (SELECT 1 FROM $action_runs a
   WHERE o.action_id = a.action_id AND o.record_id = ${mapped('a.record_id')} AND o.started = a.started AND a.outcome <> 'begun')`;
 const ACTION_RUNS = `SELECT a.*, ${mapped('a.record_id')} AS here, i.root_invalidation AS root, i.cause, i.time, i.inferred
   FROM $action_runs a JOIN $invalidations i ON i.id = a.invalidation_id

@@ -336,6 +336,21 @@ describe('invalidation', function () {
       assert.deepEqual(await outcomes({ runActions: 'retry' }), ['failed', 'refused']);
     });
 
+    it('run for the cause that a record has, and what came of the one before stays', async () => {
+      const [a, b] = ['a', 'b'].map((name) => new BraidData(db, { name }));
+      const c = new BraidData(db, { name: 'c', derivedFrom: [a, b] });
+      c.setInvalidationAction(program('console.log(1)'));
+      await db.flush();
+      // Said first, and committed last.
+      a.invalidate({ cause: 'first' });
+      const ran = async (what: BraidData) => (await invalidate(path, what.id, { cause: 'x', runActions: true })).actions.map(({ record }) => record); // prettier-ignore
+      assert.deepEqual(await ran(b), [c.id]);
+      await db.flush();
+      assert.deepEqual(verify(path).problems, []);
+      assert.deepEqual(await ran(b), [c.id]);
+      assert.deepEqual(await ran(a), []);
+    });
+
     it('of a model run once where versions of it become invalid', async () => {
       const scans = [0, 1, 2].map((i) => new BraidData(db, { name: `scan-${i}` }));
       const model = new BraidModel(db, { name: 'm', tags: { arch: 'cnn' } });
