@@ -60,15 +60,9 @@ export {
 } from './functions.js';
 export type { Kind } from './frame/format.js';
 export type { OpenOptions } from './options.js';
+export { follow, type FollowEvent, type FollowOptions, type FollowedRun, type FollowedVersion } from './follow.js';
 export { findRecord, findRun } from './query/find.js';
 export { foldGraph } from './query/fold.js';
-export {
-  follow,
-  type FollowEvent,
-  type FollowOptions,
-  type FollowedRun,
-  type FollowedVersion,
-} from './query/follow.js';
 export {
   BraidReader,
   checkStatement,

@@ -1,7 +1,7 @@
 import { BraidError } from './errors.js';
 import { actionLimits, runActions, type ActionOptions, type ActionResult } from './invalidation-actions.js';
 import { BraidReader } from './query/reader.js';
-import { resolveNode, type NodeName } from './query/resolve.js';
+import { nodeOf, resolveNode, type NodeName } from './query/resolve.js';
 import { checkCause } from './record/invalidation.js';
 import type { Tags } from './record/tags.js';
 import type { Target } from './store/invalidation.js';
@@ -17,8 +17,11 @@ export interface InvalidateOptions extends ActionOptions {
   cascade?: boolean;
   /** Only counts what would be affected; `reader.affected` lists it. Writes nothing. */
   dryRun?: boolean;
-  /** Whether to carry out the invalidation actions of the records that become invalid. Default false. */
-  runActions?: boolean;
+  /**
+   * Whether to carry out the invalidation actions of what was named, and of what the cascade reaches: those that nobody has
+   * carried out, of what was invalid already, too. `'retry'`: and again those that are not known to have succeeded. Default false.
+   */
+  runActions?: boolean | 'retry';
   /** How long to wait for another writer of the database, in milliseconds. Default 60,000. */
   busyMs?: number;
 }
@@ -72,12 +75,16 @@ export async function invalidate(
     ...actions
   } = options ?? {};
   checkText(cause, 'cause', 'detector was misaligned');
+  if (typeof run !== 'boolean' && run !== 'retry') {
+    throw new BraidError('ERR_BRAID_OPTION_INVALID', "runActions must be true, false or 'retry'");
+  }
   const limits = actionLimits(actions);
   const { targets, affected } = resolved(path, what, dryRun ? cascade : undefined);
   if (affected) return { ...affected, invalidations: [], dryRun, actions: [] };
   const { ids: invalidations, ...counts } = writing(path, busyMs, (store) => store.invalidate(targets, cause, cascade));
   // The invalidation stands, whatever comes of them.
-  const results = run ? await runActions(path, invalidations, busyMs, limits, actions.onAction) : [];
+  const whose = { nodes: targets.map(nodeOf), cascade, retry: run === 'retry' };
+  const results = run ? await runActions(path, whose, busyMs, limits, actions.onAction) : [];
   return { ...counts, invalidations, dryRun, actions: results };
 }
 

@@ -3,7 +3,8 @@ import { BraidError } from './errors.js';
 import { jsonText } from './json-text.js';
 import type { ActionType } from './frame/format.js';
 import { BraidReader, type RecordRow } from './query/reader.js';
-import { OUTPUT_BYTES, runProgram, textOf, type Came } from './program.js';
+import { groupBy } from './group-by.js';
+import { OUTPUT_BYTES, runProgram, textOf, type Came, type Outcome } from './program.js';
 import { ACTION_TYPES } from './store/invalidation.js';
 import { Store } from './store/store.js';
 
@@ -22,16 +23,21 @@ export interface ActionOptions {
 }
 
 /** What came of an action, as `action_runs` keeps it. */
-export interface ActionResult extends Came {
+export interface ActionResult extends Omit<Came, 'outcome'> {
+  /** `begun`: it was begun before, and nobody knows whether it ended. It was not begun again. */
+  readonly outcome: Outcome | 'begun';
   readonly record: number;
   /** Of the action. */
   readonly name: string;
   readonly type: ActionType;
 }
 
+/** What one invalidation has made invalid of a record that has an action: itself, or versions of it. */
 interface Due {
   readonly record: number;
   readonly invalidation: string;
+  /** Of the invalidation. */
+  readonly root: string;
   readonly action: string;
   readonly type: string;
   readonly name: string;
@@ -39,6 +45,10 @@ interface Due {
   readonly params: string | null;
   readonly cause: string;
   readonly time: string;
+  /** Numbers of versions, where not the model itself is invalid. */
+  versions?: number[];
+  /** When it was done for this invalidation, and what came of it. */
+  readonly before: readonly { readonly outcome: string; readonly started: string }[];
 }
 
 const TIMEOUT_MS = 60_000;
@@ -72,10 +82,17 @@ export function actionLimits({
   return { timeoutMs, allowed: allowedUrls(actionUrls), signal };
 }
 
-/** The actions of the records that these invalidations have made invalid, one after the other; what comes of each is stored. */
+/**
+ * The actions of these nodes that are due, and with `cascade` of all that derives from them, one after the other: of what is
+ * invalid, those that nobody has carried out for the invalidation that it has. Each is stored when it begins, and what came of it
+ * when it has ended.
+ *
+ * @param nodes records, and negatives of versions.
+ * @param retry whether those are due, too, of which nobody knows that they have succeeded.
+ */
 export async function runActions(
   path: string,
-  invalidations: readonly string[],
+  { nodes, cascade, retry }: { nodes: readonly number[]; cascade: boolean; retry: boolean },
   busyMs: number,
   limits: ActionLimits,
   onAction: ActionOptions['onAction'],
@@ -84,13 +101,19 @@ export async function runActions(
   const results: ActionResult[] = [];
   let store: Store | undefined;
   try {
-    for (const due of dueActions(reader, invalidations)) {
-      const started = Date.now();
+    for (const due of dueActions(reader, nodes, cascade, retry)) {
+      const { record, name } = due;
       const type = due.type === ACTION_TYPES.event ? 'event' : 'shell';
-      const came = await perform(due, type, reader.record(due.record)!, limits);
-      const { action, record, invalidation, name } = due;
-      store ??= new Store({ path, busyMs, existing: true, commit: 'statements' });
-      store.addActionRun({ action, record, invalidation, started, ended: Date.now(), ...came });
+      const unended = retry ? undefined : due.before.find(({ outcome }) => outcome === 'begun');
+      let came: Omit<ActionResult, 'record' | 'name' | 'type'> | undefined;
+      if (unended) came = { outcome: 'begun', output: mayHaveRun(unended.started) };
+      else if (limits.signal?.aborted) came = { outcome: 'interrupted', output: 'not begun' };
+      else {
+        store ??= new Store({ path, busyMs, existing: true, commit: 'statements' });
+        came = await carryOut(store, due, type, reader.record(record)!, limits);
+        // Another process has come to it meanwhile.
+        if (!came) continue;
+      }
       const result: ActionResult = { record, name, type, ...came };
       results.push(result);
       onAction?.(result);
@@ -102,19 +125,74 @@ export async function runActions(
   return results;
 }
 
-function dueActions(reader: BraidReader, invalidations: readonly string[]): Due[] {
-  return reader.query<Due>(
-    `SELECT r.record_id AS record, i.id AS invalidation, a.id AS action, a.action_type AS type, a.name, a.cmd, a.params, i.cause, i.time
-     FROM records r CROSS JOIN invalidation_actions a ON a.id = r.invalidation_action_id
-     CROSS JOIN invalidations i ON i.id = r.invalidation_id
-     WHERE r.invalidation_action_id IS NOT NULL AND ifnull(i.root_invalidation, i.id) IN (SELECT value FROM json_each(?))
-     ORDER BY r.record_id`,
-    JSON.stringify(invalidations),
-  );
+function mayHaveRun(started: string): string {
+  return `it was begun at ${started.slice(0, 19)} UTC, and nobody stored its end: it may have run, or be running. It is run again by --retry-actions (runActions: 'retry')`; // prettier-ignore
+}
+
+async function carryOut(
+  store: Store,
+  due: Due,
+  type: ActionType,
+  record: RecordRow,
+  limits: ActionLimits,
+): Promise<Came | undefined> {
+  const { action, invalidation, root, before } = due;
+  const run = { action, record: due.record, invalidation, root, known: before.length, started: Date.now() };
+  const id = store.beginActionRun(run);
+  if (id === undefined) return undefined;
+  const came = await perform(due, type, record, limits);
+  store.endActionRun(id, { ended: Date.now(), ...came });
+  return came;
+}
+
+/** Of a row `i` of invalidations. */
+const ROOT = 'ifnull(i.root_invalidation, i.id)';
+const INVALID = `SELECT x.node, x.record, x.number, i.id AS invalidation, ${ROOT} AS root, a.id AS action,
+    a.action_type AS type, a.name, a.cmd, a.params, i.cause, i.time
+  FROM (
+    SELECT record_id AS node, record_id AS record, NULL AS number, invalidation_id, invalidation_action_id FROM records
+    WHERE invalidation_action_id IS NOT NULL AND invalidation_id IS NOT NULL
+    UNION ALL
+    SELECT -v.version_id, v.model_id, v.number, v.invalidation_id, m.invalidation_action_id
+    FROM versions v CROSS JOIN records m ON m.record_id = v.model_id
+    WHERE v.invalidation_id IS NOT NULL AND m.invalidation_action_id IS NOT NULL
+  ) x
+  CROSS JOIN invalidation_actions a ON a.id = x.invalidation_action_id CROSS JOIN invalidations i ON i.id = x.invalidation_id
+  ORDER BY x.record, root, x.node DESC`;
+const BEFORE = `SELECT d.record_id AS record, d.action_id AS action, ifnull(${ROOT}, d.invalidation_id) AS root, d.outcome, d.started
+  FROM action_runs d LEFT JOIN invalidations i ON i.id = d.invalidation_id ORDER BY d.action_run_id`;
+
+type Invalid = Omit<Due, 'versions' | 'before'> & { readonly node: number; readonly number: number | null };
+type Before = Pick<Due, 'record' | 'action' | 'root'> & Due['before'][number];
+
+function dueActions(reader: BraidReader, nodes: readonly number[], cascade: boolean, retry: boolean): Due[] {
+  const keyOf = ({ record, action, root }: Pick<Due, 'record' | 'action' | 'root'>) => `${record} ${root} ${action}`;
+  const before = groupBy(reader.query<Before>(BEFORE), keyOf);
+  const isDone = ({ outcome }: Before) =>
+    // Of what was refused nothing was done.
+    retry ? outcome === 'succeeded' : outcome !== 'refused' && outcome !== 'begun';
+  const waiting = reader.query<Invalid>(INVALID).filter((each) => !before.get(keyOf(each))?.some(isDone));
+  if (waiting.length === 0) return [];
+  const reached = reader.reached(nodes, cascade);
+  const due = new Map<string, Due>();
+  for (const { node, number, ...each } of waiting) {
+    if (!reached.has(node)) continue;
+    const key = keyOf(each);
+    const known = due.get(key);
+    // The record comes before its versions.
+    if (!known)
+      due.set(key, { ...each, ...(node < 0 ? { versions: numbered(number) } : {}), before: before.get(key) ?? [] }); // prettier-ignore
+    else known.versions?.push(...numbered(number));
+  }
+  return [...due.values()];
+}
+
+/** None of a version that is only named so far. */
+function numbered(number: number | null): number[] {
+  return number === null ? [] : [number];
 }
 
 async function perform(due: Due, type: ActionType, record: RecordRow, how: ActionLimits): Promise<Came> {
-  if (how.signal?.aborted) return { outcome: 'interrupted', output: 'not begun' };
   if (!Object.values(ACTION_TYPES).includes(due.type))
     return refused(`an action of type ${due.type} is not known here`);
   let args: string[];
@@ -132,19 +210,27 @@ function argsOf(params: string | null): string[] {
   return args.map(String);
 }
 
+/** What stands for a tag that the record should have: words, as keys mostly are. `{"a": 1}` and `{ print }` are text. */
+const WORDS = '[^{}\\s"\',:]+|[\\p{L}\\p{N}_.-]+(?: [\\p{L}\\p{N}_.-]+)+';
+
 /**
- * Puts what a record has in the place of `{name}`, `{id}`, `{uri}` and `{KEY}` of its tags. Each stays one argument, but what has
- * `{uri}` is there once for each URI.
+ * Puts what a record has in the place of `{name}`, `{id}`, `{uri}` and `{KEY}` of its tags, whatever is in a key. Each stays one
+ * argument, but what has `{uri}` is there once for each URI.
  */
 export function substituted(args: readonly string[], { id, name, uris, tags }: RecordRow): string[] {
+  // The longest first: a key may have braces in it.
+  const keys = Object.keys(tags).toSorted((a, b) => b.length - a.length).map((key) => key.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')); // prettier-ignore
+  const places = new RegExp(`\\{(${[...keys, WORDS].join('|')})\\}`, 'gu');
   const value = (key: string): string => {
     if (key === 'name') return name;
     if (key === 'id') return String(id);
     if (Object.hasOwn(tags, key)) return String(tags[key]);
-    throw new Error(`record ${id} has no tag ${key}, which the action puts in the place of {${key}}`);
+    throw new Error(
+      `record ${id} has no tag ${key}, which the action puts in the place of {${key}}; braces that mean themselves are written { ${key} }`,
+    );
   };
   const put = (arg: string, uri?: string) =>
-    arg.replace(/\{([^{}\s"',:]+)\}/g, (_, key: string) => (key === 'uri' && uri !== undefined ? uri : value(key)));
+    arg.replace(places, (_, key: string) => (key === 'uri' && uri !== undefined ? uri : value(key)));
   return args.flatMap((arg) => {
     if (!arg.includes('{uri}')) return [put(arg)];
     if (uris.length === 0) throw new Error(`record ${id} has no URI, which the action puts in the place of {uri}`);
@@ -175,9 +261,9 @@ function isAllowed(url: URL, allowed: readonly URL[]): boolean {
 }
 
 /** What an event carries. */
-function eventOf({ cause, time, name }: Due, args: readonly string[], record: RecordRow): string {
+function eventOf({ cause, time, name, versions }: Due, args: readonly string[], record: RecordRow): string {
   const { id, kind, uris, tags, run } = record;
-  const event = { event: 'invalidation', action: name, record: { id, kind, name: record.name, time: record.time, uris, tags, run }, cause, time: `${time.replace(' ', 'T')}Z`, args }; // prettier-ignore
+  const event = { event: 'invalidation', action: name, record: { id, kind, name: record.name, time: record.time, uris, tags, run, versions }, cause, time: `${time.replace(' ', 'T')}Z`, args }; // prettier-ignore
   return jsonText(event);
 }
 

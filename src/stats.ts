@@ -1,5 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
-import { inspect } from './inspection.js';
+import { liveness, type Liveness } from './liveness.js';
 import { parseTime } from './time.js';
 import { findRun } from './query/find.js';
 import { BraidReader, type RunRow } from './query/reader.js';
@@ -49,19 +49,12 @@ export interface RankStats {
   peakSpoolBytes?: number;
 }
 
-export interface RunStats extends RunRow {
+export interface RunStats extends RunRow, Liveness {
   /** Wall time of its attempts together; of one that goes on, until now. Known of those that were closed. */
   seconds?: number;
   recordsPerSecond?: number;
   /** Of its last attempt, where that was closed, or was killed after a flush. */
   cost?: RecordingCost;
-  /**
-   * Of a run that is RUNNING in the database: whether anybody of it lives. `elsewhere`: its root ran on another host. Of one
-   * that ended otherwise than by `close()`: `dead` while something of it waits in spools here.
-   */
-  liveness?: 'alive' | 'dead' | 'elsewhere';
-  /** What of it waits in spools on this host, if it is dead. */
-  waitingOps?: number;
 }
 
 export interface RunDetails extends RunStats {
@@ -158,7 +151,7 @@ export function runDetails(path: string, run: string): RunDetails {
 
 function runStats(reader: BraidReader, runs: readonly RunRow[]): RunStats[] {
   const ended = runs.every(({ status }) => status === 'COMPLETED');
-  const living = ended ? new Map<string, Pick<RunStats, 'liveness' | 'waitingOps'>>() : liveness(reader.path);
+  const living = ended ? new Map<string, Liveness>() : liveness(reader.path);
   return runs.map((run) => {
     const attempts = attemptsOf(reader, run.id);
     const found = living.get(run.id);
@@ -181,9 +174,7 @@ function runStats(reader: BraidReader, runs: readonly RunRow[]): RunStats[] {
 }
 
 /** Of a run that is said to have ended: what of it waits, if anything does. */
-function waiting(
-  found: Pick<RunStats, 'liveness' | 'waitingOps'> | undefined,
-): Pick<RunStats, 'liveness' | 'waitingOps'> {
+function waiting(found: Liveness | undefined): Liveness {
   return found?.waitingOps ? { liveness: 'dead', waitingOps: found.waitingOps } : {};
 }
 
@@ -193,25 +184,6 @@ function attemptsOf(reader: BraidReader, run: string): AttemptRow[] {
      WHERE uuid = ? ORDER BY attempt`,
     run,
   );
-}
-
-/** Of each run that has spools on this host, or is RUNNING in the database: what those say. */
-function liveness(path: string): Map<string, Pick<RunStats, 'liveness' | 'waitingOps'>> {
-  const { leftovers, dead, states } = inspect(path);
-  try {
-    const found = new Map<string, Pick<RunStats, 'liveness' | 'waitingOps'>>();
-    for (const { run, attempt, spools } of dead) {
-      const frames = states[`${run}.${attempt}`]?.frames ?? [];
-      const waiting = spools.reduce((sum, { file, rank }) => sum + leftovers.after(file, frames[rank!] ?? 0).ops, 0);
-      found.set(run, { liveness: 'dead', waitingOps: (found.get(run)?.waitingOps ?? 0) + waiting });
-    }
-    for (const { run, alone } of leftovers.reports) {
-      if (run && (alone === 'alive' || alone === 'busy')) found.set(run, { liveness: 'alive' });
-    }
-    return found;
-  } finally {
-    leftovers.release();
-  }
 }
 
 function parsed(report: string | null): RunReport {

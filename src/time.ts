@@ -17,12 +17,3 @@ export function parseTime(text: string): Date {
   if (at !== minute.text) minute = { text: at, ms: new Date(`${at.slice(0, 10)}T${at.slice(11)}Z`).getTime() };
   return new Date(minute.ms + Number(text.slice(17, 19)) * 1000 + Number(text.slice(20, 23)));
 }
-
-/** What a person writes as a time: a date, or one with hours; UTC where no zone is named. Undefined for anything else. */
-export function parseUtc(text: string): Date | undefined {
-  if (!/^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$/.test(text)) return undefined;
-  // A date alone is UTC by itself; with hours it would be of the machine's zone.
-  const zoned = text.length === 10 || /(Z|[+-]\d\d:?\d\d)$/.test(text.slice(10));
-  const time = new Date(zoned ? text : `${text}Z`);
-  return Number.isNaN(time.getTime()) ? undefined : time;
-}

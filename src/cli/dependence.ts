@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { BraidReader } from '../query/reader.js';
+import type { BraidReader, LineageRow } from '../query/reader.js';
 import { nodeLine, rowLine } from './node-text.js';
 import { toJson, writeJson, writeLines } from './output.js';
 import { jsonOption, NODE_HELP } from './usage.js';
@@ -73,7 +73,8 @@ export function addDependence(program: Command): void {
         const head = json
           ? [toJson({ role: 'earlier', ...earlier }), toJson({ role: 'later', ...later })]
           : [`earlier  ${nodeLine(earlier)}`, `later    ${nodeLine(later)}`];
-        await writeLines(lines(head, rows, json ? (row) => toJson({ role: 'seen', ...row }) : rowLine));
+        const none = json ? [] : [sameNode(earlier, later) ? 'they are the same' : 'the later one has seen nothing that the earlier one had not']; // prettier-ignore
+        await writeLines(lines(head, rows, json ? (row) => toJson({ role: 'seen', ...row }) : rowLine, none));
       }),
     );
 }
@@ -88,7 +89,22 @@ async function reading(path: string, use: (reader: BraidReader) => Promise<void>
   }
 }
 
-function* lines<Row>(head: readonly string[], rows: Iterable<Row>, text: (row: Row) => string): Iterable<string> {
+function sameNode(a: LineageRow, b: LineageRow): boolean {
+  return a.id === b.id && a.key === b.key;
+}
+
+/** @param none what is said where there is no row. */
+function* lines<Row>(
+  head: readonly string[],
+  rows: Iterable<Row>,
+  text: (row: Row) => string,
+  none: readonly string[],
+): Iterable<string> {
   yield* head;
-  for (const row of rows) yield text(row);
+  let some = false;
+  for (const row of rows) {
+    some = true;
+    yield text(row);
+  }
+  if (!some) yield* none;
 }

@@ -16,6 +16,7 @@ interface InvalidateFlags extends Which {
   cascade: boolean;
   dryRun?: boolean;
   runActions?: boolean;
+  retryActions?: boolean;
   allowUrl?: string[];
   timeout?: number;
 }
@@ -41,7 +42,8 @@ export function addInvalidate(program: Command): void {
     .option('--no-cascade', 'not what derives from them')
     .option('--dry-run', 'list what would become invalid, and write nothing')
     .option('--tag <key=value>', TAG, tagArgument)
-    .option('--run-actions', 'carry out the invalidation actions of the records that become invalid')
+    .option('--run-actions', 'carry out the invalidation actions that are due: of what was invalid already, too')
+    .option('--retry-actions', 'the same, and again those that are not known to have succeeded')
     .option(
       '--allow-url <url>',
       'actions may send events to what begins so; may be given again (else BRAID_ACTION_URLS)',
@@ -65,11 +67,12 @@ Examples:
       const { invalidate } = await import('../invalidate.js');
       const stop = new AbortController();
       const onSignal = () => stop.abort();
-      if (flags.runActions) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, onSignal);
+      const runActions = flags.retryActions ? 'retry' : (flags.runActions ?? false);
+      if (runActions) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, onSignal);
       const report = await invalidate(path, what, {
         cause,
         cascade,
-        runActions: flags.runActions,
+        runActions,
         actionUrls: flags.allowUrl,
         actionTimeoutMs: flags.timeout === undefined ? undefined : flags.timeout * 1000,
         signal: stop.signal,
@@ -146,7 +149,7 @@ function* reportLines({ records, versions, inferred, actions }: InvalidateReport
     ? 'nothing has become invalid: it was already'
     : `${counted(records, versions)} ${records + versions === 1 ? 'has' : 'have'} become invalid` +
       (inferred > 0 ? `, ${countText(inferred)} of them inferred` : '');
-  for (const action of actions) yield actionLine(action);
+  for (const action of actions) yield* actionLines(action);
 }
 
 function revalidatedLine({ records, versions }: RevalidateReport): string {
@@ -155,13 +158,34 @@ function revalidatedLine({ records, versions }: RevalidateReport): string {
     : `${counted(records, versions)} ${records + versions === 1 ? 'is' : 'are'} valid again`;
 }
 
+/** "2 records and 1 version", without what there is none of. */
 function counted(records: number, versions: number): string {
-  return `${plural(records, 'record')}${versions === 0 ? '' : ` and ${plural(versions, 'version')}`}`;
+  const counts = [records > 0 ? [plural(records, 'record')] : [], versions > 0 ? [plural(versions, 'version')] : []];
+  return counts.flat().join(' and ');
 }
 
-function actionLine({ record, name, outcome, status, output }: ActionResult): string {
+/** How much of what an action has put out is shown; --json has all that is kept. */
+const SHOWN_LINES = 10;
+const SHOWN_CHARS = 200;
+
+function* actionLines({ record, name, outcome, status, output }: ActionResult): Iterable<string> {
   const good = outcome === 'succeeded';
   const came = styled(good ? 'good' : 'bad', outcome) + (status === undefined ? '' : ` (${status})`);
-  const [first] = output.trim().split('\n', 1);
-  return `  action ${printable(name)} of [${record}]: ${came}${first === '' ? '' : `  ${printable(first)}`}`;
+  const lines = output.trimEnd().split(/\r?\n/).filter((line) => line !== ''); // prettier-ignore
+  const [only] = lines;
+  const head = `  action ${printable(name)} of [${record}]: ${came}`;
+  if (lines.length === 0) yield head;
+  else if (lines.length === 1) yield `${head}  ${shortened(only)}`;
+  else {
+    yield head;
+    for (const line of lines.slice(0, SHOWN_LINES)) yield `    ${shortened(line)}`;
+    const more = lines.length - SHOWN_LINES;
+    if (more > 0) yield `    … ${plural(more, 'more line')}: --json shows all that is kept`;
+  }
+}
+
+function shortened(line: string): string {
+  const text = printable(line);
+  const chars = [...text.slice(0, 2 * SHOWN_CHARS + 1)];
+  return chars.length <= SHOWN_CHARS ? text : `${chars.slice(0, SHOWN_CHARS).join('')}…`;
 }

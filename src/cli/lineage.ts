@@ -2,7 +2,15 @@ import type { Command } from 'commander';
 import type { LineageOptions } from '../query/reader.js';
 import { rowLine } from './node-text.js';
 import { toJson, writeLines } from './output.js';
-import { jsonOption, kindOption, NODE_HELP, tagArgument, timeArgument, wholeNumber } from './usage.js';
+import {
+  jsonOption,
+  kindOption,
+  lastTimeArgument,
+  NODE_HELP,
+  tagArgument,
+  timeArgument,
+  wholeNumber,
+} from './usage.js';
 
 interface Options extends LineageOptions {
   down?: boolean;
@@ -29,7 +37,7 @@ export function addLineage(program: Command): void {
     .option('--rank <rank>', 'only what this rank has made', wholeNumber)
     .option('--tag <key=value>', 'only what has this tag; may be given again', tagArgument)
     .option('--since <time>', 'only what is not older; UTC, unless it says otherwise', timeArgument)
-    .option('--until <time>', 'only what is not newer', timeArgument)
+    .option('--until <time>', 'only what is not newer; a day, or a second, to its end', lastTimeArgument)
     .addOption(jsonOption('print one JSON object a line, the record itself first at depth 0'))
     .addHelpText(
       'after',

@@ -93,7 +93,7 @@ export async function tableLines(titles: readonly string[], rows: readonly (stri
   const columns = titles.map((_, column) => ({
     alignment: rows.some((row) => typeof row[column] === 'number') ? ('right' as const) : ('left' as const),
   }));
-  const text = table([[...titles], ...cells], {
+  const text = table([titles.map(printable), ...cells], {
     border: getBorderCharacters('void'),
     columnDefault: { paddingLeft: 0, paddingRight: 2 },
     drawHorizontalLine: () => false,

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { InvalidArgumentError, type Command } from 'commander';
-import type { FollowEvent, FollowedRun } from '../query/follow.js';
+import type { FollowEvent, FollowedRun } from '../follow.js';
 import { dateText, plural, printable, styled, toJson, writeLines, type Style } from './output.js';
 import { recordLine, tagTexts } from './record-text.js';
 import { jsonOption } from './usage.js';
@@ -36,14 +36,17 @@ export function addTail(program: Command): void {
     .option('--all', 'begin with all that is there already')
     .option('--interval <seconds>', 'how often to look', seconds, 0.5)
     .option('--until-idle <seconds>', 'end when nothing has been committed for so long', seconds)
-    .option('--until-end', 'end when the runs that it shows have ended, and wait for the first if none is RUNNING')
+    .option(
+      '--until-end',
+      'end when the runs that it shows have ended, or died on this host; if none is RUNNING, wait for the first',
+    )
     .addOption(jsonOption('print one JSON object a line, with its type: record, version or run'))
     .addHelpText(
       'after',
       '\nExamples:\n  $ braid tail run.db\n  $ braid tail run.db --all --until-end --json | jq .record.name\n',
     )
     .action(async (path: string, { all, interval, untilIdle, untilEnd, json }: Options) => {
-      const { follow } = await import('../query/follow.js');
+      const { follow } = await import('../follow.js');
       const interruption = new AbortController();
       // The second one ends the process at once: somebody may not read what is being written.
       const interrupted = () => {
@@ -93,14 +96,15 @@ function eventLine(event: FollowEvent): string {
       return [...parts, ...tagTexts(tags)].join('  ');
     }
     case 'run': {
-      const { id, name, status, size, attempts, started, ended } = event.run;
-      const style = STATUS_STYLES[status];
+      const { id, name, status, size, attempts, started, ended, liveness } = event.run;
+      const style = liveness === 'dead' ? 'bad' : STATUS_STYLES[status];
       const attempt = attempts > 1 ? ` (attempt ${attempts})` : '';
       return [
         `run ${id.slice(0, 8)}${name === undefined ? '' : ` ${printable(name)}`}`,
         styled('faint', dateText(ended ?? started)),
         `${style ? styled(style, status) : status}${attempt}`,
         plural(size, 'rank'),
+        ...(liveness === 'dead' ? ['no rank of it is alive: braid recover'] : []),
       ].join('  ');
     }
   }

@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { BraidError } from '../errors.js';
 import type { Tag, Tags } from '../record/tags.js';
-import { parseUtc } from '../time.js';
+import { momentsOf } from '../query/time-span.js';
 
 /** A BraidError of wrong usage, and not of what was found. */
 const USAGE_CODES = new Set([
@@ -18,7 +18,8 @@ const USAGE_CODES = new Set([
 export const NODE_HELP = `
 A record is an id, or name:NAME where only one has that name. A version of a model is MODEL@3 (by number), MODEL@step=12
 (MODEL@step=12,run=8861a738,attempt=2 where several attempts have it), MODEL@time=2026-07-28T09:30:00Z (the newest then),
-MODEL@when=RECORD (the newest when that record was made), or its key. A model without a version is all that it has learnt.
+MODEL@when=RECORD (the newest when that record was made), or its key. A time means the end of what is written: of a day, of a
+second. A model without a version is all that it has learnt.
 `;
 
 export function isWrongUsage(error: unknown): boolean {
@@ -47,10 +48,19 @@ function tagOf(text: string): Tag {
   return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : text;
 }
 
-/** A time, in UTC unless it says otherwise. */
+/** The beginning of a time, in UTC unless it says otherwise: of a day its midnight. */
 export function timeArgument(text: string): Date {
-  const time = parseUtc(text);
-  if (time) return time;
+  return moments(text).first;
+}
+
+/** The end of a time: all of a day that is named is before it. */
+export function lastTimeArgument(text: string): Date {
+  return moments(text).last;
+}
+
+function moments(text: string): { first: Date; last: Date } {
+  const found = momentsOf(text);
+  if (found) return found;
   throw new InvalidArgumentError('It must be a time: 2026-07-28T09:30:00Z, or 2026-07-28.');
 }
 

@@ -23,7 +23,7 @@ export function addVersions(program: Command): void {
         'before, its tags and URIs. With --plot, draws a tag of theirs in the terminal and into an SVG file.',
     )
     .argument('<db>', 'database')
-    .argument('<model>', 'id of a model, or name:NAME where only one has that name')
+    .argument('<model>', 'id of a model, or name:NAME where only one model has that name')
     .option('--plot <tag>', 'draw this tag, a number, over the steps')
     .option('-o, --output <file>', 'file for the SVG; MODEL-TAG.svg if left out')
     .addOption(jsonOption('print one JSON object a line, for each version'))
@@ -38,7 +38,7 @@ export function addVersions(program: Command): void {
       ]);
       const reader = BraidReader.open(path);
       try {
-        const model = findRecord(reader, text);
+        const model = findRecord(reader, text, 'model');
         if (output !== undefined && plot === undefined) {
           throw new BraidError('ERR_BRAID_OPTION_INVALID', '--output is for the SVG of --plot TAG');
         }

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, linkSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Database } from 'better-sqlite3';
 import { BraidError } from '../errors.js';
@@ -127,6 +127,21 @@ export async function makeBeside(path: string, write: (bulk: Bulk) => Promise<bo
   } finally {
     for (const ending of ['', '-journal']) rmSync(beside + ending, { force: true });
   }
+}
+
+/** Gives a file that is whole a name that nobody else has; false if somebody has. The one that it had may be removed. */
+export function putNew(beside: string, file: string): boolean {
+  toDisk(beside);
+  try {
+    linkSync(beside, file);
+  } catch (error) {
+    // Not every file system has links.
+    if (existsSync(file)) return false;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw error;
+    renameSync(beside, file);
+  }
+  toDisk(dirname(file));
+  return true;
 }
 
 function toDisk(path: string): void {

@@ -42,6 +42,9 @@ const DONE = [
    SELECT ${mapped('a.record_id')}, a.time, a.action_id FROM $record_actions a`,
 ];
 
+/** Of an action that had begun when the one was copied, and has ended in the other. */
+const ENDED = `DELETE FROM main.action_runs AS o WHERE o.outcome = 'begun' AND EXISTS (SELECT 1 FROM $action_runs a
+  WHERE o.action_id = a.action_id AND o.record_id = ${mapped('a.record_id')} AND o.started = a.started AND a.outcome <> 'begun')`;
 const ACTION_RUNS = `SELECT a.*, ${mapped('a.record_id')} AS here, i.root_invalidation AS root, i.cause, i.time, i.inferred
   FROM $action_runs a JOIN $invalidations i ON i.id = a.invalidation_id
   WHERE NOT EXISTS (SELECT 1 FROM main.action_runs o
@@ -112,6 +115,7 @@ export class MergedInvalidations {
       `INSERT INTO action_runs (action_id, record_id, invalidation_id, started, ended, outcome, status, output)
        VALUES (@action_id, @here, @invalidation, @started, @ended, @outcome, @status, @output)`,
     );
+    this.#prepared(ENDED).run();
     for (const row of this.#prepared(ACTION_RUNS).all() as ActionRunRow[]) {
       const { here, root, invalidation_id } = row;
       if (here === null) continue;

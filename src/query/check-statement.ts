@@ -43,9 +43,13 @@ export function checkStatement(reader: BraidReader, json: unknown): StatementChe
   const { limit, subject } = saved;
   const now = current(reader, subject, limit);
   const known = new Map(now?.sentences.map((sentence) => [sentence.id, sentence]));
-  const sentences = saved.sentences.map((sentence) => checkSentence(sentence, known.get(sentence.id)));
   const said = new Set(saved.sentences.map(({ id }) => id));
-  const leftOut = (now?.sentences ?? []).filter(({ id }) => !said.has(id)).map(({ id, text }) => ({ id, text }));
+  const added = (now?.sentences ?? []).filter(({ id }) => !said.has(id));
+  const sentences = saved.sentences.map((sentence) => {
+    const same = known.get(sentence.id);
+    return same ? compared(sentence, same) : notSaid(sentence, now ? added : undefined);
+  });
+  const leftOut = added.map(({ id, text }) => ({ id, text }));
   const checked = reader.uuid;
   return {
     holds: sentences.every(({ holds }) => holds) && leftOut.length === 0 && checked === saved.database,
@@ -55,18 +59,27 @@ export function checkStatement(reader: BraidReader, json: unknown): StatementChe
   };
 }
 
+const GONE = new Set(['ERR_BRAID_NO_SUCH_RECORD', 'ERR_BRAID_NO_SUCH_VERSION']);
+
 function current(reader: BraidReader, { record, version }: Statement['subject'], limit: number): Statement | undefined {
   try {
     return reader.statement(version === undefined ? record : { key: version }, { limit });
   } catch (error) {
-    if (error instanceof BraidError && error.code === 'ERR_BRAID_NO_SUCH_VERSION') return undefined;
+    if (error instanceof BraidError && GONE.has(error.code)) return undefined;
     throw error;
   }
 }
 
-function checkSentence(saved: Sentence, now: Sentence | undefined): CheckedSentence {
+/** @param added what the database says, and the statement doesn't; undefined if it has nothing of the subject. */
+function notSaid({ id, text, topic }: Sentence, added: readonly Sentence[] | undefined): CheckedSentence {
+  if (!added) return { id, text, holds: false, why: 'the database has no such record or version' };
+  const instead = added.filter((sentence) => sentence.topic === topic).map((sentence) => sentence.text);
+  const why = 'the database does not say this';
+  return { id, text, holds: false, why, ...(instead.length === 0 ? {} : { now: instead.join(' ') }) };
+}
+
+function compared(saved: Sentence, now: Sentence): CheckedSentence {
   const { id, text } = saved;
-  if (!now) return { id, text, holds: false, why: 'the database says nothing of this' };
   const why = difference(saved, now);
   if (why === undefined) return { id, text, holds: true };
   return { id, text, holds: false, why, ...(now.text === text ? {} : { now: now.text }) };

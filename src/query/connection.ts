@@ -1,15 +1,26 @@
 import type { Database, Statement } from 'better-sqlite3';
+import { BraidError } from '../errors.js';
 import { explainSqliteError } from '../store/sqlite-error.js';
 
 /** The queries of one reader: what fails in SQLite is explained, and what is pending is committed before each. */
 export class Connection {
+  readonly #db: Database;
+  readonly #before: () => void;
   readonly #statements = new Map<string, Statement>();
+  /** SQLite closes no connection with a statement under way. */
+  readonly #underWay = new Set<IterableIterator<unknown>>();
 
   /** @param before called before every read. */
-  constructor(
-    readonly db: Database,
-    private readonly before: () => void,
-  ) {}
+  constructor(db: Database, before: () => void) {
+    this.#db = db;
+    this.#before = before;
+  }
+
+  /** @throws BraidError ERR_BRAID_CLOSED */
+  get db(): Database {
+    this.#assertOpen();
+    return this.#db;
+  }
 
   all<Row>(sql: string, ...values: unknown[]): Row[] {
     return this.#read(() => this.#statement(sql).all(...values) as Row[]);
@@ -19,7 +30,7 @@ export class Connection {
   column<Value>(sql: string, ...values: unknown[]): Value[] {
     return this.#read(
       () =>
-        this.db
+        this.#db
           .prepare(sql)
           .pluck()
           .all(...values) as Value[],
@@ -45,21 +56,26 @@ export class Connection {
     convert: (raw: Raw) => Row,
   ): IterableIterator<Row> {
     const rows = this.#read(() => {
-      const statement = this.db.prepare(sql).raw();
+      const statement = this.#db.prepare(sql).raw();
       return statement.iterate(...values) as IterableIterator<Raw>;
     });
+    this.#underWay.add(rows);
     try {
       for (const row of rows) yield convert(row);
     } catch (error) {
       // A damaged page shows only when the iteration comes to it.
-      throw explainSqliteError(error, this.db.name);
+      throw explainSqliteError(error, this.#db.name);
+    } finally {
+      this.#underWay.delete(rows);
     }
+    // What was ended by that has not come to its end.
+    this.#assertOpen();
   }
 
   /** Several reads of one state of the database, whatever is committed meanwhile: a statement under way keeps it. */
   asOfOneMoment<T>(read: () => T): T {
     const held = this.#read(() => {
-      const rows = this.db.prepare('SELECT 1 FROM sqlite_schema').iterate();
+      const rows = this.#db.prepare('SELECT 1 FROM sqlite_schema').iterate();
       rows.next();
       return rows;
     });
@@ -70,15 +86,23 @@ export class Connection {
     }
   }
 
+  /** Ends what is under way, too. */
   close(): void {
+    for (const rows of this.#underWay) rows.return?.();
+    this.#underWay.clear();
     this.#statements.clear();
-    this.db.close();
+    this.#db.close();
+  }
+
+  #assertOpen(): void {
+    if (this.#db.open) return;
+    throw new BraidError('ERR_BRAID_CLOSED', `the reader of ${this.#db.name} is closed: read before close()`);
   }
 
   #statement(sql: string, raw = false): Statement {
     let statement = this.#statements.get(sql);
     if (!statement) {
-      statement = this.db.prepare(sql);
+      statement = this.#db.prepare(sql);
       if (raw) statement.raw();
       this.#statements.set(sql, statement);
     }
@@ -86,11 +110,12 @@ export class Connection {
   }
 
   #read<T>(read: () => T): T {
-    this.before();
+    this.#assertOpen();
+    this.#before();
     try {
       return read();
     } catch (error) {
-      throw explainSqliteError(error, this.db.name);
+      throw explainSqliteError(error, this.#db.name);
     }
   }
 }

@@ -14,12 +14,13 @@ import { layoutOf, type Layout } from './layout.js';
 import { Nodes, type LineageOptions, type LineageRow } from './lineage.js';
 import { openReadOnly } from './open.js';
 import { idByOrigin, mergedDatabases, namesOf, originsOf, type RecordOrigin } from './origins.js';
-import { asOf, resolveNode, startOf, type NodeName, type ResolvedNode } from './resolve.js';
+import { asOf, checkId, nodeOf, resolveNode, startOf, type NodeName, type ResolvedNode } from './resolve.js';
 import { NodeRows, type RecordRow } from './rows.js';
 import { runRows, type RunRow } from './runs.js';
 import { searchClause, type SearchOptions } from './search.js';
 import { databaseUuid, statement, type Statement, type StatementOptions } from './statement.js';
 import type { Direction } from '../lineage/steps.js';
+import { Visits } from '../lineage/visits.js';
 import type { VersionOf } from './version-names.js';
 import { Versions, type VersionRow } from './versions.js';
 import { Walks } from '../lineage/walk.js';
@@ -105,8 +106,13 @@ export class BraidReader {
     return reader;
   }
 
-  /** A record by its id; undefined if there is none (or none yet). */
+  /**
+   * A record by its id; undefined if there is none (or none yet).
+   *
+   * @throws BraidError ERR_BRAID_ID_INVALID, ERR_BRAID_CLOSED, as all that reads
+   */
   record(id: number): RecordRow | undefined {
+    this.#checkId(id);
     const [row] = new NodeRows(this.#connection, this.layout, id).of([id]);
     return row;
   }
@@ -125,24 +131,37 @@ export class BraidReader {
    * Records for which an expression holds, such as `kind=data and loss<0.05`, in the order of their ids; docs/search.md has
    * all that can be written.
    *
-   * @throws BraidError ERR_BRAID_SEARCH_INVALID (a `BraidSearchError`, which points at the place), ERR_BRAID_OPTION_INVALID
+   * @throws BraidError ERR_BRAID_SEARCH_INVALID (of what can't be read a `BraidSearchError`, which points at the place), ERR_BRAID_OPTION_INVALID
    */
   search(expression: string, options: SearchOptions = {}): IterableIterator<RecordRow> {
     const connection = this.#connection;
+    if (typeof expression !== 'string') {
+      throw new BraidError('ERR_BRAID_SEARCH_INVALID', `an expression is text, such as 'kind=data and loss<0.05', not ${typeof expression}`); // prettier-ignore
+    }
     const { text, values } = searchClause(expression, options, this.layout, (sql, ...bound) =>
       connection.all(sql, ...bound),
     );
     return this.#records(text, [...values]);
   }
 
-  /** What a record is directly derived from, ever. */
+  /**
+   * What a record is directly derived from, ever.
+   *
+   * @throws BraidError ERR_BRAID_ID_INVALID
+   */
   sources(id: number): RecordRow[] {
+    this.#checkId(id);
     const joined = 'JOIN derivations d ON r.record_id = d.record_id WHERE d.derivation = ? ORDER BY r.record_id';
     return [...this.#records(joined, [id])];
   }
 
-  /** What is directly derived from a record, ever. */
+  /**
+   * What is directly derived from a record, ever.
+   *
+   * @throws BraidError ERR_BRAID_ID_INVALID
+   */
   derived(id: number): RecordRow[] {
+    this.#checkId(id);
     const joined = 'JOIN derivations d ON r.record_id = d.derivation WHERE d.record_id = ? ORDER BY r.record_id';
     return [...this.#records(joined, [id])];
   }
@@ -253,8 +272,15 @@ export class BraidReader {
    */
   affected(nodes: NodeName | readonly NodeName[], { cascade = true } = {}): IterableIterator<LineageRow> {
     const list = Array.isArray(nodes) ? (nodes as NodeName[]) : [nodes as NodeName];
-    const start = list.map((node) => resolveNode(this, node)).map(({ record, version }) => (version === undefined ? record : -version)); // prettier-ignore
+    const start = list.map((node) => nodeOf(resolveNode(this, node)));
     return this.#nodes.affected([...new Set(start)], cascade);
+  }
+
+  /** @internal These nodes, and with `cascade` all that derives from them. */
+  reached(nodes: readonly number[], cascade: boolean): Set<number> {
+    const reached = new Set(nodes);
+    if (cascade) for (const [node] of this.#walks.nodes('descendants', new Visits(nodes))) reached.add(node);
+    return reached;
   }
 
   /**
@@ -277,8 +303,13 @@ export class BraidReader {
     return this.layout.ours ? runRows(this.#connection) : [];
   }
 
-  /** The versions of a model, by number; those that are only named so far come last. */
+  /**
+   * The versions of a model, by number; those that are only named so far come last.
+   *
+   * @throws BraidError ERR_BRAID_ID_INVALID, ERR_BRAID_NO_SUCH_RECORD
+   */
   versions(model: number): IterableIterator<VersionRow> {
+    resolveNode(this, model);
     return this.versionTable.of(model);
   }
 
@@ -298,8 +329,11 @@ export class BraidReader {
   /**
    * Where a record came from that was merged into this database: who gave out its id, and which. Of a model to which others
    * were joined, all of them; none of a record that was recorded here.
+   *
+   * @throws BraidError ERR_BRAID_ID_INVALID
    */
   origins(id: number): RecordOrigin[] {
+    this.#checkId(id);
     return this.layout.ours ? originsOf(this.#connection, id) : [];
   }
 
@@ -308,9 +342,10 @@ export class BraidReader {
    *
    * @param database that database: its file, its uuid or the first digits of it, or the name that the file had when it was merged.
    * @param id of the record there.
-   * @throws BraidError ERR_BRAID_NO_SUCH_ORIGIN, if none of the databases that were merged is called so; ERR_BRAID_ORIGIN_AMBIGUOUS
+   * @throws BraidError ERR_BRAID_NO_SUCH_ORIGIN, if none of the databases that were merged is called so; ERR_BRAID_ORIGIN_AMBIGUOUS, ERR_BRAID_ID_INVALID
    */
   byOrigin(database: string, id: number): number | undefined {
+    this.#checkId(id);
     const uuid = this.uuid;
     for (const { origin, id: there } of this.#namesThere(database, id)) {
       const here = origin === uuid ? there : idByOrigin(this.#connection, origin, there);
@@ -343,7 +378,7 @@ export class BraidReader {
     );
   }
 
-  /** Closes the connection. Iterators under way end with an error. */
+  /** Closes the connection. What is read afterwards, and the next of an iterator under way, throws ERR_BRAID_CLOSED. */
   close(): void {
     this.#connection.close();
   }
@@ -361,6 +396,11 @@ export class BraidReader {
   /** @internal The row of a version of a model. */
   findVersion(model: number, which: VersionOf): number | undefined {
     return this.versionTable.find(model, which, (record) => this.#timeOf(record));
+  }
+
+  #checkId(id: unknown): void {
+    // What a program made that goes on without recording.
+    if (!this.isOff) checkId(id);
   }
 
   #namedVersion(model: NodeName): number | undefined {
@@ -387,8 +427,9 @@ export class BraidReader {
     return startOf(resolveNode(this, node), this.versionTable);
   }
 
-  #row({ record, version }: ResolvedNode): LineageRow {
-    const [row] = this.#nodes.rows([[version === undefined ? record : -version, 0, 0]]);
+  #row(resolved: ResolvedNode): LineageRow {
+    const { record } = resolved;
+    const [row] = this.#nodes.rows([[nodeOf(resolved), 0, 0]]);
     if (row) return row;
     // A program that asks for what it has made goes on without recording, too.
     if (this.isOff) return { id: record, kind: 'record', name: '', time: new Date(0), uris: [], tags: {}, valid: true, depth: 0 }; // prettier-ignore

@@ -1,4 +1,6 @@
 import { BraidError } from '../errors.js';
+import { isId } from '../frame/format.js';
+import { parseVersionKey } from '../record/version-key.js';
 import { findRecord } from './find.js';
 import type { BraidReader } from './reader.js';
 import { parseVersionOf, type VersionOf } from './version-names.js';
@@ -17,6 +19,11 @@ export interface ResolvedNode {
   readonly version?: number;
 }
 
+/** The node of lineage that it is: a record, or the negative of a version. */
+export function nodeOf({ record, version }: { record: number; version?: number }): number {
+  return version === undefined ? record : -version;
+}
+
 /** What `Walks` starts from. */
 export function startOf({ record, version }: ResolvedNode, versions: Versions): number[] {
   return version === undefined ? [record, ...versions.idsOf(record).map((id) => -id)] : [-version];
@@ -28,18 +35,38 @@ export function startOf({ record, version }: ResolvedNode, versions: Versions): 
  * @throws BraidError ERR_BRAID_ID_INVALID, ERR_BRAID_NO_SUCH_RECORD, ERR_BRAID_RECORD_AMBIGUOUS, ERR_BRAID_NO_SUCH_VERSION, ERR_BRAID_VERSION_AMBIGUOUS, ERR_BRAID_VERSION_INVALID
  */
 export function resolveNode(reader: BraidReader, node: NodeName): ResolvedNode {
-  if (typeof node === 'number') return { record: node };
   // A program that asks goes on as if there were such a record, and finds nothing.
-  if (reader.isOff) return { record: Number.parseInt(typeof node === 'string' ? node : node?.key, 10) || 0 };
+  if (reader.isOff) return { record: typeof node === 'number' ? node : Number.parseInt(typeof node === 'string' ? node : node?.key, 10) || 0 }; // prettier-ignore
+  if (typeof node === 'number') return { record: existingRecord(reader, node) };
   if (typeof node === 'string') return resolveText(reader, node);
   const key: unknown = node?.key;
-  if (typeof key !== 'string') {
-    throw new BraidError(
-      'ERR_BRAID_ID_INVALID',
-      'the id of a record, its name as text, or a version is needed: 17, "name:scan-17", "17@3"',
-    );
-  }
-  return { record: Number.parseInt(key, 10), version: existing(reader, reader.versionTable.byKey(key), key) };
+  if (typeof key !== 'string') throw notAnId(node);
+  const parts = parseVersionKey(key);
+  if (!parts) throw new BraidError('ERR_BRAID_VERSION_INVALID', `'${key}' is not the key of a version`);
+  return { record: parts.model, version: existing(reader, reader.versionTable.byKey(key), key) };
+}
+
+/**
+ * That something is the id that a record can have. Negative ones are versions, inside.
+ *
+ * @throws BraidError ERR_BRAID_ID_INVALID
+ */
+export function checkId(id: unknown): void {
+  if (typeof id !== 'number' || !isId(id)) throw notAnId(id);
+}
+
+function existingRecord(reader: BraidReader, id: number): number {
+  checkId(id);
+  if (reader.query('SELECT 1 FROM records WHERE record_id = ?', id).length > 0) return id;
+  throw new BraidError('ERR_BRAID_NO_SUCH_RECORD', `${reader.path} has no record ${id}`);
+}
+
+function notAnId(what: unknown): BraidError {
+  const shown = typeof what === 'number' || typeof what === 'bigint' ? `${what}${typeof what === 'bigint' ? 'n' : ''}` : what === null ? 'null' : `a value of type ${typeof what}`; // prettier-ignore
+  return new BraidError(
+    'ERR_BRAID_ID_INVALID',
+    `${shown} is not the id of a record, a positive safe integer, nor a name of it or of a version: 17, "name:scan-17", "17@3"`,
+  );
 }
 
 /**
@@ -68,13 +95,14 @@ function resolveText(reader: BraidReader, text: string): ResolvedNode {
   if (byKey !== undefined) return { record: Number.parseInt(text, 10), version: byKey };
   const which = parseVersionOf(text.slice(at + 1));
   if (which === undefined) {
-    if (text.startsWith('name:')) return { record: findRecord(reader, text) };
+    // It may be a name that there is not.
+    if (text.startsWith('name:') && !isName(reader, text.slice('name:'.length, at))) return { record: findRecord(reader, text) }; // prettier-ignore
     throw new BraidError(
       'ERR_BRAID_VERSION_INVALID',
       `'${text}' names no version: write 17@3, 17@step=12, 17@time=2026-07-28T09:30:00Z or 17@when=RECORD`,
     );
   }
-  const record = findRecord(reader, text.slice(0, at));
+  const record = findRecord(reader, text.slice(0, at), 'model');
   return { record, version: existing(reader, reader.findVersion(record, which), text) };
 }
 

@@ -1,4 +1,4 @@
-import { timeText } from '../time.js';
+import { parseTime, timeText } from '../time.js';
 
 /** From the first moment that a written time means to the first one after it: of a day 24 hours, of a second one second. */
 export interface TimeSpan {
@@ -31,6 +31,16 @@ export function timeSpan(text: string): TimeSpan | undefined {
   }
   const from = millis * 1000 + Number(fraction.padEnd(6, '0')) - offsetMicros(zone);
   return { from: timeText(from), to: timeText(from + micros(match, new Date(millis))) };
+}
+
+/** The first moment of a written time, and the last one, as a Date can tell them: a day ends with 23:59:59.999. */
+export function momentsOf(text: string): { first: Date; last: Date } | undefined {
+  const span = timeSpan(text);
+  if (!span) return undefined;
+  const end = parseTime(span.to);
+  // What is shorter than a millisecond is in one.
+  const last = span.to.endsWith('000') ? new Date(end.getTime() - 1) : end;
+  return { first: parseTime(span.from), last };
 }
 
 /** How long that is, by the last part that was written. */

@@ -1,5 +1,5 @@
 import type Database from 'better-sqlite3';
-import { SCHEMA_VERSION, checkSchema, databaseKind, ensureSchema } from '../store/schema.js';
+import { SCHEMA_VERSION, checkSchema, databaseKind, ensureSchema, supplyExchangeTables } from '../store/schema.js';
 import { openSqlite } from '../store/sqlite.js';
 import { explainSqliteError } from '../store/sqlite-error.js';
 import { openReadOnly } from './open.js';
@@ -53,6 +53,7 @@ export function verifyTables(path: string): VerifyReport {
     const ours = kind !== 'braid-db';
     if (ours) checkSchema(db, kind);
     db.exec('BEGIN');
+    if (ours) supplyExchangeTables(db);
     return new Verification(db, ours).report;
   } catch (error) {
     throw explainSqliteError(error, path);

@@ -7,7 +7,7 @@ import { Attempts } from './attempts.js';
 import type { Connection } from './connection.js';
 import type { Layout } from './layout.js';
 import { toTags, toUris, VERSION_TAGS, VERSION_URIS } from './rows.js';
-import type { VersionOf } from './version-names.js';
+import { checkVersionOf, type VersionOf } from './version-names.js';
 
 /** A version of a model, named. */
 export interface VersionName {
@@ -119,6 +119,7 @@ export class Versions {
    * @throws BraidError ERR_BRAID_VERSION_AMBIGUOUS, ERR_BRAID_VERSION_INVALID
    */
   find(model: number, which: VersionOf, timeOf: (record: number | string) => string): number | undefined {
+    checkVersionOf(which);
     if (!this.layout.ours) return undefined;
     if (typeof which === 'number') {
       return this.connection.column<number>(
@@ -128,7 +129,7 @@ export class Versions {
       )[0];
     }
     if ('step' in which) return this.#ofStep(model, which.step, which.run, which.attempt);
-    const until = 'time' in which ? timeText(millisOf(which.time) * 1000 + 999) : timeOf(which.when);
+    const until = 'time' in which ? timeText(which.time.getTime() * 1000 + 999) : timeOf(which.when);
     return this.connection.column<number>(
       `SELECT version_id FROM versions INDEXED BY ix_versions_time WHERE model_id = ? AND time <= ?
        ORDER BY time DESC, number DESC LIMIT 1`,
@@ -198,10 +199,4 @@ function toExposure(raw: RawExposure, attempts: Attempts): ExposureRow {
   // A rank marks an id as not known whose kind it doesn't know, too.
   else if (unversioned === 1 && kind !== 'fact' && kind !== 'data') row.unknown = true;
   return row;
-}
-
-function millisOf(time: unknown): number {
-  const millis = time instanceof Date ? time.getTime() : NaN;
-  if (!Number.isNaN(millis)) return millis;
-  throw new BraidError('ERR_BRAID_VERSION_INVALID', 'the time of a version must be a valid Date');
 }

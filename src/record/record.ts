@@ -173,8 +173,8 @@ export abstract class BraidRecord {
   }
 
   /**
-   * Says what is to be done when the record is invalidated, by who invalidates it and asks for that (`runActions`). The last
-   * that was said counts.
+   * Says what is to be done when the record is invalidated, or a version of it, by who invalidates it and asks for that
+   * (`runActions`). The last that was said counts.
    *
    * @throws BraidError ERR_BRAID_ACTION_INVALID, ERR_BRAID_TEXT_INVALID, ERR_BRAID_TOO_LARGE, ERR_BRAID_SPOOL_FULL, ERR_BRAID_CLOSED
    */

@@ -40,7 +40,7 @@ const FIRST = `ON CONFLICT (node) DO UPDATE SET request_id = excluded.request_id
 
 const STORED = `
   DELETE FROM invalidations WHERE root_invalidation IS NOT NULL AND id IN (
-    SELECT had FROM temp.braid_causes WHERE had <> id);
+    SELECT had FROM temp.braid_causes WHERE had <> id) AND id NOT IN (SELECT invalidation_id FROM action_runs);
   INSERT INTO invalidations (id, root_invalidation, cause, time, inferred)
     SELECT s.id, q.id, q.cause, q.time, s.inferred FROM temp.braid_causes s
     CROSS JOIN invalidation_requests q ON q.id = s.request_id WHERE s.id <> q.id

@@ -10,12 +10,22 @@ import { ACTION_TYPES, type Invalidations, type Revalidated, type Target } from 
 
 // What is written by people, and no run: each inside a transaction.
 
-/** What came of an invalidation action. Times are milliseconds. */
+/** An invalidation action that begins. */
 export interface ActionRun {
   readonly action: string;
   readonly record: number;
+  /** Of the record, or of a version of it; and what that comes from. */
   readonly invalidation: string;
+  readonly root: string;
+  /** How often it was begun for that before, as far as its caller knows. */
+  readonly known: number;
+  /** Milliseconds. */
   readonly started: number;
+}
+
+/** What came of it. */
+export interface ActionEnd {
+  /** Milliseconds. */
   readonly ended: number;
   readonly outcome: string;
   readonly status?: number;
@@ -85,22 +95,29 @@ export function addAction(db: Database, { id, type, name, command, params }: Sto
   ).run(type === ActionCode.shell ? ACTION_TYPES.shell : ACTION_TYPES.event, params, id, name, command);
 }
 
-/** Keeps what came of an action. */
-export function addActionRun(
+/** Keeps that an action begins, and gives the id of that; undefined if another process has begun it since `known` was told. */
+export function beginActionRun(
   db: Database,
-  { action, record, invalidation, started, ended, outcome, status, output }: ActionRun,
-): void {
-  db.prepare(
-    `INSERT INTO action_runs (action_id, record_id, invalidation_id, started, ended, outcome, status, output)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-  ).run(
-    action,
-    record,
-    invalidation,
-    timeText(started * 1000),
+  { action, record, invalidation, root, known, started }: ActionRun,
+): number | undefined {
+  const { changes, lastInsertRowid } = db
+    .prepare(
+      `INSERT INTO action_runs (action_id, record_id, invalidation_id, started, ended, outcome, output)
+       SELECT @action, @record, @invalidation, @started, @started, 'begun', '' WHERE @known = (
+         SELECT count(*) FROM action_runs d LEFT JOIN invalidations i ON i.id = d.invalidation_id
+         WHERE d.record_id = @record AND d.action_id = @action AND ifnull(i.root_invalidation, d.invalidation_id) = @root)`,
+    )
+    .run({ action, record, invalidation, root, known, started: timeText(started * 1000) });
+  return changes === 0 ? undefined : Number(lastInsertRowid);
+}
+
+/** Keeps what came of an action. */
+export function endActionRun(db: Database, id: number, { ended, outcome, status, output }: ActionEnd): void {
+  db.prepare('UPDATE action_runs SET ended = ?, outcome = ?, status = ?, output = ? WHERE action_run_id = ?').run(
     timeText(ended * 1000),
     outcome,
     status ?? null,
     output,
+    id,
   );
 }

@@ -20,8 +20,8 @@ export const REQUESTED = 'ifnull(-version_id, record_id)';
 export const REQUESTED_BY_Q = 'ifnull(-q.version_id, q.record_id)';
 
 /**
- * What merging, extracting and pruning leave behind. Of databases that were made before there was such a thing, those that do
- * one of these make them.
+ * What merging, extracting and pruning leave behind. Databases that were made before there was such a thing get them from the
+ * next run, or from whoever does one of these; until then nothing is in them.
  */
 export const EXCHANGE_TABLES = `
 CREATE TABLE IF NOT EXISTS merged_ranges (
@@ -231,7 +231,7 @@ CREATE TABLE action_runs (
   invalidation_id CHAR(32) NOT NULL REFERENCES invalidations (id),
   started DATETIME NOT NULL,
   ended DATETIME NOT NULL,
-  outcome TEXT NOT NULL,                    -- succeeded, failed, timeout, refused, interrupted
+  outcome TEXT NOT NULL,                    -- begun, and when it has ended: succeeded, failed, timeout, refused, interrupted
   status INTEGER,                           -- the exit status of a process, or the status of an answer; NULL: neither
   output TEXT NOT NULL                      -- its beginning; or why it was not run, or failed
 );
@@ -258,7 +258,8 @@ export function databaseKind(db: Database): DatabaseKind {
 }
 
 /**
- * Makes the tables of a new database, or checks that an existing one is ours and not newer than this library. To be
+ * Makes the tables of a new database; of an existing one checks that it is ours and not newer than this library, and makes those
+ * that it lacks because it is older. To be
  * called inside a write transaction, so that two runs that open a new file at once make one schema.
  *
  * @returns the database's UUID, as 32 hex digits.
@@ -266,7 +267,10 @@ export function databaseKind(db: Database): DatabaseKind {
  */
 export function ensureSchema(db: Database): string {
   const kind = databaseKind(db);
-  return kind === 'empty' ? makeTables(db) : checkSchema(db, kind);
+  if (kind === 'empty') return makeTables(db);
+  const uuid = checkSchema(db, kind);
+  db.exec(EXCHANGE_TABLES);
+  return uuid;
 }
 
 /** Makes the tables, of which there are none. Gives the UUID that the database has from now on. */
@@ -285,6 +289,16 @@ export function setMeta(db: Database, key: string, value: string): void {
 /** Of ours: whether it was made when databases could be merged, or has been since. */
 export function hasMergedRanges(db: Database, schema = 'main'): boolean {
   return db.prepare(`SELECT 1 FROM ${schema}.sqlite_schema WHERE name = 'merged_ranges'`).get() !== undefined;
+}
+
+/** For a connection that only reads: what isn't there yet is there, and empty. */
+export function supplyExchangeTables(db: Database): void {
+  const names = [...EXCHANGE_TABLES.matchAll(/EXISTS (\w+)/g)].map(([, name]) => name);
+  const has = db.prepare("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ?");
+  // One of them alone is one that somebody has dropped.
+  if (names.every((name) => has.get(name) === undefined)) {
+    db.exec(EXCHANGE_TABLES.replaceAll('CREATE TABLE', 'CREATE TEMP TABLE'));
+  }
 }
 
 export function emptyDatabase({ name }: Database): BraidError {

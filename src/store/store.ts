@@ -6,7 +6,7 @@ import { Committer, type CommitResult } from './commit.js';
 import type { Invalidated } from './causes.js';
 import { DatabaseFiles, type Inodes } from './database-files.js';
 import { attemptState, openAttempts, type AttemptState, type OpenAttempt, type Place } from './ledger.js';
-import { addAction, addActionRun, invalidate, revalidate, type ActionRun } from './edits.js';
+import { addAction, beginActionRun, endActionRun, invalidate, revalidate, type ActionEnd, type ActionRun } from './edits.js'; // prettier-ignore
 import { Invalidations, type Revalidated, type Target } from './invalidation.js';
 import { LockWait, isBusy } from './lock-wait.js';
 import type { StoredAction } from '../record/action.js';
@@ -249,9 +249,14 @@ export class Store {
     this.#write(() => addAction(this.#db, action));
   }
 
+  /** See `beginActionRun` in edits.ts. */
+  beginActionRun(run: ActionRun): number | undefined {
+    return this.#write(() => beginActionRun(this.#db, run));
+  }
+
   /** Keeps what came of an invalidation action. */
-  addActionRun(run: ActionRun): void {
-    this.#write(() => addActionRun(this.#db, run));
+  endActionRun(id: number, end: ActionEnd): void {
+    this.#write(() => endActionRun(this.#db, id, end));
   }
 
   /**

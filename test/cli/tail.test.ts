@@ -14,7 +14,7 @@ interface Line {
   type: 'record' | 'version' | 'run';
   record: { id: number; name: string };
   version: { name: string; number: number; step: number; tags: object };
-  run: { id: string; status: string };
+  run: { id: string; status: string; liveness?: string };
 }
 
 describe('braid tail', function () {
@@ -60,11 +60,19 @@ describe('braid tail', function () {
       job.child.stdin!.write('flush\n');
       for (let k = 0; k < 3; k++) assert.equal((await json()).record.name.replace(/\.+$/, ''), `record-${k}`);
     }
+    // It ends with a run that is dead: nobody may ever recover it.
     await job.kill();
-    await braid(['recover', path]);
     const last = await json();
-    assert.deepEqual([last.type, last.run.status, last.run.id], ['run', 'INCOMPLETE', first.run.id]);
+    assert.deepEqual([last.type, last.run.status, last.run.liveness, last.run.id], ['run', 'RUNNING', 'dead', first.run.id]); // prettier-ignore
     assert.deepEqual(await ended, { code: 1, signal: null, stderr: '' });
+    const text = await braid(['tail', path, '--until-end']);
+    assert.match(
+      text.stdout,
+      /^run \w{8} .* {2}RUNNING {2}1 rank\nrun \w{8} .* {2}RUNNING {2}1 rank {2}no rank of it is alive: braid recover\n$/,
+    );
+    await braid(['recover', path]);
+    const recovered = await braid(['tail', path, '--all', '--until-end', '--json']);
+    assert.match(recovered.stdout, /"status":"INCOMPLETE"/);
   });
 
   it('begins with all that is there where it is told to, and ends with the run', async () => {

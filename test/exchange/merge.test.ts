@@ -197,6 +197,13 @@ describe('merging databases', function () {
     assert.equal(rows(source).length, 3);
     assert.deepEqual(rows(out), rows(source));
     assert.deepEqual(counts(await merge(out, source)), {});
+    // An action that was under way when it was merged has ended since.
+    sql(out, `UPDATE action_runs SET outcome = 'begun', ended = started, output = ''`);
+    await merge(out, source);
+    assert.deepEqual(rows(out), rows(source));
+    sql(source, `UPDATE action_runs SET outcome = 'begun', ended = started, output = ''`);
+    await merge(out, source);
+    assert.equal(query(out, "SELECT 1 FROM action_runs WHERE outcome = 'succeeded'").length, 1);
   });
 
   it('takes what Braid-DB has made, when it is upgraded, and goes on telling which kinds nobody stated', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -351,8 +351,21 @@ describe('PROV', function () {
         });
         assert.deepEqual(factsOf(path), before);
         assert.equal(query(path, 'SELECT 1 FROM runs').length, 2);
+        // Nor is a database made for it, or anything beside that.
+        const files = readdirSync(at('.'));
+        await assert.rejects(importDocument(at('not-made.db'), file), BraidError);
+        assert.deepEqual(readdirSync(at('.')), files);
       });
     }
+
+    it('makes no database where its disk or directory does not let it', async () => {
+      await assert.rejects(importDocument(at('none/new.db'), join(DATA, 'primer.json')), { code: 'ERR_BRAID_DB_UNWRITABLE' }); // prettier-ignore
+      const linked = at('linked.db');
+      symlinkSync('behind.db', linked);
+      const { imported } = await importDocument(linked, join(DATA, 'primer.json'));
+      assert.deepEqual([imported, existsSync(at('behind.db')), verify(linked).problems], [true, true, []]);
+      assert.deepEqual(readdirSync(at('.')).filter((name) => /^(linked|behind)/.test(name)), ['behind.db', 'linked.db']); // prettier-ignore
+    });
 
     it('takes hostile names as they are', async () => {
       const hostile = at('hostile.db');

@@ -186,7 +186,7 @@ describe('invalidation', function () {
     model.update(new BraidData(db, { name: 'other' }), { step: 2 });
     await db.close();
     const done = await braid(['invalidate', path, 'name:m@step=2', '--cause', 'x']);
-    assert.equal(done.stdout, '0 records and 1 version have become invalid\n'.replace('have', 'has'));
+    assert.equal(done.stdout, '1 version has become invalid\n');
     const json = await braid(['invalidate', path, 'name:scan', '--cause', 'y', '--json']);
     assert.equal((JSON.parse(json.stdout) as { versions: number }).versions, 1);
     assert.equal((await braid(['revalidate', path, 'name:m@2', '--reason', 'r'])).stdout, 'taken back; what it had reached is invalid for other causes, too\n'); // prettier-ignore
@@ -229,7 +229,7 @@ describe('invalidation', function () {
       const without = await invalidate(path, missing.id, { cause: 'alone' });
       assert.deepEqual(without.actions, []);
       const { actions } = await invalidate(path, data.id, { cause: 'x', runActions: true });
-      assert.deepEqual(actions.map(({ record, outcome, status }) => [record, outcome, status]), [[data.id, 'succeeded', 0], [derived.id, 'failed', 3], [broken.id, 'failed', undefined]]); // prettier-ignore
+      assert.deepEqual(actions.map(({ record, outcome, status }) => [record, outcome, status]), [[data.id, 'succeeded', 0], [derived.id, 'failed', 3], [broken.id, 'failed', undefined], [missing.id, 'failed', undefined]]); // prettier-ignore
       assert.deepEqual(JSON.parse(actions[0].output), [
         hostile,
         'u=file:///a',
@@ -238,9 +238,132 @@ describe('invalidation', function () {
         '{"a": 1}',
       ]);
       assert.match(actions[2].output, /no tag energy/);
-      assert.equal(runs().length, 3);
+      assert.equal(runs().length, 4);
       assert.ok(!existsSync('pwned'));
       assert.equal(invalid().length, 4);
+      assert.deepEqual(verify(path).problems, []);
+    });
+
+    it('put tags in the place of any key of theirs, each once, and say what is none', async () => {
+      const tags = { 'k v': 'a b;c', 'a': '{name}', 'a}{b': '$&', '(x|y)*': '$(id)', ' ': 'blank', 'q":,\'': "it's", '\n': '\\', 'é ü': 1, ['__proto__']: 'p' }; // prettier-ignore
+      const data = new BraidData(db, { name: 'd {k v}', tags });
+      const args = [
+        ...Object.keys(tags).map((key) => `<{${key}}>`),
+        '{name}',
+        '{"a": 1}',
+        '{ print }',
+        '{a}{k v}{a}',
+        '{}',
+      ];
+      data.setInvalidationAction(program('console.log(JSON.stringify(process.argv.slice(1)))', ...args));
+      await db.flush();
+      const { actions } = await invalidate(path, data.id, { cause: 'x', runActions: true });
+      const put = Object.values(tags).map((value) => `<${value}>`);
+      assert.deepEqual(JSON.parse(actions[0].output), [...put, 'd {k v}', '{"a": 1}', '{ print }', '{name}a b;c{name}', '{}']); // prettier-ignore
+      const without = new BraidData(db, { name: 'without' });
+      without.setInvalidationAction({ type: 'shell', command: 'echo', args: ['{k v}'] });
+      await db.flush();
+      const failed = await invalidate(path, without.id, { cause: 'x', runActions: true });
+      assert.equal(failed.actions[0].outcome, 'failed');
+      assert.match(failed.actions[0].output, /no tag k v, .*\{ k v \}/);
+    });
+
+    it('are shown by the command line with what they have put out, cut where it is long', async () => {
+      const long = 'head -c 100000 /dev/zero | tr "\\0" x';
+      const scripts = ['true', 'echo one', 'printf "\\033[31mred\\nsecond\\n"', long, 'seq 13'];
+      for (const script of scripts) {
+        const data = new BraidData(db, { name: 'd', tags: { bad: true } });
+        data.setInvalidationAction({ type: 'shell', name: 'says', command: 'sh', args: ['-c', script] });
+      }
+      await db.flush();
+      const { stdout } = await braid(['invalidate', path, '--tag', 'bad=true', '--cause', 'x', '--run-actions']);
+      const head = (id: number) => `  action says of [${id}]: succeeded (0)`;
+      assert.deepEqual(stdout.split('\n').slice(1, -1), [
+        head(1), `${head(2)}  one`, head(3), '    \\x1b[31mred', '    second', `${head(4)}  ${'x'.repeat(200)}…`,
+        head(5), ...Array.from({ length: 10 }, (_, i) => `    ${i + 1}`), '    … 3 more lines: --json shows all that is kept',
+      ]); // prettier-ignore
+    });
+
+    it('run once for an invalidation, whoever has invalidated, and of what is invalid already', async () => {
+      const log = join(directory, `${count}.log`);
+      const says = { type: 'shell' as const, command: 'sh', args: ['-c', 'echo "$1" >> "$2"', 'sh', '{name}', log] };
+      const logged = () => (existsSync(log) ? readFileSync(log, 'utf8').split('\n').slice(0, -1) : []);
+      const [scan, other] = ['scan', 'other'].map((name) => new BraidData(db, { name }));
+      scan.setInvalidationAction(says);
+      new BraidData(db, { name: 'peaks', derivedFrom: scan }).setInvalidationAction(says);
+      other.setInvalidationAction(says);
+      for (const record of [scan, other]) record.invalidate({ cause: 'by the job' });
+      await db.flush();
+      assert.deepEqual((await invalidate(path, scan.id, { cause: 'x', cascade: false, runActions: true })).actions.length, 1); // prettier-ignore
+      assert.deepEqual(logged(), ['scan']);
+      // As of a process that has ended in the midst of it.
+      const tables = new Database(path);
+      tables.exec(`UPDATE action_runs SET outcome = 'begun', ended = started, status = NULL, output = ''`);
+      tables.close();
+      const { actions, records } = await invalidate(path, scan.id, { cause: 'x', runActions: true });
+      assert.deepEqual([records, ...actions.map(({ record, outcome }) => [record, outcome])], [0, [scan.id, 'begun'], [scan.id + 2, 'succeeded']]); // prettier-ignore
+      assert.match(actions[0].output, /may have run.*--retry-actions/);
+      const shown = await braid(['invalidate', path, String(scan.id), '--cause', 'x', '--run-actions']);
+      assert.equal(shown.code, 1);
+      assert.match(
+        shown.stdout,
+        /^nothing has become invalid: it was already\n {2}action sh of \[1\]: begun\b.*may have run/,
+      );
+      assert.deepEqual(logged(), ['scan', 'peaks']);
+      await invalidate(path, scan.id, { cause: 'x', runActions: 'retry' });
+      assert.deepEqual((await invalidate(path, scan.id, { cause: 'x', runActions: true })).actions, []);
+      assert.deepEqual(logged(), ['scan', 'peaks', 'scan']);
+      assert.deepEqual(verify(path).problems, []);
+      // Another invalidation is another one.
+      revalidate(path, scan.id, { reason: 'r' });
+      await invalidate(path, scan.id, { cause: 'again', runActions: true });
+      assert.deepEqual(logged(), ['scan', 'peaks', 'scan', 'scan', 'peaks']);
+      await assert.rejects(invalidate(path, scan.id, { cause: 'x', runActions: 'yes' as never }), code('ERR_BRAID_OPTION_INVALID')); // prettier-ignore
+    });
+
+    it('are not begun, nor stored, after an end was asked for; and what was refused, or failed, may be tried again', async () => {
+      const data = new BraidData(db, { name: 'd' });
+      data.setInvalidationAction({ type: 'shell', command: 'false' });
+      const event = new BraidData(db, { name: 'e', derivedFrom: data });
+      event.setInvalidationAction({ type: 'event', command: 'http://127.0.0.1:1/hook' });
+      await db.flush();
+      const outcomes = async (options: object) =>
+        (await invalidate(path, data.id, { cause: 'x', runActions: true, ...options })).actions.map(({ outcome }) => outcome); // prettier-ignore
+      assert.deepEqual(await outcomes({ signal: AbortSignal.abort() }), ['interrupted', 'interrupted']);
+      assert.deepEqual(runs(), []);
+      assert.deepEqual(await outcomes({}), ['failed', 'refused']);
+      assert.deepEqual(await outcomes({}), ['refused']);
+      assert.deepEqual(await outcomes({ runActions: 'retry' }), ['failed', 'refused']);
+    });
+
+    it('run for the cause that a record has, and what came of the one before stays', async () => {
+      const [a, b] = ['a', 'b'].map((name) => new BraidData(db, { name }));
+      const c = new BraidData(db, { name: 'c', derivedFrom: [a, b] });
+      c.setInvalidationAction(program('console.log(1)'));
+      await db.flush();
+      // Said first, and committed last.
+      a.invalidate({ cause: 'first' });
+      const ran = async (what: BraidData) => (await invalidate(path, what.id, { cause: 'x', runActions: true })).actions.map(({ record }) => record); // prettier-ignore
+      assert.deepEqual(await ran(b), [c.id]);
+      await db.flush();
+      assert.deepEqual(verify(path).problems, []);
+      assert.deepEqual(await ran(b), [c.id]);
+      assert.deepEqual(await ran(a), []);
+    });
+
+    it('of a model run once where versions of it become invalid', async () => {
+      const scans = [0, 1, 2].map((i) => new BraidData(db, { name: `scan-${i}` }));
+      const model = new BraidModel(db, { name: 'm', tags: { arch: 'cnn' } });
+      model.setInvalidationAction(program('console.log(process.argv[1])', '{name} {arch}'));
+      for (const [step, scan] of scans.entries()) model.update(scan, { step });
+      await db.flush();
+      const ran = async (what: string | number, options = {}) =>
+        (await invalidate(path, what, { cause: 'x', runActions: true, ...options })).actions.map(({ record, output }) => [record, output]); // prettier-ignore
+      assert.deepEqual(await ran(`${model.id}@2`), [[model.id, 'm cnn\n']]);
+      assert.deepEqual(await ran(`${model.id}@2`), []);
+      // The first version, and the model itself, become invalid for something else.
+      assert.deepEqual(await ran(`${model.id}@1`, { cascade: false }), [[model.id, 'm cnn\n']]);
+      assert.deepEqual(await ran(model.id), [[model.id, 'm cnn\n']]);
       assert.deepEqual(verify(path).problems, []);
     });
 

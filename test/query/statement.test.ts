@@ -231,6 +231,8 @@ describe('statement', function () {
       assert.equal(invalid.holds, false);
       assert.deepEqual(failing(invalid), ['valid']);
       assert.match(invalid.leftOut[0].text, new RegExp(`^peaks \\[\\d+\\] is invalid\\. Of it and its ancestry 2 records and versions are invalid: .*The root cause, of calibration \\[${ids.bad}\\], is: "detector was misaligned"`)); // prettier-ignore
+      const [valid] = invalid.sentences.filter(({ holds }) => !holds);
+      assert.deepEqual([valid.why, valid.now], ['the database does not say this', invalid.leftOut[0].text]);
       const renamed = change(`UPDATE records SET name = 'blank' WHERE record_id = ${ids.bad}`);
       const [sentence] = renamed.sentences.filter(({ id }) => id === 'answer');
       assert.match(sentence.why!, /reads otherwise/);
@@ -242,7 +244,8 @@ describe('statement', function () {
       );
       const killed = change("UPDATE attempts SET status = 'KILLED'");
       assert.match(killed.leftOut.map(({ text }) => text).join(), /ended as KILLED/);
-      assert.ok(change(`DELETE FROM records WHERE record_id = ${ids.peaks}`).sentences.some(({ holds }) => !holds));
+      const deleted = change(`DELETE FROM records WHERE record_id = ${ids.peaks}`);
+      assert.ok(deleted.sentences.every(({ why }) => why === 'the database has no such record or version'));
       assert.equal(change("UPDATE meta SET value = '0' WHERE key = 'uuid'").holds, false);
       const { code, stdout } = await braid(['check-statement', edited, file, '--json']);
       const told = JSON.parse(stdout) as { database: object };

@@ -1,9 +1,13 @@
 import { createHash } from 'node:crypto';
+import { existsSync, rmSync } from 'node:fs';
 import { captureContext } from '../../context.js';
 import { host } from '../../host.js';
 import type { ImportProgress, ImportReport } from '../../import.js';
 import { Recorder } from '../../record/recorder.js';
+import { checkPath } from '../../store/open-for-writing.js';
+import { realPath } from '../../store/real-path.js';
 import { Store } from '../../store/store.js';
+import { putNew } from '../bulk.js';
 import { Frames } from '../frames.js';
 import { planOf } from './plan.js';
 import { readProvJson } from './read.js';
@@ -12,7 +16,10 @@ import { recordPlan } from './record.js';
 /** How much is brought into the database at once, of its one transaction. */
 const ROUND_BYTES = 16 * 2 ** 20;
 
-/** Records a PROV-JSON document as a run of its own, in one transaction; not one that was recorded before. */
+/**
+ * Records a PROV-JSON document as a run of its own, in one transaction; not one that was recorded before. A database that is
+ * not there is made beside its place: if anything fails there is none.
+ */
 export function importProvJson(
   path: string,
   bytes: Uint8Array,
@@ -23,6 +30,33 @@ export function importProvJson(
   const document = readProvJson(bytes, name);
   const plan = planOf(document, name);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const file = realPath(path);
+  const into = (database: string) => recorded(database, { document, plan, name, sha256 }, busyMs, onProgress);
+  if (existsSync(file)) return into(path);
+  checkPath(path, file);
+  const beside = `${file}.${process.pid}.tmp`;
+  try {
+    const report = into(beside);
+    // Somebody may have made one meanwhile.
+    return putNew(beside, file) ? report : into(path);
+  } finally {
+    for (const ending of ['', '-journal', '-wal', '-shm']) rmSync(beside + ending, { force: true });
+  }
+}
+
+interface Imported {
+  readonly document: ReturnType<typeof readProvJson>;
+  readonly plan: ReturnType<typeof planOf>;
+  readonly name: string;
+  readonly sha256: string;
+}
+
+function recorded(
+  path: string,
+  { document, plan, name, sha256 }: Imported,
+  busyMs: number,
+  onProgress: ((progress: ImportProgress) => void) | undefined,
+): ImportReport {
   const store = new Store({ path, busyMs });
   try {
     const report = store.atOnce((): ImportReport => {

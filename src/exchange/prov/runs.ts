@@ -180,7 +180,12 @@ export class Actions {
         ...whole('braid:exitStatus', status),
         ...text('braid:output', output),
       ];
-      yield { kind: 'activity', id: names.actionRun(id), args: [isoTime(started), isoTime(ended)], attributes };
+      yield {
+        kind: 'activity',
+        id: names.actionRun(id),
+        args: [isoTime(started), outcome === 'begun' ? undefined : isoTime(ended)],
+        attributes,
+      };
     }
   }
 

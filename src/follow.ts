@@ -1,12 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Tags } from '../record/tags.js';
-import { parseTime } from '../time.js';
-import { BraidReader, type RecordRow } from './reader.js';
-import { toTags, VERSION_TAGS } from './rows.js';
-import { RUN_STATES, toRunState } from './runs.js';
+import { liveness } from './liveness.js';
+import { BraidReader, type RecordRow } from './query/reader.js';
+import { toTags, VERSION_TAGS } from './query/rows.js';
+import { RUN_STATES, toRunState } from './query/runs.js';
+import type { Tags } from './record/tags.js';
+import { parseTime } from './time.js';
 
 /** A run as it is after a change of its status or of its attempts. */
-export type FollowedRun = ReturnType<typeof toRunState>;
+export type FollowedRun = ReturnType<typeof toRunState> & {
+  /** Of one that is RUNNING in the database: nobody of it is alive. Looked for with `untilEnd`, on this host. */
+  liveness?: 'dead';
+};
 
 /** A version as it is when its first update is committed. */
 export interface FollowedVersion {
@@ -33,11 +37,18 @@ export interface FollowOptions {
   intervalMs?: number;
   /** End when nothing has been committed for so long. */
   untilIdleMs?: number;
-  /** End when all runs have ended of which it has told, one at least. One that died RUNNING ends when it is recovered. */
+  /**
+   * End when all runs have ended of which it has told, one at least; those that have died on this host have. Of one that ran
+   * elsewhere that shows when it is recovered.
+   */
   untilEnd?: boolean;
   /** Ends it. */
   signal?: AbortSignal;
 }
+
+/** How long after a commit, or after it was last looked, it is looked whether runs are dead; twice as long after each time. */
+const LOOK_MS = 2000;
+const MOST_LOOK_MS = 30_000;
 
 /** So many rows are read at once. */
 const BATCH = 1000;
@@ -57,12 +68,20 @@ export async function* follow(
     const changes = new Changes(reader, all);
     let seen: number | undefined;
     let changed = performance.now();
+    let look = { at: changed + LOOK_MS, next: LOOK_MS };
     while (!signal?.aborted) {
       const [{ data_version: version }] = reader.query<{ data_version: number }>('PRAGMA data_version');
       if (version !== seen) {
         seen = version;
         changed = performance.now();
+        look = { at: changed + LOOK_MS, next: LOOK_MS };
         yield changes.next();
+      }
+      if (untilEnd && changes.running && performance.now() >= look.at) {
+        const dead = deadRuns(path);
+        if (changes.haveDied(dead)) yield changes.died(dead);
+        const next = Math.min(2 * look.next, MOST_LOOK_MS);
+        look = { at: performance.now() + next, next };
       }
       const idleMs = performance.now() - changed;
       if (idleMs >= untilIdleMs || (untilEnd && changes.ended)) return;
@@ -74,12 +93,16 @@ export async function* follow(
   }
 }
 
+function deadRuns(path: string): ReadonlySet<string> {
+  return new Set([...liveness(path)].filter(([, run]) => run.liveness === 'dead').map(([id]) => id));
+}
+
 /** What has been told of a database. */
 class Changes {
   readonly #reader: BraidReader;
   readonly #runs = new Map<string, FollowedRun>();
-  /** Of the runs told of, how many are RUNNING; undefined before the first. */
-  #running: number | undefined;
+  /** Whether a run was told of. */
+  #told = false;
   /** By attempt and rank: how many of its records have been told of, and the id after the last of them. */
   readonly #ranks = new Map<string, { records: number; next: number }>();
   /** The last record of a file of Braid-DB, where ids go up with each commit. */
@@ -110,7 +133,31 @@ class Changes {
 
   /** Whether all runs told of have ended, one at least. */
   get ended(): boolean {
-    return this.#running === 0;
+    return this.#told && !this.running;
+  }
+
+  /** Whether a run that was told of goes on, as far as is known. */
+  get running(): boolean {
+    return this.#told && this.#living().length > 0;
+  }
+
+  /** Whether there is one among these of which it was not told. */
+  haveDied(dead: ReadonlySet<string>): boolean {
+    return this.#living().some(({ id }) => dead.has(id));
+  }
+
+  /** What is new, and that these are dead. */
+  *died(dead: ReadonlySet<string>): Iterable<FollowEvent> {
+    yield* this.next();
+    for (const living of this.#living().filter(({ id }) => dead.has(id))) {
+      const run: FollowedRun = { ...living, liveness: 'dead' };
+      this.#runs.set(run.id, run);
+      yield { type: 'run', run };
+    }
+  }
+
+  #living(): FollowedRun[] {
+    return [...this.#runs.values()].filter(({ status, liveness }) => status === 'RUNNING' && liveness === undefined);
   }
 
   /** What is new: runs that have begun, records, versions, and then runs that have ended. */
@@ -134,7 +181,7 @@ class Changes {
       return known?.status !== run.status || known.attempts !== run.attempts;
     });
     for (const run of changed) this.#runs.set(run.id, run);
-    if (changed.length > 0) this.#running = runs.filter(({ status }) => status === 'RUNNING').length;
+    if (changed.length > 0) this.#told = true;
     return changed;
   }
 
