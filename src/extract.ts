@@ -10,6 +10,8 @@ export interface ExtractProgress {
 }
 
 export interface ExtractOptions {
+  /** All that this run has recorded, by its id (32 hex digits), beside what is named. */
+  run?: string;
   /** Take every source that ever was, whatever had been seen when. */
   ever?: boolean;
   /** Put it in the place of a file that is there. */
@@ -29,8 +31,8 @@ export interface ExtractReport extends Omit<MergeCounts, 'joined'> {
  * Makes a database of its own of records, or versions of models, with all that they come from: their runs, versions and updates, and
  * what was said against them. Ids stay what they are, and it can be merged.
  *
- * @param nodes as `reader.ancestors` takes them; a model without a version is all that it has ever learnt.
- * @throws BraidError ERR_BRAID_DB_EXISTS, ERR_BRAID_DB_FOREIGN, ERR_BRAID_NO_SUCH_RECORD, ERR_BRAID_DB_…, and as `reader.ancestors`
+ * @param nodes as `reader.ancestors` takes them; a model without a version is all that it has ever learnt. None, where a run is given.
+ * @throws BraidError ERR_BRAID_DB_EXISTS, ERR_BRAID_DB_FOREIGN, ERR_BRAID_NO_SUCH_RECORD, ERR_BRAID_NO_SUCH_RUN, ERR_BRAID_DB_…, and as `reader.ancestors`
  */
 export async function extract(
   path: string,

@@ -9,24 +9,30 @@ import { jsonOption, NODE_HELP, timeArgument } from './usage.js';
 export function addExtract(program: Command): void {
   program
     .command('extract')
-    .summary('make a database of its own of a record, with all that it comes from')
+    .summary('make a database of its own of a record, or a run, with all that it comes from')
     .description(
-      'Makes a database of its own of records, or versions of models, with all that they come from as braid lineage shows it: their runs, ' +
+      'Makes a database of its own of records, or versions of models, or of all that a run has recorded, with all that they come from as braid lineage shows it: their runs, ' +
         'versions and updates, and what was said against them. Ids stay what they are, and it can be merged again.',
     )
     .argument('<db>', 'database')
-    .argument('<records...>', 'records or versions, see below')
+    .argument('[records...]', 'records or versions, see below')
     .requiredOption('-o, --output <file>', 'database to make')
+    .option('--run <run>', 'all that this run has recorded: its id, or the beginning of it')
     .option('--ever', 'with all derivations that ever were, whatever had been seen when')
     .option('--force', 'put it in the place of a file that is there')
     .addOption(jsonOption())
-    .addHelpText('after', `${NODE_HELP}\nExample:\n  $ braid extract run.db name:braggnn@step=12 -o paper.db\n`)
-    .action(async (path: string, records: string[], { output, json, ever, force }: ExtractFlags) => {
+    .addHelpText(
+      'after',
+      `${NODE_HELP}\nExamples:\n  $ braid extract run.db name:braggnn@step=12 -o paper.db\n  $ braid extract run.db --run 8861a738 -o run-1.db\n`,
+    )
+    .action(async (path: string, records: string[], { output, json, ever, force, run }: ExtractFlags) => {
       const { extract } = await import('../extract.js');
+      const id = run === undefined ? undefined : await fullRunId(path, run);
       const report = await stopOnSignal((signal, line) =>
         extract(path, records, output, {
           ever,
           force,
+          run: id,
           signal,
           onProgress: ({ table, done, total }) =>
             line.show(() => (total > 0 ? `${countText(done)} of ${countText(total)} ${table}` : table)),
@@ -38,6 +44,7 @@ export function addExtract(program: Command): void {
 
 interface ExtractFlags {
   output: string;
+  run?: string;
   ever?: boolean;
   force?: boolean;
   json?: boolean;

@@ -4,6 +4,7 @@ import { openSqlite } from '../store/sqlite.js';
 import { CrateFiles } from './crate-files.js';
 import { CrateMetadata, METADATA, type Part } from './crate-metadata.js';
 import { folderWriter, zipWriter, type CrateWriter } from './crate-writer.js';
+import { extractDatabase } from './extracting.js';
 import type { ExportSelection, FileExporter } from './exporter.js';
 import { provJson } from './prov/json.js';
 import type { Source } from './source.js';
@@ -20,7 +21,8 @@ const PROV = {
 } as const;
 
 /**
- * A Process Run Crate, as a folder or, by its name, a zip file: the database as of the same moment, its provenance in PROV-JSON,
+ * A Process Run Crate, as a folder or, by its name, a zip file: the database as of the same moment, or what of it a run has
+ * recorded with all that this comes from; its provenance in PROV-JSON,
  * and what there is to say of its runs and files.
  */
 export const roCrate: FileExporter = {
@@ -31,7 +33,7 @@ export const roCrate: FileExporter = {
     try {
       const files = new CrateFiles(source, selection);
       const parts = [
-        await database(source, writer, `${file}.db`, signal),
+        await database(source, writer, `${file}.db`, selection),
         {
           ...PROV,
           ...(await writer.put(PROV.name, pieces(provJson.text(source, selection)))),
@@ -53,8 +55,9 @@ async function database(
   source: Source,
   writer: CrateWriter,
   copy: string,
-  signal: ExportSelection['signal'],
+  { run, signal }: ExportSelection,
 ): Promise<Part> {
+  const part = `${copy}.part`;
   try {
     await source.connection.db.backup(copy, {
       progress: () => {
@@ -66,13 +69,15 @@ async function database(
     const db = openSqlite(copy);
     db.pragma('journal_mode = DELETE');
     db.close();
+    // Of the copy: what is committed meanwhile is in none of the parts.
+    if (run !== undefined) await extractDatabase(copy, [], part, { run, signal }, source.path);
     return {
       name: 'provenance.db',
       title: 'Provenance as an SQLite database',
       encodingFormat: 'application/vnd.sqlite3',
-      ...(await writer.move('provenance.db', copy)),
+      ...(await writer.move('provenance.db', run === undefined ? copy : part)),
     };
   } finally {
-    for (const ending of ['', '-journal', '-wal', '-shm']) await rm(copy + ending, { force: true });
+    for (const ending of ['', '-journal', '-wal', '-shm', '.part']) await rm(copy + ending, { force: true });
   }
 }

@@ -58,7 +58,11 @@ const KEPT: Record<string, string> = {
 };
 
 /** The tables of a database that is attached, with what `braid_nodes` names, and what belongs to it. */
-export function extractInput(db: Database, schema: string, ever: boolean): Input {
+export function extractInput(
+  db: Database,
+  schema: string,
+  { ever, run }: { readonly ever: boolean; readonly run?: string },
+): Input {
   if (ever) {
     db.exec(
       `INSERT OR IGNORE INTO temp.braid_nodes (node) SELECT -version_id FROM ${schema}.versions WHERE model_id ${IN}`,
@@ -73,6 +77,9 @@ export function extractInput(db: Database, schema: string, ever: boolean): Input
     )
     .pluck();
   for (const run of attempts.all()) keep.run(run);
+  // Also where it has recorded nothing.
+  if (run !== undefined)
+    db.prepare(`INSERT OR IGNORE INTO temp.braid_of_runs SELECT run_id FROM ${schema}.runs WHERE uuid = ?`).run(run);
   const there = (sql: string) => sql.replace(/\$(\w+)/g, (_, name: string) => `${schema}.${name}`);
   db.exec(there(DERIVATIONS));
   for (const [table, columns] of Object.entries(OF_RECORDS)) {

@@ -7,6 +7,7 @@ import { Visits } from '../lineage/visits.js';
 import { Walks } from '../lineage/walk.js';
 import type { MergeCounts } from '../merge.js';
 import { BraidReader } from '../query/reader.js';
+import { findRun } from '../query/find.js';
 import { resolveNode, startOf, type NodeName } from '../query/resolve.js';
 import { now } from '../record/clock.js';
 import { realPath } from '../store/real-path.js';
@@ -21,12 +22,17 @@ import { Source } from './source.js';
 /** How many nodes are noted at once. */
 const BATCH = 10_000;
 
-/** See `extract`. */
+/**
+ * See `extract`.
+ *
+ * @param origin where it is told to come from: a copy that is read has no name to be kept.
+ */
 export async function extractDatabase(
   path: string,
   nodes: readonly NodeName[],
   output: string,
   options: ExtractOptions,
+  origin = path,
 ): Promise<ExtractReport> {
   const { ever = false, force = false } = options;
   checkInput(path);
@@ -39,7 +45,7 @@ export async function extractDatabase(
       `${output} exists: name another file, or put it in its place (--force)`,
     );
   }
-  const start = startsOf(path, nodes, ever);
+  const { start, run } = startsOf(path, nodes, ever, options.run);
   const pause = async (progress: ExtractProgress) => {
     options.onProgress?.(progress);
     await setImmediate();
@@ -57,8 +63,14 @@ export async function extractDatabase(
         await pause({ table: 'what it comes from', done: 0, total: 0 });
       }
       await bulk.transaction(async () => {
-        const input = extractInput(db, 'braid_in', ever);
-        const merging = new Merging(bulk, { input, path: resolve(path), time: timeText(now()), keepIds: true, pause });
+        const input = extractInput(db, 'braid_in', { ever, run });
+        const merging = new Merging(bulk, {
+          input,
+          path: resolve(origin),
+          time: timeText(now()),
+          keepIds: true,
+          pause,
+        });
         await merging.run();
         ({ counts } = merging);
       });
@@ -72,19 +84,39 @@ export async function extractDatabase(
   return { path, output, runs, records, versions, updates, derivations, uris, tags, invalidations };
 }
 
-function startsOf(path: string, names: readonly NodeName[], ever: boolean): number[] {
-  if (names.length === 0)
-    throw new BraidError('ERR_BRAID_NO_SUCH_RECORD', 'nothing is named: give records or versions');
+function startsOf(
+  path: string,
+  names: readonly NodeName[],
+  ever: boolean,
+  name: string | undefined,
+): { start: number[]; run?: string } {
+  if (names.length === 0 && name === undefined)
+    throw new BraidError('ERR_BRAID_NO_SUCH_RECORD', 'nothing is named: give records or versions, or a run');
   const reader = BraidReader.open(path);
   try {
-    return names.flatMap((name) => {
+    const named = names.flatMap((name) => {
       const node = resolveNode(reader, name);
       reader.node(node.record);
       return ever ? [node.record] : startOf(node, reader.versionTable);
     });
+    if (name === undefined) return { start: named };
+    const run = findRun(reader, name);
+    return { start: [...named, ...madeBy(reader, run)], run };
   } finally {
     reader.close();
   }
+}
+
+/** What a run has recorded: records, and the versions of models that it made. */
+function madeBy(reader: BraidReader, run: string): number[] {
+  return reader
+    .query<{ node: number }>(
+      `WITH a AS (SELECT * FROM attempts JOIN runs USING (run_id) WHERE uuid = ?)
+       SELECT r.record_id AS node FROM a CROSS JOIN records r ON r.record_id > a.id_base AND r.record_id <= a.id_end
+       UNION ALL SELECT -v.version_id FROM a CROSS JOIN versions v ON v.attempt_id = a.attempt_id WHERE v.number IS NOT NULL`,
+      run,
+    )
+    .map(({ node }) => node);
 }
 
 /** What is extracted, as nodes of lineage. */

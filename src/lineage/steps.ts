@@ -13,7 +13,7 @@ export type Relation =
   | 'exposure'
   /** A rank that updated the version had seen that one. */
   | 'seen'
-  /** The version of the next smaller step of the same attempt; inferred, if it isn't known to have been made before. */
+  /** The version of the next smaller step of the same attempt; inferred, if it was made later. */
   | 'step'
   /** The model that it is a version of. */
   | 'version'
@@ -77,7 +77,18 @@ const STEP_AFTER = `versions p ON w.node < 0 AND p.version_id = -w.node AND p.st
     ORDER BY o.step LIMIT 1)`;
 
 /** Who counts steps again from the start makes a smaller one later, which then isn't what the larger one went on from. */
-const IN_ORDER = '(p.time <= v.time)';
+const MADE_LATER = '(p.time > v.time)';
+
+/**
+ * What rows `w` of versions that are new, or were updated, have made inferred that may have been certain: the versions that come
+ * from them, or from those before them, by a step. Empty where steps are made in order.
+ */
+export function outOfOrder(w: string): string {
+  return `SELECT -v.version_id AS node FROM ${w} CROSS JOIN ${STEP_BEFORE} WHERE ${MADE_LATER}
+    UNION ALL SELECT -v.version_id FROM ${w} CROSS JOIN ${STEP_AFTER} WHERE ${MADE_LATER} OR p.time < (
+      SELECT o.time FROM versions o WHERE o.model_id = p.model_id AND o.attempt_id = p.attempt_id AND o.step < p.step
+      ORDER BY o.step DESC LIMIT 1)`;
+}
 
 export const STEPS: Record<Direction, readonly Step[]> = {
   ancestors: [
@@ -127,14 +138,21 @@ export const STEPS: Record<Direction, readonly Step[]> = {
       to: '-u.seen',
       where: 'u.seen IS NOT NULL',
     },
-    { relation: 'step', inferred: false, needs: 'versions', from: STEP_BEFORE, to: '-p.version_id', where: IN_ORDER },
+    {
+      relation: 'step',
+      inferred: false,
+      needs: 'versions',
+      from: STEP_BEFORE,
+      to: '-p.version_id',
+      where: `${MADE_LATER} IS NOT 1`,
+    },
     {
       relation: 'step',
       inferred: true,
       needs: 'versions',
       from: STEP_BEFORE,
       to: '-p.version_id',
-      where: `${IN_ORDER} IS NOT 1`,
+      where: MADE_LATER,
     },
     {
       relation: 'version',
@@ -218,14 +236,21 @@ export const STEPS: Record<Direction, readonly Step[]> = {
       to: '-u.version_id',
       where: 'true',
     },
-    { relation: 'step', inferred: false, needs: 'versions', from: STEP_AFTER, to: '-v.version_id', where: IN_ORDER },
+    {
+      relation: 'step',
+      inferred: false,
+      needs: 'versions',
+      from: STEP_AFTER,
+      to: '-v.version_id',
+      where: `${MADE_LATER} IS NOT 1`,
+    },
     {
       relation: 'step',
       inferred: true,
       needs: 'versions',
       from: STEP_AFTER,
       to: '-v.version_id',
-      where: `${IN_ORDER} IS NOT 1`,
+      where: MADE_LATER,
     },
     {
       relation: 'version',

@@ -121,7 +121,7 @@ export class Invalidations {
     if (arrived.length === 0 && !watched) return;
     if (!watched) this.#begin();
     const reach = this.#reach!;
-    const seeds = watched ? reach.spreadTouched() : [];
+    const seeds = watched ? [...reach.again(), ...reach.spreadTouched()] : [];
     // Records that a cascade has come to before them.
     if (watched) {
       this.#db.exec(`INSERT OR IGNORE INTO temp.braid_changed (node) SELECT t.node FROM temp.braid_touched t

@@ -1,6 +1,7 @@
 import type { Database, Statement } from 'better-sqlite3';
-import type { Step } from '../lineage/steps.js';
+import { outOfOrder, type Step } from '../lineage/steps.js';
 import { Visits, WalkFunctions } from '../lineage/visits.js';
+import { REQUESTED_BY_Q } from './schema.js';
 import { NO_LIMIT, STEPS_NEED, stepsThere, walkSql, type StepsNeed } from '../lineage/walk.js';
 
 /** A request that cascades, and whether it is certain that it does so to a node. Of several the first by time is the cause. */
@@ -43,6 +44,31 @@ export class Reach {
   /** Empties the temporary tables `braid_touched` (nodes that steps may lead to that are new) and `braid_changed`. */
   begin(): void {
     this.db.exec(TABLES);
+  }
+
+  /**
+   * Of what was certain something may be inferred now, where versions have come out of order. All that those requests have
+   * reached is taken back, and spreads again from where they begin, which this gives.
+   */
+  again(): Labelled[] {
+    const requests = this.#prepared(
+      `SELECT DISTINCT k.request_id FROM (${outOfOrder(TOUCHED)}) v
+       CROSS JOIN invalidation_reach k ON k.node = v.node AND k.inferred = 0`,
+    )
+      .pluck()
+      .all();
+    if (requests.length === 0) return [];
+    const ids = JSON.stringify(requests);
+    const those = '(SELECT value FROM json_each(?))';
+    for (const sql of [
+      `INSERT OR IGNORE INTO temp.braid_changed (node) SELECT node FROM invalidation_reach WHERE request_id IN ${those}`,
+      `DELETE FROM invalidation_reach WHERE request_id IN ${those}`,
+    ]) {
+      this.#prepared(sql).run(ids);
+    }
+    return this.#prepared(
+      `SELECT ${REQUEST}, ${REQUESTED_BY_Q} AS node, 0 AS inferred FROM invalidation_requests q WHERE q.id IN ${those}`,
+    ).all(ids) as Labelled[];
   }
 
   /** Spreads what reaches the touched nodes to them, and on; `updated` ones may have new steps that lead on. */

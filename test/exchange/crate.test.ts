@@ -178,6 +178,15 @@ describe('RO-Crate', function () {
     assert.ok(graph.has(file('peáks.csv')), 'what it has used');
   });
 
+  it('has of one run the database with what that comes from, and no more', async () => {
+    const { output } = await crateOf(made.path, { run: made.runs[0] });
+    const [part, whole] = [join(output, 'provenance.db'), made.path].map((path) => BraidReader.open(path));
+    const recorded = Array.from(whole.search(`run=${made.runs[0]}`), ({ id }) => id);
+    assert.deepEqual(Array.from(part.records(), ({ id }) => id), recorded); // prettier-ignore
+    assert.ok(recorded.length < [...whole.records()].length);
+    for (const reader of [part, whole]) reader.close();
+  });
+
   it('copies files, with their checksums, and tells of those that it can not', async () => {
     const { output, graph, skipped, root } = await crateOf(made.path, { withFiles: true });
     assert.deepEqual(skipped, [

@@ -347,6 +347,25 @@ describe('archiving', function () {
     await merge(path, part, { dryRun: true });
   });
 
+  it('extracts what a run has recorded, with what it comes from', async () => {
+    const part = file('of-run.db');
+    const [, second] = reading(path, (reader) => reader.runs());
+    const { code: ended, stderr } = await braidInThread(['extract', path, '--run', second.id.slice(0, 8), '-o', part]);
+    assert.deepEqual([ended, stderr], [0, '']);
+    assert.deepEqual(problemsOf(part), []);
+    const idsOf = (path: string, expression: string) =>
+      reading(path, (reader) => Array.from(reader.search(expression), ({ id }) => id).sort((a, b) => a - b));
+    const expected = reading(path, (reader) => {
+      const made = Array.from(reader.search(`run=${second.id}`), ({ id }) => id);
+      const all = made.flatMap((id) => [id, ...Array.from(reader.ancestors(id), ({ id }) => id)]);
+      return [...new Set(all)].sort((a, b) => a - b);
+    });
+    assert.ok(expected.length > 0 && expected.length < idsOf(path, 'valid or invalid').length);
+    assert.deepEqual(idsOf(part, 'valid or invalid'), expected);
+    await assert.rejects(extract(path, [], file('no.db'), { run: 'f'.repeat(32) }), code('ERR_BRAID_NO_SUCH_RUN'));
+    await assert.rejects(extract(path, [], file('no.db')), code('ERR_BRAID_NO_SUCH_RECORD'));
+  });
+
   it('extracts why something is invalid, and does not write over a file by mistake', async () => {
     const part = file('invalid.db');
     const extracted = await braidInThread(['extract', path, 'name:braggnn-peaks-3', 'name:other', '-o', part]);

@@ -105,7 +105,7 @@ export class Oracle {
     if (!s) return exposures.some((each) => each.source === Number(source) && typeof each.version === 'string');
     if (exposures.some((each) => each.source === s.model && names(s, each.version))) return true;
     if (s.model === d.model && updates.some(({ seen }) => seen !== undefined && names(s, seen))) return true;
-    return this.#isStepBefore(d, s) && s.time! <= d.time!;
+    return this.#isStepBefore(d, s) && !(s.time! > d.time!);
   }
 
   #isInferred(derived: string, source: string): boolean {
