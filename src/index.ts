@@ -81,6 +81,7 @@ export {
   type LineageOptions,
   type LineageRow,
   type NodeName,
+  type NodeRow,
   type RecordFilter,
   type RecordOrigin,
   type RecordRow,

@@ -26,7 +26,8 @@ interface RevalidateFlags extends Which {
 }
 
 const RECORDS = 'records or versions, see below';
-const TAG = 'all records that have this tag, by value and type; given again, all of these tags';
+const TAG =
+  'all records and versions that have this tag, by value and type; given again, with another key, all of these tags';
 
 export function addInvalidate(program: Command): void {
   program

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import type Database from 'better-sqlite3';
 import { BraidError } from '../errors.js';
+import type { Tags } from '../record/tags.js';
 import { ensureSchema } from '../store/schema.js';
 import { openSqlite } from '../store/sqlite.js';
 import { explainSqliteError } from '../store/sqlite-error.js';
@@ -15,9 +16,10 @@ import { Nodes, type LineageOptions, type LineageRow } from './lineage.js';
 import { openReadOnly } from './open.js';
 import { idByOrigin, mergedDatabases, namesOf, originsOf, type RecordOrigin } from './origins.js';
 import { asOf, checkId, nodeOf, resolveNode, startOf, type NodeName, type ResolvedNode } from './resolve.js';
-import { NodeRows, type RecordRow } from './rows.js';
+import { NodeRows, type NodeRow, type RecordRow } from './rows.js';
 import { runRows, type RunRow } from './runs.js';
-import { searchClause, type SearchOptions } from './search.js';
+import { searchSelect, type SearchOptions } from './search.js';
+import { ofTags, parseSearch, type Expression } from './search-expression.js';
 import { databaseUuid, statement, type Statement, type StatementOptions } from './statement.js';
 import type { Direction } from '../lineage/steps.js';
 import { Visits } from '../lineage/visits.js';
@@ -32,7 +34,7 @@ export type { InvalidationRow, WhyInvalid } from './invalidations.js';
 export type { LineageOptions, LineageRow } from './lineage.js';
 export type { RecordOrigin } from './origins.js';
 export type { NodeName } from './resolve.js';
-export type { RecordRow } from './rows.js';
+export type { NodeRow, RecordRow } from './rows.js';
 export type { RunRow } from './runs.js';
 export { checkStatement, type CheckedSentence, type StatementCheck } from './check-statement.js';
 export type { Statement, StatementOptions } from './statement.js';
@@ -128,20 +130,16 @@ export class BraidReader {
   }
 
   /**
-   * Records for which an expression holds, such as `kind=data and loss<0.05`, in the order of their ids; docs/search.md has
-   * all that can be written.
+   * Records, and versions of models, for which an expression holds, such as `kind=version and loss<0.05`: in the order of
+   * their ids, and versions after their model, by number. docs/search.md has all that can be written.
    *
    * @throws BraidError ERR_BRAID_SEARCH_INVALID (of what can't be read a `BraidSearchError`, which points at the place), ERR_BRAID_OPTION_INVALID
    */
-  search(expression: string, options: SearchOptions = {}): IterableIterator<RecordRow> {
-    const connection = this.#connection;
+  search(expression: string, options: SearchOptions = {}): IterableIterator<NodeRow> {
     if (typeof expression !== 'string') {
       throw new BraidError('ERR_BRAID_SEARCH_INVALID', `an expression is text, such as 'kind=data and loss<0.05', not ${typeof expression}`); // prettier-ignore
     }
-    const { text, values } = searchClause(expression, options, this.layout, (sql, ...bound) =>
-      connection.all(sql, ...bound),
-    );
-    return this.#records(text, [...values]);
+    return this.#search(parseSearch(expression), options);
   }
 
   /**
@@ -393,6 +391,15 @@ export class BraidReader {
     return this.#connection.all<Row>(sql, ...values);
   }
 
+  /**
+   * @internal Records and versions that have all of these tags, one at least, by value and type.
+   *
+   * @throws BraidError ERR_BRAID_TAG_INVALID
+   */
+  tagged(tags: Tags): IterableIterator<NodeRow> {
+    return this.#search(ofTags(tags), {});
+  }
+
   /** @internal The row of a version of a model. */
   findVersion(model: number, which: VersionOf): number | undefined {
     return this.versionTable.find(model, which, (record) => this.#timeOf(record));
@@ -401,6 +408,14 @@ export class BraidReader {
   #checkId(id: unknown): void {
     // What a program made that goes on without recording.
     if (!this.isOff) checkId(id);
+  }
+
+  #search(expression: Expression, options: SearchOptions): IterableIterator<NodeRow> {
+    const query = <Row>(sql: string, ...bound: unknown[]) => this.query<Row>(sql, ...bound);
+    const { text, values, isBounded } = searchSelect(expression, options, this.layout, query);
+    if (!isBounded) return this.#rows<NodeRow>(text, [...values]);
+    const nodes = this.#connection.column<number>(text, ...values);
+    return this.#rowsOf<NodeRow>(nodes.map((node) => [node]));
   }
 
   #namedVersion(model: NodeName): number | undefined {
@@ -437,11 +452,15 @@ export class BraidReader {
   }
 
   #records(joined: string, values: unknown[]): IterableIterator<RecordRow> {
-    const found = this.#connection.stream(
-      `SELECT r.record_id FROM records r ${joined}`,
-      values,
-      (raw: [number]) => raw,
-    );
-    return new NodeRows(this.#connection, this.layout).complete(found, (row) => row);
+    return this.#rows(`SELECT r.record_id FROM records r ${joined}`, values);
+  }
+
+  /** @param select of nodes, in the first column. */
+  #rows<Row extends RecordRow>(select: string, values: unknown[]): IterableIterator<Row> {
+    return this.#rowsOf(this.#connection.stream(select, values, (raw: [node: number]) => raw));
+  }
+
+  #rowsOf<Row extends RecordRow>(found: Iterable<[node: number]>): IterableIterator<Row> {
+    return new NodeRows(this.#connection, this.layout).complete(found, (row) => row as NodeRow & Row);
   }
 }

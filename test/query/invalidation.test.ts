@@ -147,6 +147,30 @@ describe('invalidation', function () {
     await assert.rejects(invalidate(path, { tag: { detector: 9 } }, { cause: 'x' }), code('ERR_BRAID_NO_SUCH_RECORD'));
   });
 
+  it('goes by tag to versions, too, and from them to what goes on from them', async () => {
+    const model = new BraidModel(db, { name: 'm', tags: { rate: 0.5 } });
+    new BraidData(db, { name: 'scan', tags: { rate: 0.2 } });
+    for (const [step, rate] of [0.1, 0.2, 0.3].entries()) {
+      model.update([], { step, tags: { rate } });
+      new BraidData(db, { name: `made-${step}`, derivedFrom: model });
+    }
+    await db.close();
+    const which = { tag: { rate: 0.2 } };
+    const { invalidations, records, versions } = await invalidate(path, which, { cause: 'too high' });
+    assert.deepEqual([invalidations.length, records, versions], [2, 3, 2]);
+    assert.deepEqual(invalid(), ['scan', 'made-1', 'made-2']);
+    const reader = BraidReader.open(path);
+    assert.deepEqual(Array.from(reader.versions(model.id), ({ valid }) => valid), [true, false, false]); // prettier-ignore
+    assert.deepEqual(
+      Array.from(reader.search('invalid and kind=model'), ({ version }) => version),
+      [2, 3],
+    );
+    reader.close();
+    assert.deepEqual(revalidate(path, which, { reason: 'it was not' }), { records: 3, versions: 2, invalidations }); // prettier-ignore
+    await assert.rejects(invalidate(path, { tag: {} }, { cause: 'x' }), code('ERR_BRAID_NO_SUCH_RECORD'));
+    assert.deepEqual(verify(path).problems, []);
+  });
+
   it('refuses what it cannot do before it writes anything', async () => {
     const { id } = new BraidFact(db, { name: 'a' });
     await db.flush();
