@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { BraidError } from '../errors.js';
 import type { BraidReader, VersionRow } from '../query/reader.js';
 import { dateText, plural, tableLines, toJson, writeLines } from './output.js';
+import { valuesOf } from './record-text.js';
 import { jsonOption } from './usage.js';
 import { writeFile } from './write-file.js';
 
@@ -60,14 +61,14 @@ async function versionLines(reader: BraidReader, model: number): Promise<string[
   if (versions.length === 0) return ['no versions'];
   const keys = [...new Set(versions.flatMap(({ tags }) => Object.keys(tags)))];
   const cells = versions.map((version) => [
-    version.number === undefined ? '(not made yet)' : `@${version.number}`,
+    `${version.number === undefined ? '(not made yet)' : `@${version.number}`}${version.valid ? '' : ' INVALID'}`,
     version.step === undefined ? '-' : String(version.step),
     `${version.run.slice(0, 8)}${version.attempt === 1 ? '' : `.${version.attempt}`}`,
     version.time ? dateText(version.time).slice(0, 19) : '-',
     version.ranks.length > SHOWN ? plural(version.ranks.length, 'rank') : version.ranks.join(', '),
     listed(version.exposures.map(exposureText)),
     listed(version.seen.map(({ number, step }) => (number === undefined ? `step ${step}` : `@${number}`))),
-    ...keys.map((key) => (Object.hasOwn(version.tags, key) ? String(version.tags[key]) : '')),
+    ...keys.map((key) => listed(valuesOf(version, key).map(String))),
     listed(version.uris),
   ]);
   const titles = ['VERSION', 'STEP', 'RUN', 'TIME', 'RANKS', 'EXPOSED TO', 'SEEN', ...keys, 'URIS'];
