@@ -4,7 +4,7 @@ import type { BraidReader, VersionRow } from '../query/reader.js';
 import { dateText, plural, tableLines, toJson, writeLines } from './output.js';
 import { valuesOf } from './record-text.js';
 import { jsonOption } from './usage.js';
-import { writeFile } from './write-file.js';
+import { checkEnding, writeFile } from './write-file.js';
 
 interface Options {
   plot?: string;
@@ -43,6 +43,7 @@ export function addVersions(program: Command): void {
         if (output !== undefined && plot === undefined) {
           throw new BraidError('ERR_BRAID_OPTION_INVALID', '--output is for the SVG of --plot TAG');
         }
+        if (output !== undefined) checkEnding(output, 'svg', ['.svg'], 'a plot is written as SVG alone');
         if (json) await writeLines(jsonLines(reader.versions(model)));
         else if (plot === undefined) await writeLines(await versionLines(reader, model));
         if (plot !== undefined) await drawTag(reader, model, plot, output, json);
