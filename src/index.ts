@@ -77,6 +77,8 @@ export {
   type GraphNode,
   type GraphOptions,
   type LineageGraph,
+  type ActionRunRow,
+  type InvalidationHistory,
   type InvalidationRow,
   type LineageOptions,
   type LineageRow,

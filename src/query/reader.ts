@@ -10,7 +10,13 @@ import { common, walk, why, type CommonRow, type Why } from './dependence.js';
 import { conditionOf, filteredRecords, type RecordFilter } from './filter.js';
 import { findRecord } from './find.js';
 import { checkGraphOptions, graphOf, type GraphOptions, type LineageGraph } from './graph.js';
-import { invalidationRows, whyInvalid, type InvalidationRow, type WhyInvalid } from './invalidations.js';
+import {
+  invalidationRows,
+  invalidationsOf,
+  whyInvalid,
+  type InvalidationHistory,
+  type WhyInvalid,
+} from './invalidations.js';
 import { layoutOf, type Layout } from './layout.js';
 import { Nodes, type LineageOptions, type LineageRow } from './lineage.js';
 import { openReadOnly } from './open.js';
@@ -30,7 +36,7 @@ import { Walks } from '../lineage/walk.js';
 export type { CommonRow, Why, WhyStep } from './dependence.js';
 export type { RecordFilter } from './filter.js';
 export type { GraphEdge, GraphFold, GraphNode, GraphOptions, LineageGraph } from './graph.js';
-export type { InvalidationRow, WhyInvalid } from './invalidations.js';
+export type { ActionRunRow, InvalidationHistory, InvalidationRow, WhyInvalid } from './invalidations.js';
 export type { LineageOptions, LineageRow } from './lineage.js';
 export type { RecordOrigin } from './origins.js';
 export type { NodeName } from './resolve.js';
@@ -291,9 +297,19 @@ export class BraidReader {
     return whyInvalid(this.#connection, resolveNode(this, node), this.layout.ours);
   }
 
-  /** All that was ever said against a record or a version, the oldest first, with what was taken back. */
-  invalidations(): InvalidationRow[] {
-    return this.layout.ours ? invalidationRows(this.#connection) : [];
+  /**
+   * All that was ever said against records and versions, the oldest first, with what was taken back and what came of actions.
+   *
+   * @param node only what was said against this: of a record against its versions, too; and what makes it invalid now.
+   * @throws BraidError as `ancestors`
+   */
+  invalidations(node?: NodeName): InvalidationHistory[] {
+    if (!this.layout.ours) return [];
+    const all = invalidationRows(this.#connection);
+    if (node === undefined) return all;
+    const { id, key, version } = this.node(node);
+    const number = key === undefined ? undefined : (version ?? 0);
+    return invalidationsOf(all, { record: id, number, why: this.invalidation(node)?.id });
   }
 
   /** Runs, the oldest first. */

@@ -116,6 +116,7 @@ describe('the command braid', function () {
       'why',
       'common',
       'diff',
+      'invalidations',
       'verify',
       'recover',
       'doctor',

@@ -171,6 +171,41 @@ describe('invalidation', function () {
     assert.deepEqual(verify(path).problems, []);
   });
 
+  it('keeps all that was said, with what came of it, and lists it', async () => {
+    const model = new BraidModel(db, { name: 'm' });
+    const scan = new BraidData(db, { name: 'scan' });
+    const made = new BraidData(db, { name: 'made', derivedFrom: scan });
+    made.setInvalidationAction({ name: 'tell', type: 'shell', command: 'printf', args: ['%s gone', '{name}'] });
+    for (let step = 0; step < 2; step++) model.update([], { step });
+    await db.close();
+    await invalidate(path, scan.id, { cause: 'misaligned', runActions: true });
+    revalidate(path, scan.id, { reason: 'it was the other' });
+    await invalidate(path, `${model.id}@2`, { cause: 'diverged\n', cascade: false });
+    const reader = BraidReader.open(path);
+    try {
+      const [first, second, ...more] = reader.invalidations();
+      assert.deepEqual(more, []);
+      assert.deepEqual([first.record, first.name, first.cause, first.cascade, first.revalidated?.reason], [scan.id, 'scan', 'misaligned', true, 'it was the other']); // prettier-ignore
+      const [{ started, ended, ...action }, ...others] = first.actions;
+      assert.deepEqual([action, others], [{ record: made.id, name: 'tell', type: 'shell', outcome: 'succeeded', status: 0, output: 'made gone' }, []]); // prettier-ignore
+      assert.ok(ended! >= started);
+      assert.deepEqual([second.record, second.version, second.cascade, second.actions], [model.id, 2, false, []]);
+      const of = (node: string | number) => reader.invalidations(node).map(({ cause }) => cause);
+      assert.deepEqual([of(scan.id), of(made.id), of(model.id), of(`${model.id}@1`), of(`${model.id}@2`)], [['misaligned'], [], ['diverged\n'], [], ['diverged\n']]); // prettier-ignore
+    } finally {
+      reader.close();
+    }
+    await invalidate(path, scan.id, { cause: 'misaligned again' });
+    const { stdout } = await braid(['invalidations', path, String(made.id)]);
+    assert.match(stdout, /^[\d-]+ [\d:.]+ {2}\[\d\] scan {2}misaligned again\n$/);
+    const all = await braid(['invalidations', path]);
+    assert.match(
+      all.stdout,
+      /^.* scan {2}misaligned\n {2}action tell of \[\d\]: succeeded \(0\) {2}made gone\n {2}taken back .*: it was the other\n.* m@2 step 1 {2}diverged\\n {2}\(not what derives from it\)\n.* scan {2}misaligned again\n$/,
+    );
+    assert.deepEqual(verify(path).problems, []);
+  });
+
   it('refuses what it cannot do before it writes anything', async () => {
     const { id } = new BraidFact(db, { name: 'a' });
     await db.flush();
