@@ -37,7 +37,7 @@ const licences = {
   turtle: ['n3/LICENSE.md'],
   'parse-json': ['lossless-json/LICENSE.md'],
   yazl: ['yazl/LICENSE', 'buffer-crc32/LICENSE'],
-  plot: ['echarts/LICENSE', 'echarts/NOTICE', 'zrender/LICENSE', 'tslib/LICENSE.txt', 'asciichart/LICENSE.txt'],
+  plot: ['echarts/LICENSE', 'echarts/NOTICE', 'zrender/LICENSE', 'tslib/LICENSE.txt'],
 };
 const footer = ({ name }) =>
   (licences[name] ?? [])

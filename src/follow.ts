@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { liveness } from './liveness.js';
 import { BraidReader, type RecordRow } from './query/reader.js';
-import { toTags, VERSION_TAGS } from './query/rows.js';
+import { toTags, VERSION_INVALIDATION, VERSION_TAGS } from './query/rows.js';
 import { RUN_STATES, toRunState } from './query/runs.js';
-import type { Tags } from './record/tags.js';
+import type { Tag, Tags } from './record/tags.js';
 import { parseTime } from './time.js';
 
 /** A run as it is after a change of its status or of its attempts. */
@@ -22,6 +22,10 @@ export interface FollowedVersion {
   step?: number;
   time?: Date;
   tags: Tags;
+  /** All values of each key that has several different ones. */
+  tagValues?: Record<string, Tag[]>;
+  /** Whether neither it nor its model has been invalidated. */
+  valid: boolean;
 }
 
 /** What has been committed. */
@@ -274,7 +278,7 @@ class Changes {
   }
 
   *#made(rows: readonly VersionOfTable[]): Iterable<FollowEvent> {
-    for (const { id, model, name, number, step, time, tags } of rows) {
+    for (const { id, model, name, number, step, time, tags, valid } of rows) {
       if (number === null) {
         this.#named.push(id);
         continue;
@@ -285,7 +289,8 @@ class Changes {
         number,
         step: step ?? undefined,
         time: time === null ? undefined : parseTime(time),
-        tags: toTags(tags),
+        ...toTags(tags),
+        valid: valid === 1,
       };
       yield { type: 'version', version };
     }
@@ -293,7 +298,8 @@ class Changes {
 
   #versionsWhere(condition: string, value: unknown, limit: number): VersionOfTable[] {
     return this.#reader.query<VersionOfTable>(
-      `SELECT v.version_id AS id, v.model_id AS model, r.name, v.number, v.step, v.time, ${VERSION_TAGS} AS tags
+      `SELECT v.version_id AS id, v.model_id AS model, r.name, v.number, v.step, v.time, ${VERSION_TAGS} AS tags,
+         ${VERSION_INVALIDATION} IS NULL AS valid
        FROM versions v LEFT JOIN records r ON r.record_id = v.model_id WHERE ${condition} ORDER BY v.version_id LIMIT ?`,
       value,
       limit,
@@ -320,4 +326,5 @@ interface VersionOfTable {
   readonly step: number | null;
   readonly time: string | null;
   readonly tags: string;
+  readonly valid: number;
 }

@@ -7,7 +7,7 @@ import type { Tags } from './record/tags.js';
 import type { Target } from './store/invalidation.js';
 import { Store } from './store/store.js';
 
-/** What to invalidate: records and versions, by id, name or key; or all records that have these tags, by value and type. */
+/** What to invalidate: records and versions, by id, name or key; or all records and versions that have these tags, by value and type. */
 export type Invalidable = NodeName | readonly NodeName[] | { readonly tag: Tags };
 
 export interface InvalidateOptions extends ActionOptions {
@@ -157,8 +157,10 @@ export function nodesOf(reader: BraidReader, what: Invalidable): readonly NodeNa
 function namesOf(reader: BraidReader, what: Invalidable): readonly NodeName[] {
   if (Array.isArray(what)) return checked(what as readonly NodeName[], 'nothing is named: give records or versions');
   if (typeof what !== 'object' || what === null || !('tag' in what)) return [what as NodeName];
-  const ids = Array.from(reader.records({ tag: what.tag }), ({ id }) => id);
-  return checked(ids, `${reader.path} has no record with these tags, by value and type`);
+  const tags = what.tag ?? {};
+  checked(Object.keys(tags), 'nothing is named: give a tag with its value');
+  const found = Array.from(reader.tagged(tags), ({ id, key }): NodeName => (key === undefined ? id : { key }));
+  return checked(found, `${reader.path} has no record and no version with these tags, by value and type`);
 }
 
 function checked<T>(names: readonly T[], message: string): readonly T[] {

@@ -13,6 +13,7 @@ import { addExport } from './export.js';
 import { addGraph } from './graph.js';
 import { addImport } from './import.js';
 import { addInvalidate, addRevalidate } from './invalidate.js';
+import { addInvalidations } from './invalidations.js';
 import { addLineage } from './lineage.js';
 import { ClosedPipe, printable, toJson } from './output.js';
 import { addLookup, addMerge } from './merge.js';
@@ -66,6 +67,7 @@ const ADD = [
   addStatement,
   addInvalidate,
   addRevalidate,
+  addInvalidations,
   addExport,
   addImport,
   addUpgrade,

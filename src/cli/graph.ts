@@ -5,7 +5,7 @@ import type { VersionOf } from '../query/reader.js';
 import type { GraphFormat } from '../render-graph.js';
 import { countText, plural, toJson, writeLines } from './output.js';
 import { jsonOption, NODE_HELP, wholeNumber } from './usage.js';
-import { writeFile } from './write-file.js';
+import { checkEnding, writeFile } from './write-file.js';
 
 type Format = GraphFormat | 'json';
 
@@ -101,8 +101,14 @@ function formatOf({ format, json, output, fold, limit }: Options): Format {
       `--json is --format json, and not ${format}: leave out one of them`,
     );
   }
-  if (json) return 'json';
-  return format ?? ENDINGS[extname(output ?? '').toLowerCase()] ?? 'svg';
+  const named = json ? 'json' : format;
+  const drawn = named ?? ENDINGS[extname(output ?? '').toLowerCase()] ?? 'svg';
+  if (output !== undefined) {
+    const endings = Object.keys(ENDINGS);
+    const formats = `there are ${FORMATS.join(', ')} (--format, or ${endings.join(', ')})`;
+    checkEnding(output, drawn, endings.filter((ending) => ENDINGS[ending] === drawn), formats); // prettier-ignore
+  }
+  return drawn;
 }
 
 async function versionOf(text: string): Promise<VersionOf> {

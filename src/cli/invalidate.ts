@@ -26,7 +26,8 @@ interface RevalidateFlags extends Which {
 }
 
 const RECORDS = 'records or versions, see below';
-const TAG = 'all records that have this tag, by value and type; given again, all of these tags';
+const TAG =
+  'all records and versions that have this tag, by value and type; given again, with another key, all of these tags';
 
 export function addInvalidate(program: Command): void {
   program
@@ -168,7 +169,14 @@ function counted(records: number, versions: number): string {
 const SHOWN_LINES = 10;
 const SHOWN_CHARS = 200;
 
-function* actionLines({ record, name, outcome, status, output }: ActionResult): Iterable<string> {
+/** What came of an action, and the beginning of what it has put out. */
+export function* actionLines({
+  record,
+  name,
+  outcome,
+  status,
+  output,
+}: Pick<ActionResult, 'record' | 'name' | 'status' | 'output'> & { outcome: string }): Iterable<string> {
   const good = outcome === 'succeeded';
   const came = styled(good ? 'good' : 'bad', outcome) + (status === undefined ? '' : ` (${status})`);
   const lines = output.trimEnd().split(/\r?\n/).filter((line) => line !== ''); // prettier-ignore

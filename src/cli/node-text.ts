@@ -1,5 +1,6 @@
 import type { LineageRow } from '../query/reader.js';
-import { dateText, printable } from './output.js';
+import { dateText } from './output.js';
+import { titleText } from './record-text.js';
 
 /** Deeper lines are not moved further to the right: their number says how deep they are. */
 const INDENTED = 12;
@@ -11,12 +12,8 @@ export function rowLine(row: LineageRow): string {
 
 /** The same without its depth. */
 export function nodeLine(row: LineageRow): string {
-  const { id, kind, kindInferred, name, version, step, key, time, run, rank, valid, inferred } = row;
-  const of = key === undefined ? '' : version === undefined ? '@(not made yet)' : `@${version}`;
-  const parts = [
-    `[${id}] ${kind}${kindInferred ? '?' : ''} ${printable(name)}${of}${step === undefined ? '' : ` step ${step}`}`,
-    dateText(time),
-  ];
+  const { time, run, rank, valid, inferred } = row;
+  const parts = [titleText(row), dateText(time)];
   if (run !== undefined) parts.push(`run ${run.slice(0, 8)}${rank === undefined ? '' : ` rank ${rank}`}`);
   if (!valid) parts.push('INVALID');
   if (inferred) parts.push('inferred');

@@ -1,22 +1,23 @@
 /** Draws a tag of a model's versions: as SVG by ECharts, which needs no browser, and as text. */
-import asciichart from 'asciichart';
 import { LineChart } from 'echarts/charts';
 import { GridComponent, LegendComponent, TitleComponent } from 'echarts/components';
 import * as echarts from 'echarts/core';
 import { SVGRenderer } from 'echarts/renderers';
 import type { VersionRow } from '../query/reader.js';
 import { printable } from './output.js';
+import { valuesOf } from './record-text.js';
+import { textChart } from './text-chart.js';
 
 echarts.use([LineChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer]);
 
 const WIDTH = 960;
 const HEIGHT = 420;
+/** Of a value that is drawn as so many of these. */
+const LARGE = 1e300;
 /** Of Okabe and Ito's palette, which most eyes can tell apart; who can't has dashes and symbols. */
 const COLORS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#666666'];
 const SYMBOLS = ['circle', 'rect', 'triangle', 'diamond', 'emptyCircle'];
 const DASHES = ['solid', 'dashed', 'dotted'];
-const TEXT_HEIGHT = 12;
-const TEXT_WIDTH = 64;
 
 export interface VersionsPlot {
   readonly svg: string;
@@ -34,9 +35,12 @@ export function versionsPlot(model: string, tag: string, versions: Iterable<Vers
   let stepped = true;
   const found: { version: VersionRow; value: number }[] = [];
   for (const version of versions) {
-    const value = Object.hasOwn(version.tags, tag) ? version.tags[tag] : undefined;
-    if (typeof value !== 'number' && typeof value !== 'bigint') continue;
-    found.push({ version, value: Number(value) });
+    const numbers = valuesOf(version, tag)
+      .filter((value) => typeof value === 'number' || typeof value === 'bigint')
+      .map(Number)
+      .filter(Number.isFinite);
+    if (numbers.length === 0) continue;
+    found.push(...numbers.map((value) => ({ version, value })));
     stepped &&= version.step !== undefined;
   }
   if (found.length === 0) return undefined;
@@ -49,10 +53,14 @@ export function versionsPlot(model: string, tag: string, versions: Iterable<Vers
   }
   for (const { points } of lines.values()) points.sort(([a], [b]) => a - b);
   const all = [...lines.values()];
-  return { svg: svgOf(`${tag} of ${model}`, stepped ? 'step' : 'version', tag, all), text: textOf(model, tag, all) };
+  const x = stepped ? 'step' : 'version';
+  return { svg: svgOf(`${tag} of ${model}`, x, tag, all), text: textOf(model, x, tag, all) };
 }
 
 function svgOf(title: string, x: string, y: string, lines: readonly Line[]): string {
+  // ECharts adds to and multiplies what it draws.
+  const isLarge = lines.some(({ points }) => points.some(([, value]) => Math.abs(value) >= LARGE));
+  const unit = isLarge ? LARGE : 1;
   const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height: HEIGHT });
   chart.setOption({
     animation: false,
@@ -61,7 +69,7 @@ function svgOf(title: string, x: string, y: string, lines: readonly Line[]): str
     legend: { left: 10, top: 40, right: 60, itemWidth: 44, data: lines.map(({ label }) => label) },
     grid: { left: 80, right: 110, top: 90, bottom: 50 },
     xAxis: { type: 'value', name: x, minInterval: 1, scale: true },
-    yAxis: { type: 'value', name: y, scale: true },
+    yAxis: { type: 'value', name: isLarge ? `${y} / 1e300` : y, scale: true },
     series: lines.map(({ label, points }, i) => ({
       name: label,
       type: 'line',
@@ -70,7 +78,7 @@ function svgOf(title: string, x: string, y: string, lines: readonly Line[]): str
       showSymbol: points.length <= 200,
       lineStyle: { color: COLORS[i % COLORS.length], width: 2, type: DASHES[i % DASHES.length] },
       itemStyle: { color: COLORS[i % COLORS.length] },
-      data: points,
+      data: points.map(([at, value]) => [at, value / unit]),
     })),
   });
   // Elements are numbered through the process; a drawing is to depend on its figures alone.
@@ -80,26 +88,10 @@ function svgOf(title: string, x: string, y: string, lines: readonly Line[]): str
 }
 
 /** One drawing under another: colour alone would have to tell lines apart. */
-function textOf(model: string, tag: string, lines: readonly Line[]): string[] {
-  return lines.flatMap(({ label, points }, i) => {
-    const values = thinned(points.map(([, value]) => value));
-    const [first, last] = [points[0][0], points.at(-1)![0]];
-    return [
-      ...(i > 0 ? [''] : []),
-      `${printable(tag)} of ${printable(model)}, ${label}, ${first} to ${last}`,
-      ...asciichart
-        .plot(values, { height: Math.min(TEXT_HEIGHT, values.length > 1 ? TEXT_HEIGHT : 1), format })
-        .split('\n'),
-    ];
-  });
-}
-
-/** At most as many as a terminal is wide. */
-function thinned(values: readonly number[]): number[] {
-  if (values.length <= TEXT_WIDTH) return [...values];
-  return Array.from({ length: TEXT_WIDTH }, (_, i) => values[Math.round((i * (values.length - 1)) / (TEXT_WIDTH - 1))]);
-}
-
-function format(value: number): string {
-  return value.toPrecision(4).padStart(11);
+function textOf(model: string, x: string, tag: string, lines: readonly Line[]): string[] {
+  return lines.flatMap(({ label, points }, i) => [
+    ...(i > 0 ? [''] : []),
+    `${printable(tag)} of ${printable(model)}, ${label}`,
+    ...textChart(points, x),
+  ]);
 }

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { BraidReader, RecordRow } from '../query/reader.js';
 import type { Kind } from '../frame/format.js';
 import { dateText, printable, styled, toJson, writeLines } from './output.js';
-import { tagText } from './record-text.js';
+import { tagText, valuesOf } from './record-text.js';
 import { jsonOption, kindOption } from './usage.js';
 
 interface Options {
@@ -50,13 +50,15 @@ function* jsonLines(reader: BraidReader, records: Iterable<RecordRow>): Iterable
 
 function* textLines(reader: BraidReader, records: Iterable<RecordRow>): Iterable<string> {
   for (const record of records) {
-    const { id, name, time, uris, tags, valid } = record;
+    const { id, name, time, uris, valid } = record;
     const derived = derivedIds(reader, id, SHOWN + 1);
     const shown = derived.slice(0, SHOWN).join(', ') + (derived.length > SHOWN ? ', …' : '');
     const mark = valid ? '' : `  ${styled('bad', 'INVALID')}`;
     yield `[${String(id).padStart(5)}] : ${printable(name).padEnd(16)} ${dateText(time)} <- [${shown}]${mark}`;
     for (const uri of uris) yield `          URI: ${printable(uri)}`;
-    for (const [key, value] of Object.entries(tags)) yield `          TAG: ${printable(key)} = ${tagText(value)}`;
+    for (const key of Object.keys(record.tags)) {
+      for (const value of valuesOf(record, key)) yield `          TAG: ${printable(key)} = ${tagText(value)}`;
+    }
   }
 }
 

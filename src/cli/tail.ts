@@ -90,10 +90,11 @@ function eventLine(event: FollowEvent): string {
     case 'record':
       return recordLine(event.record);
     case 'version': {
-      const { model, name, number, step, time, tags } = event.version;
+      const { model, name, number, step, time, valid } = event.version;
       const parts = [`[${model}] ${printable(name ?? '')}@${number}${step === undefined ? '' : ` step ${step}`}`];
       if (time) parts.push(styled('faint', dateText(time)));
-      return [...parts, ...tagTexts(tags)].join('  ');
+      if (!valid) parts.push(styled('bad', 'INVALID'));
+      return [...parts, ...tagTexts(event.version)].join('  ');
     }
     case 'run': {
       const { id, name, status, size, attempts, started, ended, liveness } = event.run;

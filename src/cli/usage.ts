@@ -38,6 +38,11 @@ export function kindOption(): Option {
 export function tagArgument(text: string, before: Tags = {}): Tags {
   const [, key, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
   if (key === undefined) throw new InvalidArgumentError('It must be KEY=VALUE.');
+  if (Object.hasOwn(before, key)) {
+    throw new InvalidArgumentError(
+      `${key} is given twice, and one value of it can be asked for; braid search takes any.`,
+    );
+  }
   return { ...before, [key]: tagOf(value) };
 }
 

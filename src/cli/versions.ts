@@ -2,8 +2,9 @@ import type { Command } from 'commander';
 import { BraidError } from '../errors.js';
 import type { BraidReader, VersionRow } from '../query/reader.js';
 import { dateText, plural, tableLines, toJson, writeLines } from './output.js';
+import { valuesOf } from './record-text.js';
 import { jsonOption } from './usage.js';
-import { writeFile } from './write-file.js';
+import { checkEnding, writeFile } from './write-file.js';
 
 interface Options {
   plot?: string;
@@ -42,6 +43,7 @@ export function addVersions(program: Command): void {
         if (output !== undefined && plot === undefined) {
           throw new BraidError('ERR_BRAID_OPTION_INVALID', '--output is for the SVG of --plot TAG');
         }
+        if (output !== undefined) checkEnding(output, 'svg', ['.svg'], 'a plot is written as SVG alone');
         if (json) await writeLines(jsonLines(reader.versions(model)));
         else if (plot === undefined) await writeLines(await versionLines(reader, model));
         if (plot !== undefined) await drawTag(reader, model, plot, output, json);
@@ -60,14 +62,14 @@ async function versionLines(reader: BraidReader, model: number): Promise<string[
   if (versions.length === 0) return ['no versions'];
   const keys = [...new Set(versions.flatMap(({ tags }) => Object.keys(tags)))];
   const cells = versions.map((version) => [
-    version.number === undefined ? '(not made yet)' : `@${version.number}`,
+    `${version.number === undefined ? '(not made yet)' : `@${version.number}`}${version.valid ? '' : ' INVALID'}`,
     version.step === undefined ? '-' : String(version.step),
     `${version.run.slice(0, 8)}${version.attempt === 1 ? '' : `.${version.attempt}`}`,
     version.time ? dateText(version.time).slice(0, 19) : '-',
     version.ranks.length > SHOWN ? plural(version.ranks.length, 'rank') : version.ranks.join(', '),
     listed(version.exposures.map(exposureText)),
     listed(version.seen.map(({ number, step }) => (number === undefined ? `step ${step}` : `@${number}`))),
-    ...keys.map((key) => (Object.hasOwn(version.tags, key) ? String(version.tags[key]) : '')),
+    ...keys.map((key) => listed(valuesOf(version, key).map(String))),
     listed(version.uris),
   ]);
   const titles = ['VERSION', 'STEP', 'RUN', 'TIME', 'RANKS', 'EXPOSED TO', 'SEEN', ...keys, 'URIS'];

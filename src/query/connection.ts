@@ -38,13 +38,18 @@ export class Connection {
   }
 
   /**
-   * All rows of a query, through one text: of many small rows that takes less than two thirds of the time of getting each by itself.
-   * Undefined if that is longer than so many bytes.
+   * All rows of a query, through one text: of many small rows that takes half the time of getting each by itself. Undefined
+   * if that is longer than so many bytes.
    *
-   * @param value of its only parameter.
+   * @param columns may be JSON themselves.
+   * @param value of the only parameter, `?`.
+   * @param batch tables of a WITH clause, which come before all else.
    */
-  packed<Raw>(columns: string, from: string, value: unknown, mostBytes: number): Raw[] | undefined {
-    const sql = `SELECT json_group_array(json_array(${columns})) AS rows FROM ${from} HAVING octet_length(rows) <= ?`;
+  packed<Raw>(columns: string, from: string, value: unknown, mostBytes: number, batch?: string): Raw[] | undefined {
+    // By its LIMIT the text stays an inner query's, which SQLite makes once, and not again to measure it.
+    const sql = `${batch === undefined ? '' : `WITH ${batch}`}
+      SELECT rows FROM (SELECT json_group_array(json_array(${columns})) AS rows FROM ${from} LIMIT 1)
+      WHERE octet_length(rows) <= ?`;
     const text = this.#read(() => this.#statement(sql, true).get(value, mostBytes) as [string] | undefined);
     return text && (JSON.parse(text[0]) as Raw[]);
   }

@@ -1,3 +1,6 @@
+import type { ActionType } from '../frame/format.js';
+import { groupBy } from '../group-by.js';
+import { ACTION_TYPES } from '../store/invalidation.js';
 import { parseTime } from '../time.js';
 import type { Connection } from './connection.js';
 
@@ -17,6 +20,29 @@ export interface InvalidationRow {
   cascade: boolean;
   /** Who took it back, and why. */
   revalidated?: { reason: string; time: Date };
+}
+
+/** What came of an action of a record that an invalidation had reached. */
+export interface ActionRunRow {
+  /** Of the record whose action it is. */
+  record: number;
+  /** Of the action. */
+  name: string;
+  type: ActionType;
+  started: Date;
+  /** Undefined where nobody stored that it ended. */
+  ended?: Date;
+  /** `begun`, succeeded, failed, timeout, refused, interrupted. */
+  outcome: string;
+  /** The exit status of a process, or the status of an answer. */
+  status?: number;
+  /** The beginning of what came back; or why it was not run, or failed. */
+  output: string;
+}
+
+/** An invalidation, with what its actions came to, by when they were started. */
+export interface InvalidationHistory extends InvalidationRow {
+  actions: ActionRunRow[];
 }
 
 /** Why a node is invalid. */
@@ -48,10 +74,53 @@ const JOINS = `LEFT JOIN records o ON o.record_id = q.record_id LEFT JOIN versio
   LEFT JOIN revalidations b ON b.request_id = q.id`;
 
 /** All that was ever said against something, the oldest first. */
-export function invalidationRows(connection: Connection): InvalidationRow[] {
-  return connection
-    .all<Raw>(`SELECT ${REQUEST} FROM invalidation_requests q ${JOINS} ORDER BY q.time, q.id`)
-    .map(toInvalidation);
+export function invalidationRows(connection: Connection): InvalidationHistory[] {
+  const raws = connection.all<Raw>(`SELECT ${REQUEST} FROM invalidation_requests q ${JOINS} ORDER BY q.time, q.id`);
+  const runs = groupBy(connection.all<RawRun>(ACTION_RUNS), ({ root }) => root);
+  return raws.map((raw) => ({ ...toInvalidation(raw), actions: (runs.get(raw.id) ?? []).map(toActionRun) }));
+}
+
+/**
+ * What was said against a record and its versions, or against a version, and, where that was something else, what makes it
+ * invalid now.
+ */
+export function invalidationsOf(
+  all: readonly InvalidationHistory[],
+  { record, number, why }: { record: number; number?: number; why?: string },
+): InvalidationHistory[] {
+  return all.filter(
+    (each) => each.id === why || (each.record === record && (number === undefined || each.version === number)),
+  );
+}
+
+interface RawRun {
+  root: string;
+  record: number;
+  name: string;
+  type: string;
+  started: string;
+  ended: string;
+  outcome: string;
+  status: number | null;
+  output: string;
+}
+
+const ACTION_RUNS = `SELECT ifnull(i.root_invalidation, i.id) AS root, x.record_id AS record, a.name, a.action_type AS type,
+    x.started, x.ended, x.outcome, x.status, x.output
+  FROM action_runs x JOIN invalidation_actions a ON a.id = x.action_id JOIN invalidations i ON i.id = x.invalidation_id
+  ORDER BY x.started, x.action_run_id`;
+
+function toActionRun({ record, name, type, started, ended, outcome, status, output }: RawRun): ActionRunRow {
+  return {
+    record,
+    name,
+    type: type === ACTION_TYPES.event ? 'event' : 'shell',
+    started: parseTime(started),
+    ended: outcome === 'begun' ? undefined : parseTime(ended),
+    outcome,
+    status: status ?? undefined,
+    output,
+  };
 }
 
 /**

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import type Database from 'better-sqlite3';
 import { BraidError } from '../errors.js';
+import type { Tags } from '../record/tags.js';
 import { ensureSchema } from '../store/schema.js';
 import { openSqlite } from '../store/sqlite.js';
 import { explainSqliteError } from '../store/sqlite-error.js';
@@ -9,15 +10,22 @@ import { common, walk, why, type CommonRow, type Why } from './dependence.js';
 import { conditionOf, filteredRecords, type RecordFilter } from './filter.js';
 import { findRecord } from './find.js';
 import { checkGraphOptions, graphOf, type GraphOptions, type LineageGraph } from './graph.js';
-import { invalidationRows, whyInvalid, type InvalidationRow, type WhyInvalid } from './invalidations.js';
+import {
+  invalidationRows,
+  invalidationsOf,
+  whyInvalid,
+  type InvalidationHistory,
+  type WhyInvalid,
+} from './invalidations.js';
 import { layoutOf, type Layout } from './layout.js';
 import { Nodes, type LineageOptions, type LineageRow } from './lineage.js';
 import { openReadOnly } from './open.js';
 import { idByOrigin, mergedDatabases, namesOf, originsOf, type RecordOrigin } from './origins.js';
 import { asOf, checkId, nodeOf, resolveNode, startOf, type NodeName, type ResolvedNode } from './resolve.js';
-import { NodeRows, type RecordRow } from './rows.js';
+import { NodeRows, type NodeRow, type RecordRow } from './rows.js';
 import { runRows, type RunRow } from './runs.js';
-import { searchClause, type SearchOptions } from './search.js';
+import { searchSelect, type SearchOptions } from './search.js';
+import { ofTags, parseSearch, type Expression } from './search-expression.js';
 import { databaseUuid, statement, type Statement, type StatementOptions } from './statement.js';
 import type { Direction } from '../lineage/steps.js';
 import { Visits } from '../lineage/visits.js';
@@ -28,11 +36,11 @@ import { Walks } from '../lineage/walk.js';
 export type { CommonRow, Why, WhyStep } from './dependence.js';
 export type { RecordFilter } from './filter.js';
 export type { GraphEdge, GraphFold, GraphNode, GraphOptions, LineageGraph } from './graph.js';
-export type { InvalidationRow, WhyInvalid } from './invalidations.js';
+export type { ActionRunRow, InvalidationHistory, InvalidationRow, WhyInvalid } from './invalidations.js';
 export type { LineageOptions, LineageRow } from './lineage.js';
 export type { RecordOrigin } from './origins.js';
 export type { NodeName } from './resolve.js';
-export type { RecordRow } from './rows.js';
+export type { NodeRow, RecordRow } from './rows.js';
 export type { RunRow } from './runs.js';
 export { checkStatement, type CheckedSentence, type StatementCheck } from './check-statement.js';
 export type { Statement, StatementOptions } from './statement.js';
@@ -128,20 +136,16 @@ export class BraidReader {
   }
 
   /**
-   * Records for which an expression holds, such as `kind=data and loss<0.05`, in the order of their ids; docs/search.md has
-   * all that can be written.
+   * Records, and versions of models, for which an expression holds, such as `kind=version and loss<0.05`: in the order of
+   * their ids, and versions after their model, by number. docs/search.md has all that can be written.
    *
    * @throws BraidError ERR_BRAID_SEARCH_INVALID (of what can't be read a `BraidSearchError`, which points at the place), ERR_BRAID_OPTION_INVALID
    */
-  search(expression: string, options: SearchOptions = {}): IterableIterator<RecordRow> {
-    const connection = this.#connection;
+  search(expression: string, options: SearchOptions = {}): IterableIterator<NodeRow> {
     if (typeof expression !== 'string') {
       throw new BraidError('ERR_BRAID_SEARCH_INVALID', `an expression is text, such as 'kind=data and loss<0.05', not ${typeof expression}`); // prettier-ignore
     }
-    const { text, values } = searchClause(expression, options, this.layout, (sql, ...bound) =>
-      connection.all(sql, ...bound),
-    );
-    return this.#records(text, [...values]);
+    return this.#search(parseSearch(expression), options);
   }
 
   /**
@@ -293,9 +297,19 @@ export class BraidReader {
     return whyInvalid(this.#connection, resolveNode(this, node), this.layout.ours);
   }
 
-  /** All that was ever said against a record or a version, the oldest first, with what was taken back. */
-  invalidations(): InvalidationRow[] {
-    return this.layout.ours ? invalidationRows(this.#connection) : [];
+  /**
+   * All that was ever said against records and versions, the oldest first, with what was taken back and what came of actions.
+   *
+   * @param node only what was said against this: of a record against its versions, too; and what makes it invalid now.
+   * @throws BraidError as `ancestors`
+   */
+  invalidations(node?: NodeName): InvalidationHistory[] {
+    if (!this.layout.ours) return [];
+    const all = invalidationRows(this.#connection);
+    if (node === undefined) return all;
+    const { id, key, version } = this.node(node);
+    const number = key === undefined ? undefined : (version ?? 0);
+    return invalidationsOf(all, { record: id, number, why: this.invalidation(node)?.id });
   }
 
   /** Runs, the oldest first. */
@@ -393,6 +407,15 @@ export class BraidReader {
     return this.#connection.all<Row>(sql, ...values);
   }
 
+  /**
+   * @internal Records and versions that have all of these tags, one at least, by value and type.
+   *
+   * @throws BraidError ERR_BRAID_TAG_INVALID
+   */
+  tagged(tags: Tags): IterableIterator<NodeRow> {
+    return this.#search(ofTags(tags), {});
+  }
+
   /** @internal The row of a version of a model. */
   findVersion(model: number, which: VersionOf): number | undefined {
     return this.versionTable.find(model, which, (record) => this.#timeOf(record));
@@ -401,6 +424,14 @@ export class BraidReader {
   #checkId(id: unknown): void {
     // What a program made that goes on without recording.
     if (!this.isOff) checkId(id);
+  }
+
+  #search(expression: Expression, options: SearchOptions): IterableIterator<NodeRow> {
+    const query = <Row>(sql: string, ...bound: unknown[]) => this.query<Row>(sql, ...bound);
+    const { text, values, isBounded } = searchSelect(expression, options, this.layout, query);
+    if (!isBounded) return this.#rows<NodeRow>(text, [...values]);
+    const nodes = this.#connection.column<number>(text, ...values);
+    return this.#rowsOf<NodeRow>(nodes.map((node) => [node]));
   }
 
   #namedVersion(model: NodeName): number | undefined {
@@ -437,11 +468,15 @@ export class BraidReader {
   }
 
   #records(joined: string, values: unknown[]): IterableIterator<RecordRow> {
-    const found = this.#connection.stream(
-      `SELECT r.record_id FROM records r ${joined}`,
-      values,
-      (raw: [number]) => raw,
-    );
-    return new NodeRows(this.#connection, this.layout).complete(found, (row) => row);
+    return this.#rows(`SELECT r.record_id FROM records r ${joined}`, values);
+  }
+
+  /** @param select of nodes, in the first column. */
+  #rows<Row extends RecordRow>(select: string, values: unknown[]): IterableIterator<Row> {
+    return this.#rowsOf(this.#connection.stream(select, values, (raw: [node: number]) => raw));
+  }
+
+  #rowsOf<Row extends RecordRow>(found: Iterable<[node: number]>): IterableIterator<Row> {
+    return new NodeRows(this.#connection, this.layout).complete(found, (row) => row as NodeRow & Row);
   }
 }

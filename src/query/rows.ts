@@ -17,16 +17,17 @@ export interface RecordRow {
   uris: string[];
   /** Of a key that was added more than once, the last. */
   tags: Tags;
+  /** All values of each key that has several different ones, in the order in which they were added. */
+  tagValues?: Record<string, Tag[]>;
   valid: boolean;
   /** The run that made it, as 32 hex digits. */
   run?: string;
   rank?: number;
 }
 
-/** Rows `t` of tags of versions, as JSON, and expressions over a row `v` of versions. */
-const TAGS_ARRAY = 'json_group_array(json_array(t.key, t.value, t.tag_type, t.boolean))';
+/** Expressions over a row `v` of versions: URIs and tags as JSON. */
 export const VERSION_URIS = `(SELECT json_group_array(x.uri) FROM version_uris x WHERE x.version_id = v.version_id)`;
-export const VERSION_TAGS = `(SELECT ${TAGS_ARRAY}
+export const VERSION_TAGS = `(SELECT json_group_array(json_array(t.key, t.value, t.tag_type, t.boolean))
   FROM (SELECT * FROM version_tags WHERE version_id = v.version_id ORDER BY id) t)`;
 
 /** Of a version: what it has beside what a record has. */
@@ -37,23 +38,27 @@ export interface VersionFields {
   /** Of a version: names it to `reader.version`, and to lineage. */
   key?: string;
 }
-export type NodeRow = RecordRow & VersionFields;
+/** A record, or a version of a model: `key` is there of a version, whose `id`, `kind` and `name` are the model's. */
+export interface NodeRow extends RecordRow, VersionFields {}
 
-/** The node comes first, in all of them. */
-type RawRecord = readonly [node: number, id: number, kind: number, name: string, time: string, valid: number];
+type RawTag = readonly [key: string, value: string, type: number, boolean: number];
+type RawRecord = readonly [node: number, id: number, kind: number, name: string, time: string, valid: number, uris: string[], tags: readonly RawTag[]]; // prettier-ignore
+type RawNode = readonly [...RawRecord, ...Partial<RawVersion>];
 type RawVersion = readonly [attempt: number | null, number: number | null, step: number | null, rank: number, ordinal: number, onlyRank: number | null]; // prettier-ignore
-type RawUri = readonly [node: number, uri: string];
-type RawTag = readonly [node: number, key: string, value: string, type: number, boolean: number];
 
-/** Those of a batch that are records, and the rows of those that are versions. */
-const RECORDS = 'IN (SELECT value FROM json_each(?) WHERE value > 0)';
-const VERSIONS = 'IN (SELECT -value FROM json_each(?) WHERE value < 0)';
 const VERSION_COLUMNS = `v.attempt_id, v.number, v.step, v.rank, v.ordinal,
   (SELECT CASE WHEN min(x.rank) = max(x.rank) THEN min(x.rank) END FROM updates x WHERE x.version_id = v.version_id)`;
 
-/** The invalidation of a row `r` of records, and that of a version `v` of the model `r`. */
+/** The invalidation of a row `r` of records, and that of a version `v` of the model `r`; the time of that version. */
 export const RECORD_INVALIDATION = 'r.invalidation_id';
 export const VERSION_INVALIDATION = 'ifnull(v.invalidation_id, r.invalidation_id)';
+export const VERSION_TIME = 'ifnull(v.time, r.time)';
+
+/** Those of a batch, in a list of JSON, that are records, and the rows of those that are versions. */
+const BATCH_OF_RECORDS = 'batch (id) AS MATERIALIZED (SELECT value FROM json_each(?) WHERE value > 0)';
+const BATCH_OF_VERSIONS = 'batch (id) AS MATERIALIZED (SELECT -value FROM json_each(?) WHERE value < 0)';
+/** Braid-DB has no index that leads from a record to its tags: those of the batch are picked out once. */
+const TAGS_OF_BATCH = 'batch_tags AS MATERIALIZED (SELECT * FROM tags WHERE record_id IN (SELECT id FROM batch))';
 
 /** How many rows are made at once. */
 const FIRST_BATCH = 8;
@@ -108,54 +113,45 @@ export class NodeRows {
 
   /** By node; undefined where they are too large to be made at once. */
   #batch(nodes: readonly number[]): ReadonlyMap<number, NodeRow> | undefined {
-    const { kind, boolean } = this.layout;
     const list = JSON.stringify(nodes);
     const most = nodes.length === 1 ? Infinity : BATCH_BYTES;
     const rows = new Map<number, NodeRow>();
-    // What is asked for is in the order of an index, or of the table: of one node in the order in which it was added.
-    const pack = <Raw>(columns: string, from: string) => this.connection.packed<Raw>(columns, from, list, most);
-    const add = (
-      found: readonly (readonly [...RawRecord, ...Partial<RawVersion>])[] | undefined,
-      uris: () => RawUri[] | undefined,
-      tags: () => RawTag[] | undefined,
-    ): boolean => {
-      if (!found) return false;
-      if (found.length === 0) return true;
-      for (const raw of found) rows.set(raw[0], this.#row(raw));
-      const [ofUris, ofTags] = [uris(), tags()];
-      for (const [node, uri] of ofUris ?? []) rows.get(node)?.uris.push(uri);
-      for (const [node, key, value, type, isBoolean] of ofTags ?? []) {
-        const row = rows.get(node);
-        if (row) setTag(row.tags, key, tagValue(value, type, isBoolean));
-      }
-      return ofUris !== undefined && ofTags !== undefined;
+    const add = (columns: string, from: string, batch: string): boolean => {
+      const found = this.connection.packed<RawNode>(columns, from, list, most, batch);
+      for (const raw of found ?? []) rows.set(raw[0], this.#row(raw));
+      return found !== undefined;
     };
-    const record = `r.record_id, ${kind}, r.name`;
-    const tag = 't.key, t.value, t.tag_type';
-    const records = () =>
-      add(
-        pack(
-          `r.record_id, ${record}, r.time, ${RECORD_INVALIDATION} IS NULL`,
-          `records r WHERE r.record_id ${RECORDS}`,
-        ),
-        () => pack('u.record_id, u.uri', `uris u WHERE u.record_id ${RECORDS}`),
-        () => pack(`t.record_id, ${tag}, ${boolean}`, `tags t WHERE t.record_id ${RECORDS}`),
-      );
-    const versions = () =>
-      add(
-        pack(
-          `-v.version_id, ${record}, ifnull(v.time, r.time), ${VERSION_INVALIDATION} IS NULL, ${VERSION_COLUMNS}`,
-          `versions v CROSS JOIN records r ON r.record_id = v.model_id WHERE v.version_id ${VERSIONS}`,
-        ),
-        () => pack('-u.version_id, u.uri', `version_uris u WHERE u.version_id ${VERSIONS}`),
-        () => pack(`-t.version_id, ${tag}, t.boolean`, `version_tags t WHERE t.version_id ${VERSIONS}`),
-      );
-    const made = (!nodes.some((node) => node > 0) || records()) && (!nodes.some((node) => node < 0) || versions());
+    const made =
+      (!nodes.some((node) => node > 0) || add(...this.#records)) &&
+      (!nodes.some((node) => node < 0) || add(...this.#versions));
     return made ? rows : undefined;
   }
 
-  #row(raw: readonly [...RawRecord, ...Partial<RawVersion>]): NodeRow {
-    const [, id, kind, name, time, valid, attemptId] = raw;
+  // What a record or a version has several of comes in the order of an index, and of its rows: as it was added.
+
+  get #records(): [columns: string, from: string, batch: string] {
+    const { ours, kind, boolean } = this.layout;
+    const tags = ours ? 'tags' : 'batch_tags';
+    return [
+      `r.record_id, r.record_id, ${kind}, r.name, r.time, ${RECORD_INVALIDATION} IS NULL,
+       (SELECT json_group_array(u.uri) FROM uris u WHERE u.record_id = r.record_id),
+       (SELECT json_group_array(json_array(t.key, t.value, t.tag_type, ${boolean})) FROM ${tags} t WHERE t.record_id = r.record_id)`,
+      'batch CROSS JOIN records r ON r.record_id = batch.id',
+      ours ? BATCH_OF_RECORDS : `${BATCH_OF_RECORDS}, ${TAGS_OF_BATCH}`,
+    ];
+  }
+
+  get #versions(): [columns: string, from: string, batch: string] {
+    return [
+      `-v.version_id, r.record_id, ${this.layout.kind}, r.name, ${VERSION_TIME}, ${VERSION_INVALIDATION} IS NULL,
+       ${VERSION_URIS}, ${VERSION_TAGS}, ${VERSION_COLUMNS}`,
+      `batch CROSS JOIN versions v ON v.version_id = batch.id CROSS JOIN records r ON r.record_id = v.model_id`,
+      BATCH_OF_VERSIONS,
+    ];
+  }
+
+  #row(raw: RawNode): NodeRow {
+    const [, id, kind, name, time, valid, uris, tags, attemptId] = raw;
     const attempts = this.layout.ours ? (this.#attempts ??= new Attempts(this.connection, this.only)) : undefined;
     const isVersion = typeof attemptId === 'number';
     const maker = isVersion ? undefined : attempts?.of(id);
@@ -164,15 +160,16 @@ export class NodeRows {
       kind: KINDS[kind] ?? 'record',
       name,
       time: parseTime(time),
-      uris: [],
+      uris,
       tags: {},
       valid: valid === 1,
       run: maker?.run,
       rank: maker?.rank,
     };
+    addTags(row, tags);
     if (row.kind !== 'record' && isKindInferred(this.layout, id)) row.kindInferred = true;
     if (!isVersion) return row;
-    const [number, step, rank, ordinal, onlyRank] = raw.slice(7) as [number | null, number | null, number, number, number | null]; // prettier-ignore
+    const [number, step, rank, ordinal, onlyRank] = raw.slice(9) as [number | null, number | null, number, number, number | null]; // prettier-ignore
     const { run, attempt } = attempts!.get(attemptId);
     row.run = run;
     row.rank = onlyRank ?? undefined;
@@ -200,18 +197,33 @@ export function toUris(json: string): string[] {
   return json === '[]' ? [] : (JSON.parse(json) as string[]);
 }
 
-export function toTags(json: string): Tags {
-  if (json === '[]') return {};
-  const tags: Tags = {};
-  for (const [key, value, type, boolean] of JSON.parse(json) as [string, string, number, number][]) {
-    setTag(tags, key, tagValue(value, type, boolean));
+type Tagged = Pick<RecordRow, 'tags' | 'tagValues'>;
+
+/** The tags of a version, from their JSON. */
+export function toTags(json: string): Tagged {
+  const tagged = { tags: {} };
+  if (json !== '[]') addTags(tagged, JSON.parse(json) as RawTag[]);
+  return tagged;
+}
+
+function addTags(row: Tagged, all: readonly RawTag[]): void {
+  const { tags } = row;
+  for (const [key, text, type, boolean] of all) {
+    const value = tagValue(text, type, boolean);
+    if (Object.hasOwn(tags, key) && tags[key] !== value) {
+      row.tagValues ??= {};
+      // Those before it were all the same, if there is no list of them yet.
+      const values = Object.hasOwn(row.tagValues, key) ? row.tagValues[key] : [tags[key]];
+      if (!values.includes(value)) values.push(value);
+      setOwn(row.tagValues, key, values);
+    }
+    setOwn(tags, key, value);
   }
-  return tags;
 }
 
 /** An own property of whatever name. */
-function setTag(tags: Tags, key: string, value: Tag): void {
+function setOwn<T>(object: Record<string, T>, key: string, value: T): void {
   if (key === '__proto__')
-    Object.defineProperty(tags, key, { value, enumerable: true, configurable: true, writable: true });
-  else tags[key] = value;
+    Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
+  else object[key] = value;
 }

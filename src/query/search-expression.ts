@@ -1,5 +1,6 @@
 import { BraidError } from '../errors.js';
 import { KINDS, type Kind } from '../frame/format.js';
+import { tagTypeOf, type Tags } from '../record/tags.js';
 import { timeSpan, type TimeSpan } from './time-span.js';
 
 export type Comparison = '=' | '!=' | '<' | '<=' | '>' | '>=' | '~';
@@ -13,15 +14,19 @@ export interface Text {
 /** What a tag is compared with. A number is kept as its decimal text, which holds every int64. */
 export type TagOperand = { readonly number: string } | { readonly boolean: boolean } | Text;
 
-/** What a record must have, as a tree. */
+/** A version is of the kind of its model, too. */
+export type SearchedKind = Kind | 'version';
+const SEARCHED_KINDS: readonly SearchedKind[] = [...KINDS, 'version'];
+
+/** What a record, or a version, must have, as a tree. */
 export type Expression =
   | { readonly type: 'and' | 'or'; readonly terms: readonly Expression[] }
   | { readonly type: 'not'; readonly term: Expression }
   | { readonly type: 'valid'; readonly valid: boolean }
   | { readonly type: 'name' | 'uri'; readonly comparison: Comparison; readonly value: Text }
-  | { readonly type: 'kind'; readonly comparison: Comparison; readonly value: Kind }
+  | { readonly type: 'kind'; readonly comparison: Comparison; readonly value: SearchedKind }
   | { readonly type: 'run'; readonly comparison: Comparison; readonly value: Text }
-  | { readonly type: 'rank'; readonly comparison: Comparison; readonly value: number }
+  | { readonly type: 'rank' | 'step'; readonly comparison: Comparison; readonly value: number }
   | { readonly type: 'time'; readonly comparison: Comparison; readonly value: TimeSpan }
   | { readonly type: 'tagged'; readonly key: string }
   | { readonly type: 'tag'; readonly key: string; readonly comparison: Comparison; readonly value: TagOperand };
@@ -48,14 +53,15 @@ const EQUALITY: readonly Comparison[] = ['=', '!='];
 const MATCHING: readonly Comparison[] = ['=', '!=', '~'];
 const ORDERING: readonly Comparison[] = ['=', '!=', '<', '<=', '>', '>='];
 
-type FieldName = 'name' | 'uri' | 'kind' | 'run' | 'rank' | 'time';
-/** What each field of a record can be compared by. Any other word is the key of a tag. */
+type FieldName = 'name' | 'uri' | 'kind' | 'run' | 'rank' | 'step' | 'time';
+/** What each field can be compared by. Any other word is the key of a tag. */
 const FIELDS: ReadonlyMap<string, readonly Comparison[]> = new Map<FieldName, readonly Comparison[]>([
   ['name', MATCHING],
   ['uri', MATCHING],
   ['kind', EQUALITY],
   ['run', MATCHING],
   ['rank', ORDERING],
+  ['step', ORDERING],
   ['time', ORDERING],
 ]);
 
@@ -80,6 +86,20 @@ interface Token {
  */
 export function parseSearch(expression: string): Expression {
   return new Parser(expression).parse();
+}
+
+/**
+ * That something has all of these tags, by value and type; a number is a number.
+ *
+ * @throws BraidError ERR_BRAID_TAG_INVALID
+ */
+export function ofTags(tags: Tags): Expression {
+  const terms = Object.entries(tags).map(([key, value]): Expression => {
+    tagTypeOf(key, value);
+    const operand = typeof value === 'string' ? { text: value, glob: false } : typeof value === 'boolean' ? { boolean: value } : { number: String(value) }; // prettier-ignore
+    return { type: 'tag', key, comparison: '=', value: operand };
+  });
+  return terms.length === 1 ? terms[0] : { type: 'and', terms };
 }
 
 class Parser {
@@ -177,12 +197,14 @@ class Parser {
       case 'run':
         return { type, comparison, value: textOf(token, comparison) };
       case 'kind': {
-        if ((KINDS as readonly string[]).includes(text)) return { type, comparison, value: text as Kind };
-        throw this.#error(position, `a kind is ${KINDS.join(', ')}, not ${described(token)}`);
+        const kind = SEARCHED_KINDS.find((each) => each === text);
+        if (kind !== undefined) return { type, comparison, value: kind };
+        throw this.#error(position, `a kind is ${SEARCHED_KINDS.join(', ')}, not ${described(token)}`);
       }
       case 'rank':
+      case 'step':
         if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text))) return { type, comparison, value: Number(text) };
-        throw this.#error(position, `a rank is a whole number, not ${described(token)}`);
+        throw this.#error(position, `a ${type} is a whole number, not ${described(token)}`);
       case 'time': {
         const value = timeSpan(text);
         if (value) return { type, comparison, value };

@@ -1,6 +1,6 @@
 import { BraidError } from '../errors.js';
 import { KINDS, type Kind } from '../frame/format.js';
-import type { Tags } from '../record/tags.js';
+import type { Tag, Tags } from '../record/tags.js';
 import { parseVersionKey, versionKey } from '../record/version-key.js';
 import { parseTime, timeText } from '../time.js';
 import { Attempts } from './attempts.js';
@@ -49,7 +49,10 @@ export interface VersionRow extends VersionName {
   /** Ranks that took part. */
   ranks: number[];
   uris: string[];
+  /** Of a key that was given more than once, as by several ranks, the last. */
   tags: Tags;
+  /** All values of each key that has several different ones. */
+  tagValues?: Record<string, Tag[]>;
   /** What the ranks had seen before: a version for each that any of them had. */
   seen: VersionName[];
   exposures: ExposureRow[];
@@ -172,7 +175,7 @@ function toVersion(raw: RawVersion, attempts: Attempts): VersionRow {
     valid: invalidation === null,
     ranks: JSON.parse(ranks) as number[],
     uris: toUris(uris),
-    tags: toTags(tags),
+    ...toTags(tags),
     seen: (JSON.parse(seen) as RawName[]).map((name) => toName(name, attempts)),
     exposures: (JSON.parse(exposures) as RawExposure[]).map((exposure) => toExposure(exposure, attempts)),
   };

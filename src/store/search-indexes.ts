@@ -18,15 +18,20 @@ export function roundNumber(number: number): number {
   return Number.isNaN(rounded) ? number : rounded;
 }
 
+const STRINGS = '(key, value) WHERE tag_type = 1';
+const NUMBERS = `(key, ${roundedNumber('value')}) WHERE tag_type IN (2, 3)`;
+
 /**
- * Indexes of what is searched for: names, and tags by key and value: strings in one, numbers in the other. No part of
+ * Indexes of what is searched for: names, and tags of records and of versions by key and value: strings in one, numbers in the other. No part of
  * recording needs them, so a new database gets them when its first run has ended, in one sorted pass each; from then on
  * commits keep them.
  */
 const SEARCH_INDEXES = {
   ix_records_name: 'records (name)',
-  ix_tags_key_string: 'tags (key, value) WHERE tag_type = 1',
-  ix_tags_key_number: `tags (key, ${roundedNumber('value')}) WHERE tag_type IN (2, 3)`,
+  ix_tags_key_string: `tags ${STRINGS}`,
+  ix_tags_key_number: `tags ${NUMBERS}`,
+  ix_version_tags_key_string: `version_tags ${STRINGS}`,
+  ix_version_tags_key_number: `version_tags ${NUMBERS}`,
 } as const;
 export type SearchIndex = keyof typeof SEARCH_INDEXES;
 

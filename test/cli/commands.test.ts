@@ -75,6 +75,7 @@ describe('the command braid', function () {
       ['a kind that is none', 'print', 'a.db', '--kind', 'thing'],
       ['a depth that is no number', 'lineage', 'a.db', '1', '--depth', 'deep'],
       ['a negative depth', 'lineage', 'a.db', '1', '--depth', '-1'],
+      ['a tag with two values', 'invalidate', 'a.db', '--cause', 'x', '--tag', 'a=1', '--tag', 'b=1', '--tag', 'a=2'],
     ];
     for (const [title, ...args] of WRONG) {
       it(`exits with 2 and one line on stderr: ${title}`, async () => {
@@ -115,6 +116,7 @@ describe('the command braid', function () {
       'why',
       'common',
       'diff',
+      'invalidations',
       'verify',
       'recover',
       'doctor',
@@ -409,7 +411,8 @@ describe('the command braid', function () {
       const file = join(directory.path, 'loss.svg');
       const { stdout, stderr } = await braidInThread(['versions', path, 'name:model', '--plot', 'loss', '-o', file]);
       assert.equal(stderr, '');
-      assert.match(stdout, /^loss of model, run \w{8}, 0 to 2\n +1\.000 [┤┼]/);
+      assert.match(stdout, /^loss of model, run \w{8}\n +1\.0000? ┤•/);
+      assert.match(stdout, /\n +step 0 +2\n/);
       assert.match(readFileSync(file, 'utf8'), /^<svg [^]*loss of model[^]*<\/svg>\n$/);
       await braid(['versions', path, 'name:model', '--plot', 'loss'], { cwd: directory.path });
       assert.ok(existsSync(join(directory.path, 'model-loss.svg')));
@@ -420,6 +423,9 @@ describe('the command braid', function () {
         'ERR_BRAID_OUTPUT',
       );
       fails(await braidInThread(['versions', path, '4', '-o', file]), 2, 'ERR_BRAID_OPTION_INVALID');
+      const png = join(directory.path, 'loss.png');
+      fails(await braidInThread(['versions', path, '4', '--plot', 'loss', '-o', png]), 2, 'ERR_BRAID_OPTION_INVALID');
+      assert.equal(existsSync(png), false);
     });
   });
 

@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { braidInThread, makeDirectory } from './support.js';
 
-const COMMANDS = ['create', 'print', 'search', 'tail', 'stats', 'lineage', 'graph', 'versions', 'why', 'common', 'diff', 'statement', 'check-statement', 'invalidate', 'revalidate', 'export', 'import', 'upgrade', 'merge', 'lookup', 'extract', 'prune', 'verify', 'recover', 'call', 'serve', 'doctor', 'completion', 'help']; // prettier-ignore
+const COMMANDS = ['create', 'print', 'search', 'tail', 'stats', 'lineage', 'graph', 'versions', 'why', 'common', 'diff', 'statement', 'check-statement', 'invalidate', 'revalidate', 'invalidations', 'export', 'import', 'upgrade', 'merge', 'lookup', 'extract', 'prune', 'verify', 'recover', 'call', 'serve', 'doctor', 'completion', 'help']; // prettier-ignore
 
 /** What is typed, with the word under the cursor last; and what is offered. */
 const CASES: readonly (readonly [typed: string, offered: readonly string[]])[] = [

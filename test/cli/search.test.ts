@@ -16,7 +16,9 @@ describe('braid search', function () {
   };
 
   it('prints a JSON object for each record', async () => {
-    assert.deepEqual(await names(path, 'name=scan-* or kind=model'), ['model', 'scan-0', 'scan-1', 'scan-2']);
+    assert.deepEqual(await names(path, 'name=scan-* or kind=model'), ['model', 'model', 'model', 'model', 'scan-0', 'scan-1', 'scan-2']); // prettier-ignore
+    assert.deepEqual(await names(path, 'kind=model and kind!=version'), ['model']);
+    assert.deepEqual(await names(path, 'loss<0.6 and step>=1'), ['model', 'model']);
     assert.deepEqual(await names(path, 'energy>12 and on=true'), ['config']);
     assert.deepEqual(await names(path, 'not valid'), ['twin']);
     assert.deepEqual(await names(path, 'name=scan-*', '--limit', '2'), ['scan-0', 'scan-1']);
@@ -33,6 +35,15 @@ describe('braid search', function () {
     assert.match(twin, new RegExp(`^\\[2\\] fact twin${of}  INVALID  text="1"  line="two`));
     assert.ok(twin.endsWith(String.raw`  line="two\nlines \u001b[31m"  big=1152921504606846976`), twin);
     assert.deepEqual(more, ['']);
+  });
+
+  it('prints a line for each version, by which it can be named', async () => {
+    const { code, stdout, stderr } = await braidInThread(['search', path, 'loss<0.6']);
+    assert.deepEqual([code, stderr], [0, '']);
+    const lines = stdout.trimEnd().split('\n');
+    assert.match(lines[0], /^\[4\] model model@2 step 1 {2}\d{4}-.* {2}run [0-9a-f]{8} rank 0 {2}loss=0\.5$/);
+    assert.match(lines[1], /^\[4\] model model@3 step 2 {2}.* {2}loss=0\.3333/);
+    assert.equal(lines.length, 2);
   });
 
   it('shows where an expression is wrong', async () => {

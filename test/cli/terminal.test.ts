@@ -26,6 +26,7 @@ describe('what the command prints', function () {
     ['statement', path, '4@2'],
     ['graph', path, '4'],
     ['invalidate', path, '4', '--cause', 'wrong', '--dry-run'],
+    ['invalidations', path],
     ['export', path, '--format', 'csv'],
     ['upgrade', path],
     ['merge', join(directory.path, 'merged.db'), path],
@@ -67,9 +68,17 @@ describe('what the command prints', function () {
     for (const args of PRINTING.filter((args) => !/help|--version|export/.test(args.join()))) {
       const { code, stdout, stderr } = await braidInThread([...args, '--json']);
       assert.deepEqual([code, stderr], [0, ''], args[0]);
-      const documents = ['print', 'search', 'tail', 'lineage', 'versions', 'common', 'diff', 'invalidate'].includes(
-        args[0],
-      )
+      const documents = [
+        'print',
+        'search',
+        'tail',
+        'lineage',
+        'versions',
+        'common',
+        'diff',
+        'invalidate',
+        'invalidations',
+      ].includes(args[0])
         ? stdout.trimEnd().split('\n')
         : [stdout];
       for (const each of documents) assert.equal(typeof JSON.parse(each), 'object', args[0]);

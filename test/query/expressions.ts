@@ -3,9 +3,13 @@ import type { Kind, Tag } from 'braid-mpi';
 import fc from 'fast-check';
 import { EPOCH, KEYS, NAMES, NUMBERS, TEXTS, URIS } from './searched.js';
 
-/** What is known of a record without a database. */
+/** What is known of a record, or a version of a model, without a database. */
 export interface Found {
+  /** Of a version, of its model. */
   readonly id: number;
+  /** Of a version. */
+  readonly key?: string;
+  readonly step?: number;
   readonly name: string;
   readonly kind: Kind;
   readonly time: number;
@@ -13,7 +17,7 @@ export interface Found {
   readonly tags: readonly { readonly key: string; readonly value: Tag }[];
   readonly valid: boolean;
   readonly run?: { readonly id: string; readonly name: string };
-  readonly rank?: number;
+  readonly ranks: readonly number[];
 }
 
 export interface Written {
@@ -85,15 +89,23 @@ const textual = (field: string, texts: readonly string[], of: (record: Found) =>
 };
 
 const kind = fc
-  .tuple(fc.constantFrom<Kind>('fact', 'data', 'model', 'record'), fc.constantFrom('=', '!='))
+  .tuple(fc.constantFrom<Kind | 'version'>('fact', 'data', 'model', 'record', 'version'), fc.constantFrom('=', '!='))
   .map(([value, comparison]): Written => {
-    return { text: `kind${comparison}${value}`, holds: (record) => (record.kind === value) === (comparison === '=') };
+    const is = ({ kind, key }: Found) => (value === 'version' ? key !== undefined : kind === value);
+    return { text: `kind${comparison}${value}`, holds: (record) => is(record) === (comparison === '=') };
   });
 
 const rank = fc.tuple(fc.nat(4), order).map(([value, comparison]): Written => {
   return {
     text: `rank${comparison}${value}`,
-    holds: (record) => record.rank !== undefined && compares(record.rank, comparison, value),
+    holds: ({ ranks }) => ranks.some((each) => compares(each, comparison, value)),
+  };
+});
+
+const step = fc.tuple(fc.nat(7), order).map(([value, comparison]): Written => {
+  return {
+    text: `step${comparison}${value}`,
+    holds: ({ step }) => step !== undefined && compares(step, comparison, value),
   };
 });
 
@@ -187,6 +199,7 @@ export function expression(runs: readonly string[]): fc.Arbitrary<Written> {
       textual('uri', URIS, ({ uris }) => uris),
       kind,
       rank,
+      step,
       validity,
       time,
       run(runs),

@@ -147,6 +147,65 @@ describe('invalidation', function () {
     await assert.rejects(invalidate(path, { tag: { detector: 9 } }, { cause: 'x' }), code('ERR_BRAID_NO_SUCH_RECORD'));
   });
 
+  it('goes by tag to versions, too, and from them to what goes on from them', async () => {
+    const model = new BraidModel(db, { name: 'm', tags: { rate: 0.5 } });
+    new BraidData(db, { name: 'scan', tags: { rate: 0.2 } });
+    for (const [step, rate] of [0.1, 0.2, 0.3].entries()) {
+      model.update([], { step, tags: { rate } });
+      new BraidData(db, { name: `made-${step}`, derivedFrom: model });
+    }
+    await db.close();
+    const which = { tag: { rate: 0.2 } };
+    const { invalidations, records, versions } = await invalidate(path, which, { cause: 'too high' });
+    assert.deepEqual([invalidations.length, records, versions], [2, 3, 2]);
+    assert.deepEqual(invalid(), ['scan', 'made-1', 'made-2']);
+    const reader = BraidReader.open(path);
+    assert.deepEqual(Array.from(reader.versions(model.id), ({ valid }) => valid), [true, false, false]); // prettier-ignore
+    assert.deepEqual(
+      Array.from(reader.search('invalid and kind=model'), ({ version }) => version),
+      [2, 3],
+    );
+    reader.close();
+    assert.deepEqual(revalidate(path, which, { reason: 'it was not' }), { records: 3, versions: 2, invalidations }); // prettier-ignore
+    await assert.rejects(invalidate(path, { tag: {} }, { cause: 'x' }), code('ERR_BRAID_NO_SUCH_RECORD'));
+    assert.deepEqual(verify(path).problems, []);
+  });
+
+  it('keeps all that was said, with what came of it, and lists it', async () => {
+    const model = new BraidModel(db, { name: 'm' });
+    const scan = new BraidData(db, { name: 'scan' });
+    const made = new BraidData(db, { name: 'made', derivedFrom: scan });
+    made.setInvalidationAction({ name: 'tell', type: 'shell', command: 'printf', args: ['%s gone', '{name}'] });
+    for (let step = 0; step < 2; step++) model.update([], { step });
+    await db.close();
+    await invalidate(path, scan.id, { cause: 'misaligned', runActions: true });
+    revalidate(path, scan.id, { reason: 'it was the other' });
+    await invalidate(path, `${model.id}@2`, { cause: 'diverged\n', cascade: false });
+    const reader = BraidReader.open(path);
+    try {
+      const [first, second, ...more] = reader.invalidations();
+      assert.deepEqual(more, []);
+      assert.deepEqual([first.record, first.name, first.cause, first.cascade, first.revalidated?.reason], [scan.id, 'scan', 'misaligned', true, 'it was the other']); // prettier-ignore
+      const [{ started, ended, ...action }, ...others] = first.actions;
+      assert.deepEqual([action, others], [{ record: made.id, name: 'tell', type: 'shell', outcome: 'succeeded', status: 0, output: 'made gone' }, []]); // prettier-ignore
+      assert.ok(ended! >= started);
+      assert.deepEqual([second.record, second.version, second.cascade, second.actions], [model.id, 2, false, []]);
+      const of = (node: string | number) => reader.invalidations(node).map(({ cause }) => cause);
+      assert.deepEqual([of(scan.id), of(made.id), of(model.id), of(`${model.id}@1`), of(`${model.id}@2`)], [['misaligned'], [], ['diverged\n'], [], ['diverged\n']]); // prettier-ignore
+    } finally {
+      reader.close();
+    }
+    await invalidate(path, scan.id, { cause: 'misaligned again' });
+    const { stdout } = await braid(['invalidations', path, String(made.id)]);
+    assert.match(stdout, /^[\d-]+ [\d:.]+ {2}\[\d\] scan {2}misaligned again\n$/);
+    const all = await braid(['invalidations', path]);
+    assert.match(
+      all.stdout,
+      /^.* scan {2}misaligned\n {2}action tell of \[\d\]: succeeded \(0\) {2}made gone\n {2}taken back .*: it was the other\n.* m@2 step 1 {2}diverged\\n {2}\(not what derives from it\)\n.* scan {2}misaligned again\n$/,
+    );
+    assert.deepEqual(verify(path).problems, []);
+  });
+
   it('refuses what it cannot do before it writes anything', async () => {
     const { id } = new BraidFact(db, { name: 'a' });
     await db.flush();

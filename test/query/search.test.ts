@@ -5,7 +5,7 @@ import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { makeDirectory } from '../cli/support.js';
 import { expression, type Found } from './expressions.js';
-import { NAMES, recordAll, recordAllAsBraidDb } from './searched.js';
+import { NAMES, recordAll, recordAllAsBraidDb, SHARED } from './searched.js';
 import { LONG } from '../support/trials.js';
 
 const RUNS = LONG ? 200 : 60;
@@ -33,8 +33,9 @@ describe('search', function () {
     directory.remove();
   });
 
-  const ids = (reader: BraidReader, text: string, limit?: number) =>
-    [...reader.search(text, { limit })].map(({ id }) => id);
+  /** The ids of records, and the keys of versions. */
+  const label = ({ id, key }: { id: number; key?: string }) => key ?? id;
+  const ids = (reader: BraidReader, text: string, limit?: number) => [...reader.search(text, { limit })].map(label);
 
   it('finds what an obviously right evaluation finds, in the order of ids, with indexes and without', () => {
     const runs = [...new Set(readers[0].all.map(({ run }) => run!.id))];
@@ -42,7 +43,7 @@ describe('search', function () {
     fc.assert(
       fc.property(expression(runs), ({ text, holds }) => {
         for (const { title, reader, all } of readers) {
-          const expected = all.filter(holds).map(({ id }) => id);
+          const expected = all.filter(holds).map(label);
           assert.deepEqual(ids(reader, text), expected, `${title}: ${text}`);
           found += expected.length;
         }
@@ -52,11 +53,33 @@ describe('search', function () {
     assert.ok(found > RUNS, 'the expressions find something');
   });
 
+  it('finds versions by what they have of their own, and their model by what it has', () => {
+    const [{ reader }] = readers;
+    const of = (text: string) => [...reader.search(text)];
+    const [model] = of(`kind=model and name=${SHARED} and kind!=version and run=first`);
+    const versions = of(`kind=version and name=${SHARED} and run=first`);
+    assert.deepEqual(
+      versions.map(({ id, kind, name, version, step, rank }) => [id, kind, name, version, step, rank]),
+      [0, 1, 2, 3].map((step) => [model.id, 'model', SHARED, step + 1, step, step === 0 ? 0 : undefined]),
+    );
+    for (const { depth, ...node } of versions.map(({ key }) => reader.node({ key: key! }))) {
+      assert.equal(depth, 0);
+      assert.deepEqual(of(`kind=version and name=${SHARED} and step=${node.step} and run=first`), [node]);
+    }
+  });
+
+  it('needs no index where a condition can hold for no version', () => {
+    for (const { reader } of readers) {
+      assert.deepEqual(ids(reader, 'kind=version and kind!=version'), []);
+      assert.equal(ids(reader, 'name=scan-1 or (valid and kind!=version and step=3)').length > 0, true);
+    }
+  });
+
   it('gives whole records, and not more than the limit', () => {
     for (const { reader, all } of readers) {
       const [first] = [...reader.search(`name=${NAMES[0]}`)];
       assert.deepEqual(first, reader.record(first.id));
-      const every = all.map(({ id }) => id);
+      const every = all.map(label);
       assert.deepEqual(ids(reader, 'valid or invalid'), every);
       for (const limit of [0, 1, 7, every.length + 1]) {
         assert.deepEqual(ids(reader, 'valid or invalid', limit), every.slice(0, limit));
@@ -101,7 +124,7 @@ describe('search', function () {
           `loss=${quoted}`,
           `tag:${quoted}`,
         ]) {
-          assert.deepEqual(ids(reader, made), all.filter(({ name }) => made.startsWith('name') && name === text).map(({ id }) => id), made); // prettier-ignore
+          assert.deepEqual(ids(reader, made), all.filter(({ name }) => made.startsWith('name') && name === text).map(label), made); // prettier-ignore
         }
         try {
           // As it is it may be no expression, but it does nothing.
@@ -169,9 +192,10 @@ describe('search', function () {
       ['name=\'scan"', 5, /this ' is never closed/],
       ['loss<>3', 4, /<> is no comparison/],
       ['name<scan', 4, /name is not compared by <, but by =, !=, ~/],
-      ['kind=thing', 5, /a kind is record, fact, data, model, not thing/],
+      ['kind=thing', 5, /a kind is record, fact, data, model, version, not thing/],
       ['kind~mod*', 4, /kind is not compared by ~/],
       ['rank=two', 5, /a rank is a whole number, not two/],
+      ['step>1.5', 5, /a step is a whole number, not 1.5/],
       ['rank>=-1', 6, /a rank is a whole number, not -1/],
       ['time<noon', 5, /a time is written .*, not noon/],
       ['time=2026-02-31', 5, /a time is written/],

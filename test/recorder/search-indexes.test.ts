@@ -31,7 +31,8 @@ describe('indexes for searches', function () {
       db
         .prepare(
           `SELECT name FROM sqlite_schema WHERE type = 'index'
-             AND name IN ('ix_records_name', 'ix_tags_key_string', 'ix_tags_key_number')`,
+             AND name IN ('ix_records_name', 'ix_tags_key_string', 'ix_tags_key_number',
+               'ix_version_tags_key_string', 'ix_version_tags_key_number')`,
         )
         .pluck()
         .all(),
@@ -55,7 +56,7 @@ describe('indexes for searches', function () {
     await db.flush();
     assert.equal(indexes(), 0);
     await db.close();
-    assert.equal(indexes(), 3);
+    assert.equal(indexes(), 5);
     assert.match(plan("SELECT record_id FROM records WHERE name = 'scan-1'").join(), /ix_records_name/);
     const string = "key = 'phase' AND value = 'p1' AND tag_type = 1";
     assert.match(
@@ -68,7 +69,7 @@ describe('indexes for searches', function () {
       /ix_tags_key_number \(key=\? AND <expr><\?\)/,
     );
     await (await store(undefined)).close();
-    assert.equal(indexes(), 3);
+    assert.equal(indexes(), 5);
     const found = (sql: string) => read((db) => db.prepare(sql).pluck().get());
     assert.equal(found("SELECT count(*) FROM records INDEXED BY ix_records_name WHERE name = 'scan-1'"), 2);
     assert.equal(found(`SELECT count(*) FROM tags INDEXED BY ix_tags_key_string WHERE ${string}`), 2);
@@ -94,7 +95,7 @@ describe('indexes for searches', function () {
     assert.equal(reader.record(1)?.name, 'scan-0');
     reader.close();
     await (await store(undefined)).close();
-    assert.equal(indexes(), 3);
+    assert.equal(indexes(), 5);
   });
 
   it('hold numbers rounded as they are compared, in their order, and so that a last bit makes no difference', () => {
@@ -124,7 +125,7 @@ describe('indexes for searches', function () {
     await (await store(true)).close();
     assert.equal(indexes(), 0);
     await other.close();
-    assert.equal(indexes(), 3);
+    assert.equal(indexes(), 5);
   });
 
   it('are asked for by 1 or 0 in the environment, and by nothing else', async () => {
