@@ -181,7 +181,7 @@ describe('RO-Crate', function () {
   it('has of one run the database with what that comes from, and no more', async () => {
     const { output } = await crateOf(made.path, { run: made.runs[0] });
     const [part, whole] = [join(output, 'provenance.db'), made.path].map((path) => BraidReader.open(path));
-    const recorded = Array.from(whole.search(`run=${made.runs[0]}`), ({ id }) => id);
+    const recorded = Array.from(whole.search(`run=${made.runs[0]} and kind!=version`), ({ id }) => id);
     assert.deepEqual(Array.from(part.records(), ({ id }) => id), recorded); // prettier-ignore
     assert.ok(recorded.length < [...whole.records()].length);
     for (const reader of [part, whole]) reader.close();
