@@ -1,19 +1,6 @@
 # What the targets of all vendors have in common: the same sources, another mpi.h.
 {
-  'sources': [
-    'arguments.cc',
-    'collective_methods.cc',
-    'communicator.cc',
-    'communicator_methods.cc',
-    'elements.cc',
-    'errors.cc',
-    'message_methods.cc',
-    'module.cc',
-    'reduction.cc',
-    'reduction_methods.cc',
-    'request.cc',
-    'runtime.cc',
-  ],
+  'sources': ['addon.cc'],
   'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")'],
   'cflags': ['<!@(node scripts/mpi-config.mjs --cflags <(mpi_vendor))'],
   'ldflags': ['<!@(node scripts/mpi-config.mjs --ldflags <(mpi_vendor))'],
