@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { BraidError } from './errors.js';
 import type { Exporter, ExportSelection } from './exchange/exporter.js';
 import type { FileFormat, TextFormat } from './exchange/flat.js';
+import { outputFile } from './output-file.js';
 
 export type { ExportProgress, SkippedFile } from './exchange/exporter.js';
 
@@ -51,7 +52,7 @@ const OF_FORMAT = { namespace: 'openlineage', withFiles: 'ro-crate', license: 'r
 
 /**
  * Writes a database, ours or Braid-DB's, in a format of other tools: as of one moment, and however large it is in bounded
- * memory. A file is written beside the one that is named and gets its name when it is whole.
+ * memory. A file is written beside the one that is named and gets its name when it is whole; a database is never replaced.
  *
  * @param output the file, or folder, to make; or, for formats that are text, a stream.
  * @throws BraidError ERR_BRAID_OPTION_INVALID, ERR_BRAID_OUTPUT, ERR_BRAID_DB_…
@@ -111,16 +112,17 @@ function invalid(message: string): BraidError {
 
 /** Whoever reads it has the old one or the new one, and a full disk spoils none. */
 async function beside(output: string, write: (file: string) => Promise<void>): Promise<void> {
+  const place = outputFile(output);
   const taken = new BraidError(
     'ERR_BRAID_OUTPUT',
     `${output} exists already: name a folder that doesn't, or remove it`,
   );
-  if (existsSync(output) && statSync(output).isDirectory()) throw taken;
-  const file = `${output.replace(/\/+$/, '')}.${process.pid}.tmp`;
+  if (existsSync(place) && statSync(place).isDirectory()) throw taken;
+  const file = `${place}.${process.pid}.tmp`;
   try {
     await write(file);
-    if (existsSync(output) && statSync(file).isDirectory()) throw taken;
-    renameSync(file, output);
+    if (existsSync(place) && statSync(file).isDirectory()) throw taken;
+    renameSync(file, place);
   } catch (error) {
     rmSync(file, { recursive: true, force: true });
     if (error instanceof BraidError || (error as Error).name === 'AbortError') throw error;

@@ -1,9 +1,10 @@
-import { closeSync, openSync, readSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { Option, type Command } from 'commander';
 import { BraidError } from '../errors.js';
 import type { Statement, StatementCheck } from '../query/reader.js';
 import { printable, styled, toJson, writeJson, writeLines } from './output.js';
 import { jsonOption, NODE_HELP, wholeNumber } from './usage.js';
+import { writeFile } from './write-file.js';
 
 interface Options {
   format?: 'text' | 'markdown' | 'json';
@@ -50,7 +51,7 @@ export function addStatement(program: Command): void {
             ? statementMarkdown(statement)
             : statementText(statement);
       if (output === undefined) await writeLines(written.trimEnd().split('\n'));
-      else write(output, written);
+      else writeFile(output, written);
     });
 
   program
@@ -109,12 +110,4 @@ function read(file: string): string {
     });
   }
   throw new BraidError('ERR_BRAID_STATEMENT_INVALID', `${file} is larger than any statement`);
-}
-
-function write(file: string, text: string): void {
-  try {
-    writeFileSync(file, text);
-  } catch (error) {
-    throw new BraidError('ERR_BRAID_OUTPUT', `${file} can't be written: ${(error as Error).message}`, { cause: error });
-  }
 }

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  lstatSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -203,6 +212,32 @@ describe('flat files', function () {
     assert.equal(readFileSync(file, 'utf8'), 'before');
     const left = readdirSync(directory.path).filter((name) => name.endsWith('.tmp'));
     assert.deepEqual(left, []);
+  });
+
+  it('takes the place of no database, device or pipe, and follows links', async () => {
+    const before = readFileSync(path);
+    const linked = join(directory.path, 'linked.db');
+    linkSync(path, linked);
+    for (const output of [path, linked]) {
+      await assert.rejects(exportDatabase(path, output, { format: 'csv' }), { code: 'ERR_BRAID_OPTION_INVALID' });
+      for (const command of [
+        ['graph', path, '1', '--format', 'svg'],
+        ['statement', path, '1'],
+        ['export', path, '--format', 'ndjson'],
+      ]) {
+        const { code, stderr } = await braidInThread([...command, '-o', output]);
+        assert.deepEqual([code, stderr.split(': ')[1]], [2, 'ERR_BRAID_OPTION_INVALID'], command.join(' '));
+      }
+    }
+    const pipe = join(directory.path, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    await assert.rejects(exportDatabase(path, pipe, { format: 'csv' }), { code: 'ERR_BRAID_OUTPUT' });
+    assert.ok(statSync(pipe).isFIFO());
+    const [target, link] = ['target.csv', 'link.csv'].map((name) => join(directory.path, name));
+    symlinkSync(target, link);
+    await exportDatabase(path, link, { format: 'csv' });
+    assert.ok(lstatSync(link).isSymbolicLink() && statSync(target).size > 0);
+    assert.deepEqual(readFileSync(path), before);
   });
 
   it('refuses a column for each of too many keys', async () => {
