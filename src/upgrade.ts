@@ -1,4 +1,4 @@
-import { renameSync, rmSync } from 'node:fs';
+import { chmodSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Database } from 'better-sqlite3';
 import { freeBackup } from './create.js';
@@ -92,6 +92,9 @@ async function copy(path: string, onProgress: UpgradeOptions['onProgress'], sign
   const beside = `${resolve(path)}.${process.pid}.tmp`;
   const db = openReadOnly(path);
   try {
+    // Nobody may read of it who can't read what it is a copy of.
+    writeFileSync(beside, '', { flag: 'wx', mode: 0o600 });
+    chmodSync(beside, statSync(path).mode & 0o777);
     await db.backup(beside, {
       progress: ({ totalPages, remainingPages }) => {
         signal?.throwIfAborted();

@@ -155,10 +155,14 @@ export class Names {
   }
 }
 
-/** All but what a record is derived from. */
-export function datasetFacets(source: Source, row: NodeRow, version?: number): Json {
-  const format = row.uris.map(encodingFormat).find((type) => type !== undefined);
-  const first = row.uris.map(locationOf).find((location) => location !== undefined);
+/**
+ * All but what a record is derived from.
+ *
+ * @param uri what it is named by, if that is known.
+ */
+export function datasetFacets(source: Source, row: NodeRow, uri: string | undefined, version?: number): Json {
+  const place = uri === undefined ? undefined : locationOf(uri);
+  const format = place && encodingFormat(place.name);
   // A version is the model as it was then: its own files are other names of it.
   const others = (version === undefined ? row.uris.slice(1) : row.uris)
     .map(locationOf)
@@ -180,11 +184,11 @@ export function datasetFacets(source: Source, row: NodeRow, version?: number): J
             identifiers: others.map(({ namespace, name }) => ({ namespace, name, type: 'LOCATION' })),
           }),
         }),
-    ...(first === undefined
+    ...(place === undefined
       ? {}
       : {
           storage: facet('StorageDatasetFacet', {
-            storageLayer: first.namespace.split(':', 1)[0],
+            storageLayer: place.namespace.split(':', 1)[0],
             ...(format === undefined ? {} : { fileFormat: format }),
           }),
         }),

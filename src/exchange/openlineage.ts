@@ -203,8 +203,9 @@ class Events {
     sources: Iterable<RawSource> = [],
     version?: { id: number; uri?: string },
   ): Dataset {
-    const name = this.#names.of(row.id, row.name, version === undefined ? row.uris[0] : version.uri);
-    const facets = datasetFacets(this.source, row, version?.id);
+    const uri = version === undefined ? row.uris[0] : version.uri;
+    const name = this.#names.of(row.id, row.name, uri);
+    const facets = datasetFacets(this.source, row, uri, version?.id);
     return { role, start: JSON.stringify({ ...name, facets }).slice(0, -2), sources, time: row.time };
   }
 

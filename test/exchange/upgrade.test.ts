@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { BraidDB, BraidData, BraidModel, BraidReader, upgrade, verify } from 'braid-mpi';
 import { endWithTest } from '../support/children.js';
@@ -45,9 +45,11 @@ describe('upgrade', function () {
 
   it('infers kinds from what was derived when, and marks them', async () => {
     const path = made();
+    chmodSync(path, 0o600);
     const report = await upgrade(path);
     assert.deepEqual(report.kinds, { fact: 1, data: 3, model: 1, record: 1 });
     assert.deepEqual([report.records, report.upgraded, report.backup], [6, true, `${path}.001.bak`]);
+    assert.equal(statSync(report.backup!).mode, statSync(path).mode);
     sound(path);
     const reader = BraidReader.open(path);
     assert.deepEqual(
