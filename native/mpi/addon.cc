@@ -1,4 +1,5 @@
-// The addon as one piece: most of the time of a build goes into reading napi.h and mpi.h, and so it goes once.
+// The addon as one piece: most of the time of a build goes into reading napi.h and mpi.h, and so it goes
+// once.
 #include "arguments.cc"
 #include "collective_methods.cc"
 #include "communicator.cc"
