@@ -1,10 +1,9 @@
-import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { BraidError } from './errors.js';
 import type { Exporter, ExportSelection } from './exchange/exporter.js';
 import type { FileFormat, TextFormat } from './exchange/flat.js';
-import { outputFile } from './output-file.js';
+import { writeBeside } from './output-file.js';
 
 export type { ExportProgress, SkippedFile } from './exchange/exporter.js';
 
@@ -69,7 +68,7 @@ export async function exportDatabase(path: string, output: string | Writable, op
   const source = Source.open(path);
   try {
     if (typeof output === 'string') {
-      await beside(output, async (file) => {
+      await writeBeside(output, async (file) => {
         if ('file' in exporter) await exporter.file(source, file, selection, output);
         else await writeText(file, exporter.text(source, selection), signal);
       });
@@ -108,25 +107,4 @@ function checkOptions({ format, table, ...options }: ExportOptions): void {
 
 function invalid(message: string): BraidError {
   return new BraidError('ERR_BRAID_OPTION_INVALID', message);
-}
-
-/** Whoever reads it has the old one or the new one, and a full disk spoils none. */
-async function beside(output: string, write: (file: string) => Promise<void>): Promise<void> {
-  const place = outputFile(output);
-  const taken = new BraidError(
-    'ERR_BRAID_OUTPUT',
-    `${output} exists already: name a folder that doesn't, or remove it`,
-  );
-  if (existsSync(place) && statSync(place).isDirectory()) throw taken;
-  const file = `${place}.${process.pid}.tmp`;
-  try {
-    await write(file);
-    if (existsSync(place) && statSync(file).isDirectory()) throw taken;
-    renameSync(file, place);
-  } catch (error) {
-    rmSync(file, { recursive: true, force: true });
-    if (error instanceof BraidError || (error as Error).name === 'AbortError') throw error;
-    const { message } = error as Error;
-    throw new BraidError('ERR_BRAID_OUTPUT', `${output} can't be written: ${message}`, { cause: error });
-  }
 }

@@ -5,7 +5,7 @@ import type { ActionType } from './frame/format.js';
 import { BraidReader, type RecordRow } from './query/reader.js';
 import { groupBy } from './group-by.js';
 import { OUTPUT_BYTES, runProgram, textOf, type Came, type Outcome } from './program.js';
-import { ACTION_TYPES } from './store/invalidation.js';
+import { ACTION_TYPES, actionTypeOf } from './store/invalidation.js';
 import { Store } from './store/store.js';
 
 export interface ActionOptions {
@@ -103,7 +103,7 @@ export async function runActions(
   try {
     for (const due of dueActions(reader, nodes, cascade, retry)) {
       const { record, name } = due;
-      const type = due.type === ACTION_TYPES.event ? 'event' : 'shell';
+      const type = actionTypeOf(due.type);
       const unended = retry ? undefined : due.before.find(({ outcome }) => outcome === 'begun');
       let came: Omit<ActionResult, 'record' | 'name' | 'type'> | undefined;
       if (unended) came = { outcome: 'begun', output: mayHaveRun(unended.started) };

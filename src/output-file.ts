@@ -1,20 +1,40 @@
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync, renameSync, rmSync, statSync, type Stats } from 'node:fs';
 import { BraidError } from './errors.js';
 import { realPath } from './store/real-path.js';
 
 const SQLITE = 'SQLite format 3\0';
 
 /**
- * The file that is to get a new content under this name: what a link leads to. Never in the place of a database, nor of a
- * device or a pipe.
+ * Writes a file, or a folder, beside the one that is named, and then renames it: whoever reads it has the old one or the new one,
+ * and a full disk spoils none.
  *
- * @throws BraidError ERR_BRAID_OPTION_INVALID, ERR_BRAID_OUTPUT
+ * @param write to a place where there is nothing yet.
+ * @throws BraidError ERR_BRAID_OPTION_INVALID, ERR_BRAID_OUTPUT, and what `write` throws of ours; an AbortError
  */
-export function outputFile(name: string): string {
+export async function writeBeside(output: string, write: (file: string) => Promise<void>): Promise<void> {
+  const place = outputFile(output);
+  const file = `${place}.${process.pid}.tmp`;
+  try {
+    await write(file);
+    if (existsSync(place) && statSync(file).isDirectory()) throw taken(output);
+    renameSync(file, place);
+  } catch (error) {
+    rmSync(file, { recursive: true, force: true });
+    if (error instanceof BraidError || (error as Error).name === 'AbortError') throw error;
+    const { message } = error as Error;
+    throw new BraidError('ERR_BRAID_OUTPUT', `${output} can't be written: ${message}`, { cause: error });
+  }
+}
+
+/**
+ * The file that is to get a new content under this name: what a link leads to. Never in the place of a database, a folder, a
+ * device or a pipe.
+ */
+function outputFile(name: string): string {
   const path = name.replace(/(?<=.)\/+$/, '');
-  const there = statSync(path, { throwIfNoEntry: false });
+  const there = statsOf(path);
   if (!there) return realPath(path);
-  if (there.isDirectory()) return path;
+  if (there.isDirectory()) throw taken(name);
   if (!there.isFile()) {
     throw new BraidError(
       'ERR_BRAID_OUTPUT',
@@ -28,6 +48,19 @@ export function outputFile(name: string): string {
     );
   }
   return realPath(path);
+}
+
+/** Undefined where nothing is, or nothing that we may see: then writing says what is wrong. */
+function statsOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+}
+
+function taken(output: string): BraidError {
+  return new BraidError('ERR_BRAID_OUTPUT', `${output} exists already: name a folder that doesn't, or remove it`);
 }
 
 function isDatabase(path: string): boolean {

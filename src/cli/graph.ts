@@ -79,7 +79,7 @@ async function draw(path: string, text: string, options: Options): Promise<void>
     const graph = folds ? foldGraph(whole, options.limit) : whole;
     const drawing = format === 'json' ? `${toJson(graph, 2)}\n` : await renderGraph(graph, format);
     if (output === undefined) return await writeLines(drawing.trimEnd().split('\n'));
-    writeFile(output, drawing);
+    await writeFile(output, drawing);
     const drawn = graph.nodes.length + (graph.folds?.length ?? 0);
     const said = `${plural(whole.nodes.length, 'node')}${drawn < whole.nodes.length ? `, drawn as ${countText(drawn)}` : ''}`;
     if (!options.json) await writeLines([`written to ${output}: ${said}`]);

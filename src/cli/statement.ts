@@ -51,7 +51,7 @@ export function addStatement(program: Command): void {
             ? statementMarkdown(statement)
             : statementText(statement);
       if (output === undefined) await writeLines(written.trimEnd().split('\n'));
-      else writeFile(output, written);
+      else await writeFile(output, written);
     });
 
   program

@@ -100,6 +100,6 @@ async function drawTag(
     throw new BraidError('ERR_BRAID_NO_SUCH_TAG', `no version of ${name} has a number as tag ${tag}`);
   }
   const file = output ?? `${name}-${tag}.svg`.replace(/[^\p{L}\p{N}._-]+/gu, '-');
-  writeFile(file, plot.svg);
+  await writeFile(file, plot.svg);
   if (!json) await writeLines([...plot.text, '', `written to ${file}`]);
 }

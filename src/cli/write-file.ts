@@ -1,7 +1,7 @@
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFile as write } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { BraidError } from '../errors.js';
-import { outputFile } from '../output-file.js';
+import { writeBeside } from '../output-file.js';
 
 /** Endings that name a format. Any other may be a part of a name. */
 const ENDINGS = new Set(['svg', 'html', 'htm', 'mmd', 'mermaid', 'dot', 'gv', 'json', 'png', 'jpg', 'jpeg', 'gif', 'webp', 'bmp', 'tif', 'tiff', 'pdf', 'ps', 'eps']); // prettier-ignore
@@ -19,15 +19,7 @@ export function checkEnding(file: string, format: string, endings: readonly stri
   throw new BraidError('ERR_BRAID_OPTION_INVALID', `${file} would not be ${ending}, but ${format}: ${formats}`);
 }
 
-/** Beside the file first, and then renamed: whoever reads it has the old one or the new one, and a full disk spoils none. */
-export function writeFile(name: string, text: string): void {
-  const file = outputFile(name);
-  const beside = `${file}.${process.pid}.tmp`;
-  try {
-    writeFileSync(beside, text);
-    renameSync(beside, file);
-  } catch (error) {
-    rmSync(beside, { force: true });
-    throw new BraidError('ERR_BRAID_OUTPUT', `${name} can't be written: ${(error as Error).message}`, { cause: error });
-  }
+/** See `writeBeside`. */
+export function writeFile(name: string, text: string): Promise<void> {
+  return writeBeside(name, (file) => write(file, text));
 }

@@ -89,8 +89,8 @@ function parentOf({
       /^(.+)\/([^/]+)\/([\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})$/i.exec(text ?? '') ?? [];
     return namespace === undefined ? undefined : { run: { runId }, job: { namespace, name } };
   };
-  const of = named(parent);
-  return of && { ...of, ...(named(root) ? { root: named(root) } : {}) };
+  const [by, first] = [named(parent), named(root)];
+  return by && { ...by, ...(first ? { root: first } : {}) };
 }
 
 /** The options of a command: `--steps 10`, `--steps=10`; `true` of one without a value. */

@@ -1,7 +1,7 @@
 import { BraidError } from '../errors.js';
 import { ActionCode } from '../frame/format.js';
 import { storedAction, type StoredAction } from '../record/action.js';
-import { ACTION_TYPES } from '../store/invalidation.js';
+import { actionTypeOf } from '../store/invalidation.js';
 import { dashed } from '../uuid-text.js';
 import type { Desk } from './desk.js';
 import { fieldOf, idsOf } from './earlier-steps.js';
@@ -75,7 +75,7 @@ function storedActionOf({ reader }: Desk, id: string): StoredAction {
   const { type, name, command, params } = row;
   return {
     id,
-    type: ActionCode[type === ACTION_TYPES.event ? 'event' : 'shell'],
+    type: ActionCode[actionTypeOf(type)],
     name,
     command,
     params: params ?? '{}',

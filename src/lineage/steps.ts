@@ -66,15 +66,15 @@ const OF_RECORD = `d.stated AND NOT EXISTS (
 /** Of a derivation `d`, whose derived record is `r`, if it is there: until when its source may have been updated. */
 const UNTIL = 'max(d.time, ifnull(r.time, d.time))';
 
-/** The version `p` of the next smaller step of its attempt than that of `v`; from either of the two. */
+/** Of the version of the next smaller, or the next larger, step of the attempt of a row of versions. */
+const nextStep = (of: string, than: '<' | '>', column = 'version_id') => `(SELECT o.${column} FROM versions o
+  WHERE o.model_id = ${of}.model_id AND o.attempt_id = ${of}.attempt_id AND o.step IS NOT NULL AND o.step ${than} ${of}.step
+  ORDER BY o.step ${than === '<' ? 'DESC' : 'ASC'} LIMIT 1)`;
+/** Two versions of steps that follow each other, `p` and then `v`; from either of the two. */
 const STEP_BEFORE = `versions v ON w.node < 0 AND v.version_id = -w.node AND v.step IS NOT NULL
-  CROSS JOIN versions p ON p.version_id = (SELECT o.version_id FROM versions o
-    WHERE o.model_id = v.model_id AND o.attempt_id = v.attempt_id AND o.step IS NOT NULL AND o.step < v.step
-    ORDER BY o.step DESC LIMIT 1)`;
+  CROSS JOIN versions p ON p.version_id = ${nextStep('v', '<')}`;
 const STEP_AFTER = `versions p ON w.node < 0 AND p.version_id = -w.node AND p.step IS NOT NULL
-  CROSS JOIN versions v ON v.version_id = (SELECT o.version_id FROM versions o
-    WHERE o.model_id = p.model_id AND o.attempt_id = p.attempt_id AND o.step IS NOT NULL AND o.step > p.step
-    ORDER BY o.step LIMIT 1)`;
+  CROSS JOIN versions v ON v.version_id = ${nextStep('p', '>')}`;
 
 /** Who counts steps again from the start makes a smaller one later, which then isn't what the larger one went on from. */
 const MADE_LATER = '(p.time > v.time)';
@@ -85,9 +85,8 @@ const MADE_LATER = '(p.time > v.time)';
  */
 export function outOfOrder(w: string): string {
   return `SELECT -v.version_id AS node FROM ${w} CROSS JOIN ${STEP_BEFORE} WHERE ${MADE_LATER}
-    UNION ALL SELECT -v.version_id FROM ${w} CROSS JOIN ${STEP_AFTER} WHERE ${MADE_LATER} OR p.time < (
-      SELECT o.time FROM versions o WHERE o.model_id = p.model_id AND o.attempt_id = p.attempt_id AND o.step < p.step
-      ORDER BY o.step DESC LIMIT 1)`;
+    UNION ALL SELECT -v.version_id FROM ${w} CROSS JOIN ${STEP_AFTER}
+      WHERE ${MADE_LATER} OR p.time < ${nextStep('p', '<', 'time')}`;
 }
 
 export const STEPS: Record<Direction, readonly Step[]> = {

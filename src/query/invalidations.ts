@@ -1,6 +1,6 @@
 import type { ActionType } from '../frame/format.js';
 import { groupBy } from '../group-by.js';
-import { ACTION_TYPES } from '../store/invalidation.js';
+import { actionTypeOf } from '../store/invalidation.js';
 import { parseTime } from '../time.js';
 import type { Connection } from './connection.js';
 
@@ -114,7 +114,7 @@ function toActionRun({ record, name, type, started, ended, outcome, status, outp
   return {
     record,
     name,
-    type: type === ACTION_TYPES.event ? 'event' : 'shell',
+    type: actionTypeOf(type),
     started: parseTime(started),
     ended: outcome === 'begun' ? undefined : parseTime(ended),
     outcome,

@@ -3,7 +3,7 @@ import { Ancestry } from './ancestry.js';
 import type { Connection } from './connection.js';
 import type { Layout } from './layout.js';
 import type { Nodes } from './lineage.js';
-import type { ResolvedNode } from './resolve.js';
+import { nodeOf, type ResolvedNode } from './resolve.js';
 import { Composer, TOPICS, type Sentence } from './statement-composer.js';
 import { contextSentences } from './statement-makers.js';
 import { lineageSentences } from './statement-lineage.js';
@@ -52,7 +52,7 @@ export function statement(
     throw new BraidError('ERR_BRAID_OPTION_INVALID', `limit must be a whole number up to ${MOST_LISTED}`);
   }
   const composer = new Composer(new Ancestry(connection, layout, walks, start), nodes, limit);
-  const subject = version === undefined ? record : -version;
+  const subject = nodeOf({ record, version });
   const [row] = nodes.rows([[subject, 0, 0]]);
   if (!row) {
     composer.say('answer', 'answer', `There is no record ${record} in this database.`, []);

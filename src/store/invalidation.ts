@@ -21,6 +21,11 @@ export interface InvalidationRequest extends Target {
 /** As Braid-DB stores them. */
 export const ACTION_TYPES: Record<ActionType, string> = { shell: 'SHELL_COMMAND', event: 'AUTOMATE_EVENT' };
 
+/** Of a type as it is stored; any other is taken for that of a command, which is what Braid-DB has. */
+export function actionTypeOf(stored: string | null): ActionType {
+  return stored === ACTION_TYPES.event ? 'event' : 'shell';
+}
+
 /** What is waiting for its record, which has come. */
 const ARRIVED = `SELECT q.id AS request, q.time, ${REQUESTED_BY_Q} AS node, q.cascade, 0 AS inferred FROM invalidation_requests q
   INDEXED BY ix_invalidation_requests_waiting
