@@ -10,7 +10,7 @@ import {
   type SkippedFile,
 } from '../export.js';
 import { stopOnSignal } from './interrupt.js';
-import { ClosedPipe, countText, plural, printable, writeJson, writeLines } from './output.js';
+import { outputError, countText, plural, printable, writeJson, writeLines } from './output.js';
 import type { ProgressLine } from './progress.js';
 import { fullRunId } from './run-id.js';
 import { jsonOption } from './usage.js';
@@ -86,7 +86,7 @@ async function exported(path: string, options: Options): Promise<void> {
   const told = await stopOnSignal((signal, line) =>
     post === undefined ? toFile(path, options, line, signal) : posted(path, post, options, line, signal),
   ).catch((error: unknown) => {
-    throw (error as NodeJS.ErrnoException).code === 'EPIPE' ? new ClosedPipe() : error;
+    throw outputError(error as NodeJS.ErrnoException);
   });
   if (told) await (json ? writeJson(told.json) : writeLines(told.lines));
 }

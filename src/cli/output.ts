@@ -1,4 +1,5 @@
 import { styleText } from 'node:util';
+import { BraidError } from '../errors.js';
 import { jsonText } from '../json-text.js';
 import { escaped, printable } from '../printable.js';
 
@@ -32,12 +33,18 @@ export function toJson(value: unknown, indent?: number): string {
   return text.replace(/[\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, escaped);
 }
 
+/** What to tell of an error in writing to stdout. */
+export function outputError(error: NodeJS.ErrnoException): Error {
+  if (error.code === 'EPIPE') return new ClosedPipe();
+  if (error.syscall !== 'write') return error;
+  return new BraidError('ERR_BRAID_OUTPUT', `standard output can't be written: ${error.message}`, { cause: error });
+}
+
 function write(text: string): Promise<void> {
   return new Promise((resolve, reject) => {
     process.stdout.write(text, (error) => {
-      if (!error) resolve();
-      else if ((error as NodeJS.ErrnoException).code === 'EPIPE') reject(new ClosedPipe());
-      else reject(error);
+      if (error) reject(outputError(error));
+      else resolve();
     });
   });
 }

@@ -20,6 +20,8 @@ export class Desk {
   readonly #reader: BraidReader | undefined;
   /** Recorded, and not yet committed: what the reader doesn't see. */
   readonly #pending = new Set<number>();
+  /** By the call that is being carried out. */
+  #made: number[] = [];
   #committing: Promise<void> | undefined;
   #next: Promise<void> | undefined;
 
@@ -72,6 +74,14 @@ export class Desk {
     return known;
   }
 
+  /** Carries out what a call does: all that it records is kept, or, if it throws, nothing of it. */
+  perform<Result>(call: () => Result): Result {
+    this.#made = [];
+    const result = this.db[RECORDER].together(call);
+    for (const id of this.#made) this.#pending.add(id);
+    return result;
+  }
+
   /** Records data that derives from `sources`, which are there. */
   record({ name, uris, tags }: PlannedRecord, sources: readonly number[] = []): BraidData {
     // Without a prototype: a tag can have any key.
@@ -79,7 +89,7 @@ export class Desk {
     for (const { key, value, type } of tags) if (type === undefined) natural[key] = value;
     const record = new BraidData(this.db, { name, uris, tags: natural, derivedFrom: [...sources] });
     for (const { key, value, type } of tags) if (type !== undefined) record.addTag(key, value, type);
-    this.#pending.add(record.id);
+    this.#made.push(record.id);
     return record;
   }
 

@@ -1,9 +1,12 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { HttpBindings } from '@hono/node-server';
 import { Hono, type Context, type Next } from 'hono';
 import { BraidError } from '../errors.js';
 import { planCall } from './call.js';
 import type { Desk } from './desk.js';
+import { jsonText } from '../json-text.js';
 import { parseJson, readBytes } from './input.js';
 import { openApi } from './openapi.js';
 import { RateLimit } from './rate-limit.js';
@@ -38,6 +41,7 @@ const STATUS: Partial<Record<string, Status>> = {
   ERR_BRAID_TOO_LARGE: 413,
   ERR_BRAID_NO_SUCH_RECORD: 422,
   ERR_BRAID_NO_SUCH_ACTION: 422,
+  ERR_BRAID_HTTP_ABORTED: 400,
   ERR_BRAID_HTTP_HOST: 403,
   ERR_BRAID_HTTP_METHOD: 405,
   ERR_BRAID_HTTP_NOT_FOUND: 404,
@@ -60,9 +64,12 @@ export function makeApp(options: AppOptions): Hono<Env> {
   app.get('/openapi.json', (c) => c.json(openApi(token !== undefined)));
   app.post('/:name', typed, async (c) => {
     // Of Node's own request: making one of the web's standard costs as much as all the rest.
-    const input = parseJson(await readBytes(c.env.incoming, maxBodyBytes));
+    const input = parseJson(await bodyOf(c.env.incoming, maxBodyBytes));
     const perform = planCall(c.req.param('name')!, input, (text) => c.var.warnings.push(text));
-    return c.json((await perform(await desk)) as object);
+    const { result, uncommitted } = await perform(await desk);
+    c.set('cause', uncommitted);
+    // Told that it failed, a client would send it again, and it would be there twice.
+    return c.body(jsonText(result), uncommitted ? 202 : 200, { 'content-type': 'application/json' });
   });
   app.all('/:name', () => {
     throw new BraidError('ERR_BRAID_HTTP_METHOD', 'functions are called by POST; GET /openapi.json describes them');
@@ -72,6 +79,17 @@ export function makeApp(options: AppOptions): Hono<Env> {
   );
   app.onError((error, c) => refused(c, error));
   return app;
+}
+
+async function bodyOf(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+  try {
+    return await readBytes(request, limitBytes);
+  } catch (error) {
+    if (error instanceof BraidError) throw error;
+    throw new BraidError('ERR_BRAID_HTTP_ABORTED', 'the client went away before all of its request had come', {
+      cause: error,
+    });
+  }
 }
 
 /** An error as an answer. What is a mistake of ours is told to the log only. */
@@ -150,9 +168,36 @@ function authorized(token: string) {
 
 /** A form of a page could send any other type without being asked for it. */
 async function typed(c: Context<Env>, next: Next): Promise<void> {
-  const [type] = (c.req.header('content-type') ?? '').split(';', 1);
-  if (type.trim().toLowerCase() !== 'application/json') {
-    throw new BraidError('ERR_BRAID_HTTP_TYPE', 'the content type must be application/json');
+  const { essence, charset = 'utf-8' } = contentType(c.req.header('content-type') ?? '');
+  if (essence !== 'application/json' || charset !== 'utf-8') {
+    throw new BraidError('ERR_BRAID_HTTP_TYPE', 'the content type must be application/json, in UTF-8');
+  }
+  if ((c.req.header('content-encoding') ?? 'identity').toLowerCase() !== 'identity') {
+    throw new BraidError('ERR_BRAID_HTTP_TYPE', 'the body must not be compressed: send it without Content-Encoding');
   }
   await next();
+}
+
+function contentType(header: string): { essence: string; charset?: string } {
+  const [essence, ...parameters] = header.split(';').map((part) => part.trim().toLowerCase());
+  const charset = parameters.find((each) => each.startsWith('charset='));
+  return { essence, charset: charset?.slice('charset='.length).replaceAll('"', '') };
+}
+
+/** Answers what is no HTTP, or too much of it, before it is a request. */
+export function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const [status, message] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? ['431 Request Header Fields Too Large', 'the head of the request is too large']
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? ['408 Request Timeout', 'the request has not come as a whole in the time that it has']
+        : ['400 Bad Request', 'this is not a request of HTTP/1.1'];
+  const body = JSON.stringify({ error: { code: 'ERR_BRAID_HTTP_REQUEST', message } });
+  socket.end(
+    `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+  );
 }

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { parse } from 'lossless-json';
 import * as v from 'valibot';
 import { BraidError } from '../errors.js';
 import { jsonText } from '../json-text.js';
@@ -31,7 +32,7 @@ export async function readBytes(stream: Readable, limitBytes: number): Promise<B
 }
 
 /**
- * Reads JSON from bytes.
+ * Reads JSON from bytes. Integers that a double can't hold are bigints.
  *
  * @throws BraidError ERR_BRAID_INPUT_INVALID, with the place
  */
@@ -43,11 +44,21 @@ export function parseJson(bytes: Uint8Array): unknown {
     throw inputError('the input is not UTF-8');
   }
   if (text.trim() === '') throw inputError('the input is empty: JSON is needed');
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch (error) {
     throw inputError(`the input is not JSON: ${(error as Error).message}`);
   }
+  if (!/\d{16}/.test(text)) return value;
+  // The parser that is exact calls itself for each level.
+  checkDepth(value);
+  return parse(text, undefined, { parseNumber: exactNumber, onDuplicateKey: ({ newValue }) => newValue });
+}
+
+function exactNumber(text: string): number | bigint {
+  const number = Number(text);
+  return /[.e]/i.test(text) || Number.isSafeInteger(number) ? number : BigInt(text);
 }
 
 /** Before anything walks it by recursion. */
@@ -71,9 +82,17 @@ export function checked<Schema extends v.GenericSchema>(
 ): v.InferOutput<Schema> {
   const { issues, output } = v.safeParse(schema, value, { abortEarly: true });
   if (!issues) return output;
-  const [issue] = issues;
-  const path = [place, v.getDotPath(issue)].filter(Boolean).join('.');
-  throw inputError(path === '' ? issue.message : `${path}: ${issue.message}`);
+  const { path, message } = deepest(issues[0]);
+  const where = [place, ...path].filter(Boolean).join('.');
+  throw inputError(where === '' ? message : `${where}: ${message}`);
+}
+
+/** Of what could be one thing or another, what is wrong with the one that goes wrong last: it is what was meant. */
+function deepest(issue: v.BaseIssue<unknown>): { path: unknown[]; message: string } {
+  const path = (issue.path ?? []).map(({ key }) => key);
+  const inner = (issue.issues ?? []).map(deepest).sort((a, b) => b.path.length - a.path.length)[0];
+  if (!inner || inner.path.length === 0) return { path, message: issue.message };
+  return { path: [...path, ...inner.path], message: inner.message };
 }
 
 /** What is given and not known. */

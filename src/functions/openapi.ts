@@ -15,7 +15,8 @@ const CONFIG: ConversionConfig = {
   // Of our own checks there is no JSON Schema; what is checked so is text, or an object.
   errorMode: 'ignore',
   ignoreActions: ['check', 'finite'],
-  overrideSchema: ({ valibotSchema }) => (valibotSchema.type === 'custom' ? { type: 'object' } : undefined),
+  overrideSchema: ({ valibotSchema: { type } }) =>
+    type === 'custom' ? { type: 'object' } : type === 'bigint' ? { type: 'integer' } : undefined,
 };
 
 const ERRORS: Record<number, string> = {
@@ -26,7 +27,7 @@ const ERRORS: Record<number, string> = {
   415: 'The content type is not application/json.',
   422: 'A record or an action that is named is not there.',
   429: 'Too many requests; Retry-After says when the next may come.',
-  503: 'The database can not be written now.',
+  503: 'Nothing can be recorded now, and nothing of this request was.',
 };
 
 /** The description of the service, made of the schemas that validate. */
@@ -75,6 +76,11 @@ function operation(name: string, { summary, input, output }: (typeof FUNCTIONS)[
     requestBody: { required: true, content: json(schemaOf(input)) },
     responses: {
       200: { description: 'What the function gives. All of it is committed.', content: json(schemaOf(output)) },
+      202: {
+        description:
+          'What the function gives. All of it is recorded for good, and is committed as soon as the database can be written: do not send it again.',
+        content: json(schemaOf(output)),
+      },
       ...(Object.fromEntries(errors) as object),
     },
   };

@@ -19,18 +19,21 @@ const text = v.pipe(
   v.string(),
   v.check((value) => !value.includes('\0') && value.isWellFormed(), 'must be Unicode text without a NUL character'),
 );
-const filled = v.pipe(text, v.nonEmpty());
+const filled = v.pipe(text, v.nonEmpty('must not be empty'));
 
 const recordId = v.pipe(
-  v.union([
-    v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
-    v.pipe(v.string(), v.regex(/^[1-9][0-9]{0,15}$/, 'must be the id of a record: a whole number')),
-  ]),
+  v.union(
+    [v.pipe(v.number(), v.safeInteger(), v.minValue(1)), v.pipe(v.string(), v.regex(/^[1-9][0-9]{0,15}$/))],
+    'must be the id of a record: a whole number, or its digits',
+  ),
   v.check((id) => Number(id) <= MAX_ID, 'is larger than any id'),
   v.description('The id of a record, as a number or in digits.'),
 );
 
-const uris = v.pipe(v.nullish(v.union([filled, v.array(filled)])), v.description('One URI, or several.'));
+const uris = v.pipe(
+  v.nullish(v.union([filled, v.array(filled)], 'must be a URI, or a list of URIs')),
+  v.description('One URI, or several.'),
+);
 
 const nestedTags = v.pipe(
   v.nullish(jsonObject),
@@ -41,13 +44,20 @@ const stepOutput = v.pipe(
   jsonObject,
   v.description('What an earlier step gave, with its result in details.result[0]; or that result itself.'),
 );
-const idOrStep = v.union([recordId, stepOutput]);
-const idsOrSteps = v.nullish(v.union([idOrStep, v.array(idOrStep)]));
+const idOrStep = v.union([recordId, stepOutput], 'must be the id of a record, or what an earlier step gave');
+const idsOrSteps = v.nullish(
+  v.union([idOrStep, v.array(idOrStep)], 'must be the id of a record, what an earlier step gave, or a list of such'),
+);
 
 const recordDefinition = objectOf({ name: v.nullish(filled), uris, tags: nestedTags });
-const recordDefinitions = v.nullish(v.union([v.array(recordDefinition), recordDefinition]));
+const recordDefinitions = v.nullish(
+  v.union([v.array(recordDefinition), recordDefinition], 'must be a record, or a list of records'),
+);
 export const typedTag: v.GenericSchema<TypedTag> = v.object({
-  value: v.union([text, v.pipe(v.number(), v.finite()), v.boolean()]),
+  value: v.union(
+    [text, v.pipe(v.number(), v.finite()), v.bigint(), v.boolean()],
+    'must be Unicode text, a finite number or a boolean',
+  ),
   type: v.pipe(
     v.nullish(v.pipe(v.string(), v.regex(/^(NONE|STRING|INT|INTEGER|FLOAT)$/i, 'must be STRING, INT or FLOAT'))),
     v.description('STRING, INT or FLOAT; if left out, that of the value.'),
@@ -155,13 +165,10 @@ export const createActionOutput = v.object({
 
 export const addActionInput = v.object({
   record_id: idOrStep,
-  invalidation_action_id: v.union([
-    v.pipe(
-      v.string(),
-      v.regex(/^[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$/i, 'must be the id of an invalidation action: a UUID'),
-    ),
-    stepOutput,
-  ]),
+  invalidation_action_id: v.union(
+    [v.pipe(v.string(), v.regex(/^[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$/i)), stepOutput],
+    'must be the id of an invalidation action, which is a UUID, or what an earlier step gave',
+  ),
 }) satisfies v.GenericSchema<types.AddInvalidationAction>;
 export const addActionOutput = v.object({
   invalidation_action_id: actionId,

@@ -5,7 +5,7 @@ import { createAdaptorServer } from '@hono/node-server';
 import * as v from 'valibot';
 import { BraidError } from '../errors.js';
 import { Desk } from './desk.js';
-import { isLoopback, makeApp } from './http.js';
+import { answerClientError, isLoopback, makeApp } from './http.js';
 import type { FunctionServer, ServedRequest, ServeOptions } from './types.js';
 
 /** How long a client may take to send the head of a request. */
@@ -66,6 +66,7 @@ export async function serveAt(path: string, options: ServeOptions): Promise<Func
       connectionsCheckingInterval: Math.min(1000, requestTimeoutMs),
     },
   }) as Server;
+  server.on('clientError', answerClientError);
   server.maxConnections = MAX_CONNECTIONS;
   // First, so that an address that is taken leaves no run in the database.
   await listen(server, host, port);

@@ -1,3 +1,4 @@
+import { stringify } from 'lossless-json';
 import type { Tag, TagTypeName } from '../record/tags.js';
 import { checked, inputError } from './input.js';
 import { isObject, typedTag } from './schemas.js';
@@ -35,15 +36,21 @@ export function flattenTags(tags: JsonObject, place: string): PlannedTag[] {
 }
 
 function scalar(value: unknown, place: string): Tag {
-  const tag = typeof value === 'boolean' || typeof value === 'number' ? value : textOf(value);
+  const tag =
+    typeof value === 'boolean' || typeof value === 'number' || typeof value === 'bigint' ? value : textOf(value);
   if (typeof tag === 'string') checkText(tag, place);
   else if (typeof tag === 'number' && !Number.isFinite(tag)) throw inputError(`${place} is not a finite number`);
+  else if (typeof tag === 'bigint') checkInt64(tag, place);
   return tag;
+}
+
+function checkInt64(value: bigint, place: string): void {
+  if (BigInt.asIntN(64, value) !== value) throw inputError(`${place}: ${value} is not a whole number of 64 bits`);
 }
 
 /** A value as text: JSON, if it is none. */
 export function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
+  return typeof value === 'string' ? value : (stringify(value) ?? String(value));
 }
 
 function checkText(text: string, place: string): void {
@@ -69,6 +76,7 @@ export function typedTags(tags: Record<string, TypedTag>, place: string): Planne
       case 'FLOAT':
         return { key, value: floatOf(value, at), type: 'float' };
       case 'NONE':
+        if (typeof value === 'bigint') checkInt64(value, at);
         return { key, value };
       default:
         return { key, value: integerOf(value, at) };
@@ -79,17 +87,16 @@ export function typedTags(tags: Record<string, TypedTag>, place: string): Planne
 function floatOf(value: TypedTag['value'], place: string): number {
   const number = typeof value === 'string' && value.trim() === '' ? NaN : Number(value);
   if (Number.isFinite(number)) return number;
-  throw inputError(`${place}: ${JSON.stringify(value)} is not a finite number`);
+  throw inputError(`${place}: ${stringify(value)} is not a finite number`);
 }
 
 function integerOf(value: TypedTag['value'], place: string): number | bigint {
   if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)) {
-    throw inputError(`${place}: JSON readers round a number as large as ${value}: give it as a string`);
+    throw inputError(`${place}: a number as large as ${value} may be rounded: give it as a bigint, or as a string`);
   }
-  const text = String(Number.isInteger(value) || typeof value === 'string' ? value : Number(value)).trim();
+  const text = String(typeof value === 'boolean' ? Number(value) : value).trim();
   const integer = /^[+-]?\d{1,19}$/.test(text) ? BigInt(text.replace('+', '')) : undefined;
-  if (integer === undefined || BigInt.asIntN(64, integer) !== integer) {
-    throw inputError(`${place}: ${JSON.stringify(value)} is not a whole number of 64 bits`);
-  }
+  if (integer === undefined) throw inputError(`${place}: ${stringify(value)} is not a whole number of 64 bits`);
+  checkInt64(integer, place);
   return Number.isSafeInteger(Number(integer)) ? Number(integer) : integer;
 }

@@ -8,7 +8,7 @@ export type IdOrStep = number | string | object;
 
 /** A tag of `add_records`; its type follows from the value, if left out. */
 export interface TypedTag {
-  value: string | number | boolean;
+  value: string | number | bigint | boolean;
   /** STRING, INT or FLOAT. */
   type?: string | null;
 }
@@ -152,7 +152,7 @@ export interface ServedRequest {
   address: string;
   /** The code of the error that was the answer, if it was one. */
   code?: string;
-  /** What went wrong that the client is not told. */
+  /** What went wrong that the client is not told; with status 202, why what it recorded is not committed yet. */
   cause?: unknown;
   /** Of arguments that were left out. */
   warnings: string[];

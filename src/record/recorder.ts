@@ -1,8 +1,9 @@
 import { faultPoint } from '../fault.js';
 import { progress } from '../comm/progress.js';
 import { BraidError } from '../errors.js';
-import { MAX_BOUND_BYTES, encodeAside, type Encoder } from '../frame/encoder.js';
+import { MAX_BOUND_BYTES, encodeAside, type EncodedCall, type Encoder } from '../frame/encoder.js';
 import type { VersionName } from '../frame/format.js';
+import { CallGroup } from './call-group.js';
 
 /** Where a recorder's ops go: the spool, or nowhere (`BRAID=off`). */
 export interface OpSink {
@@ -50,6 +51,8 @@ export class Recorder {
   #unsteppedUpdates = 0;
   #calls = 0;
   #writing = false;
+  /** Of recording calls that are to be one. */
+  #group: CallGroup | undefined;
   #captureMs = 0;
   #closed = false;
   readonly #describe: (id: number) => { name: string; time: Date };
@@ -97,28 +100,54 @@ export class Recorder {
     return id;
   }
 
+  /**
+   * Makes one recording call of all those in `calls`, of records that are made there and of what is said of them: they are
+   * kept as a whole, or, if anything throws, not at all.
+   *
+   * @throws BraidError ERR_BRAID_TOO_LARGE, and what the calls throw
+   */
+  together<Result>(calls: () => Result): Result {
+    const minted = this.#minted;
+    const group = (this.#group = new CallGroup());
+    try {
+      const result = calls();
+      this.#group = undefined;
+      const whole = group.whole();
+      if (whole.ops > 0) this.#call(whole.bytes.length, whole, 0);
+      return result;
+    } catch (error) {
+      this.#minted = minted;
+      throw error;
+    } finally {
+      this.#group = undefined;
+    }
+  }
+
   #enter(): void {
     this.assertIdle('a recording call');
     // A long synchronous loop would otherwise keep a flush that has begun from getting on. Completions run foreign code,
     // which may record: from here on, and until the call is kept, nobody else's runs.
-    if (this.#sink && (++this.#calls & 0xff) === 0) progress.poke();
+    if (this.#sink && (++this.#calls & 0xff) === 0 && !this.#group) progress.poke();
     this.assertOpen();
   }
 
-  #call(bound: number, write: (encoder: Encoder, id: number) => void, id: number): void {
-    const sink = this.#sink;
-    if (!sink) return;
+  /** @param ops what writes them, or they themselves, written already. */
+  #call(bound: number, ops: ((encoder: Encoder, id: number) => void) | EncodedCall, id: number): void {
+    if (!this.#sink) return;
+    const sink = this.#group ?? this.#sink;
     const timed = this.#calls <= TIMED_FIRST || this.#calls % SAMPLE === 0;
     // Less what the spool times itself.
     const started = timed ? performance.now() - sink.growthMs - sink.sealMs : 0;
     this.#writing = true;
     try {
       const { encoder } = sink;
-      if (bound <= MAX_BOUND_BYTES) {
+      if (typeof ops === 'object') {
+        encoder.append(ops);
+      } else if (bound <= MAX_BOUND_BYTES) {
         encoder.begin(bound);
-        write(encoder, id);
+        ops(encoder, id);
       } else {
-        encoder.append(encodeAside(bound, (aside) => write(aside, id)));
+        encoder.append(encodeAside(bound, (aside) => ops(aside, id)));
       }
       faultPoint('capture.written');
       sink.publish();

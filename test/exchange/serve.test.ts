@@ -10,6 +10,7 @@ import { createInterface } from 'node:readline';
 import { text as readAll } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Validator } from '@seriousme/openapi-schema-validator';
+import Database from 'better-sqlite3';
 import { addRecords, BraidReader, recover, serveFunctions, verify, type AddedRecord } from 'braid-mpi';
 import { BRAID, makeDirectory } from '../cli/support.js';
 import { endWithTest } from '../support/children.js';
@@ -155,6 +156,8 @@ describe('braid serve', function () {
       ['an unknown function', '/__proto__', '{}', {}, 404, 'ERR_BRAID_NO_SUCH_FUNCTION'],
       ['another path', '/a/b', '{}', {}, 404, 'ERR_BRAID_HTTP_NOT_FOUND'],
       ['the type of a form', '/add_records', '{}', { 'content-type': 'text/plain' }, 415, 'ERR_BRAID_HTTP_TYPE'],
+      ['another character set', '/add_records', '{}', { 'content-type': 'application/json; charset=latin1' }, 415, 'ERR_BRAID_HTTP_TYPE'], // prettier-ignore
+      ['a compressed body', '/add_records', '{}', { 'content-encoding': 'gzip' }, 415, 'ERR_BRAID_HTTP_TYPE'],
       ['a web page', '/add_records', '{}', { origin: 'http://localhost' }, 403, 'ERR_BRAID_HTTP_ORIGIN'],
     ];
     for (const [title, path, body, headers, status, code] of wrong) {
@@ -223,6 +226,41 @@ describe('braid serve', function () {
       const answer = await readAll(socket);
       assert.match(answer, /^HTTP\/1\.1 408 /);
       assert.ok(performance.now() - started < 10_000);
+    });
+
+    it('answers in JSON what is no request', async () => {
+      for (const [sent, status] of [
+        ['HELO\r\n\r\n', 400],
+        [`GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
+      ] as const) {
+        const socket = connect(Number(new URL(url).port), '127.0.0.1');
+        socket.write(sent);
+        const answer = await readAll(socket);
+        assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} [^]*"code":"ERR_BRAID_HTTP_REQUEST"`));
+      }
+    });
+
+    it('takes a client that goes away for what it is', async () => {
+      const socket = connect(Number(new URL(url).port), '127.0.0.1');
+      const head = 'POST /add_records HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n';
+      await new Promise<void>((resolve) => {
+        socket.write(`${head}Content-Length: 99\r\n\r\n{`, () => resolve());
+      });
+      await sleep(100);
+      socket.resetAndDestroy();
+      while (logged.at(-1)?.[1] !== 'ERR_BRAID_HTTP_ABORTED') await sleep(10);
+      assert.deepEqual(logged.at(-1), [400, 'ERR_BRAID_HTTP_ABORTED']);
+    });
+
+    it('keeps integers of 64 bits as they are', async () => {
+      const body =
+        '{"name": "wide", "tags": {"a": {"value": 9007199254740993}, "b": {"value": -9223372036854775808, "type": "INT"}}}';
+      const answer = await post(url, '/add_records', body);
+      const [{ record_id: id, tags }] = answer.body as AddedRecord[];
+      assert.equal(tags!.a.value, '9007199254740993');
+      read(db, (reader) => {
+        assert.deepEqual(reader.record(id)!.tags, { a: 9007199254740993n, b: -9223372036854775808n });
+      });
     });
 
     it('describes itself in OpenAPI, as it is', async () => {
@@ -297,6 +335,41 @@ describe('braid serve', function () {
     assert.equal(code, 0);
     assert.ok(!log.includes(TOKEN), 'the log does not have the token');
     assert.equal(log.trim().split('\n').length, 14);
+  });
+
+  it('records as a whole or not at all, and says so, while the database can not be written', async () => {
+    const db = join(directory.path, 'locked.db');
+    const { url, child, ended } = await serve(['--db', db, '--max-body', '4000000'], {
+      BRAID_BUSY_MS: '1',
+      BRAID_SPOOL_LIMIT_BYTES: String(2 ** 21),
+    });
+    const lock = new Database(db);
+    lock.exec('BEGIN IMMEDIATE');
+    const kept: string[] = [];
+    let answer: Answer;
+    for (let i = 0; ; i++) {
+      const names = Array.from({ length: 100 }, (_, j) => `${i}.${j}`);
+      const tags = { text: { value: 'x'.repeat(3000) } };
+      answer = await post(url, '/add_records', names.map((name) => ({ name, tags }))); // prettier-ignore
+      if (answer.status !== 202) break;
+      assert.deepEqual((answer.body as AddedRecord[]).map(({ name }) => name), names); // prettier-ignore
+      kept.push(...names);
+    }
+    assert.deepEqual([answer.status, codeOf(answer)], [503, 'ERR_BRAID_SPOOL_FULL']);
+    assert.ok(kept.length > 100);
+    lock.exec('ROLLBACK');
+    lock.close();
+    const id = await add(url, 'after');
+    assert.deepEqual(namesOf(db), new Set([...kept, 'after']));
+    assert.equal(
+      read(db, (reader) => reader.record(id)!.name),
+      'after',
+    );
+    child.kill('SIGTERM');
+    const [code, , log] = await ended;
+    assert.equal(code, 0);
+    assert.match(log, /"status":202.*"cause":"ERR_BRAID_DB_BUSY/);
+    assert.deepEqual(verify(db).problems, []);
   });
 
   it('ends on SIGTERM when what has come is answered', async () => {
