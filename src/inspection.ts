@@ -1,3 +1,4 @@
+import { isToAdopt } from './store/adopting.js';
 import { resolve } from 'node:path';
 import type { Database } from 'better-sqlite3';
 import { BraidError } from './errors.js';
@@ -16,13 +17,15 @@ export interface Survey {
   readonly database: string;
   /** A run that begins afterwards isn't among them: it would be missed among the spools, too. */
   readonly open: readonly OpenAttempt[];
+  /** Whether Braid-DB has written what is to be carried on. */
+  readonly toAdopt: boolean;
 }
 
 export function survey(path: string, assumeDead: string | undefined): Survey {
   return readDatabase(path, (db) => {
     const database = checkSchema(db);
     if (assumeDead !== undefined) checkRun(db, assumeDead);
-    return { database, open: openAttempts(db) };
+    return { database, open: openAttempts(db), toAdopt: isToAdopt(db) };
   });
 }
 

@@ -26,6 +26,7 @@ import { reportOf, type Findings, type RecoverReport, type Waiting } from './rec
 import { leftoverDirectories } from './spool/directories.js';
 import { settle } from './store/settle.js';
 import { StoreClient } from './store/store-client.js';
+import { Store } from './store/store.js';
 
 export interface RecoverOptions {
   /** Collective: every rank of the MPI job calls it, and one on each host looks there. Else only this process does. */
@@ -119,6 +120,7 @@ class Recovery {
 
   async run(): Promise<RecoverReport> {
     let found!: Survey;
+    let invalidated: number | undefined;
     const task = await this.#together<Task, Hello>(
       () => this.#hello(),
       (hellos) => {
@@ -126,6 +128,7 @@ class Recovery {
         checkHellos(hellos);
         if (!this.options.dryRun && existsSync(this.path)) settle(this.path, this.#parsed.busyMs);
         found = survey(this.path, assumeDead);
+        if (found.toAdopt && !this.options.dryRun) invalidated = adoptAll(this.path, this.#parsed.busyMs);
         const hosts = hellos.map((hello) => hello.host);
         return { database: found.database, assumeDead, scans: scansOf(hosts, found.open, assumeDead !== undefined) };
       },
@@ -146,7 +149,8 @@ class Recovery {
         const directories = [...new Set(scanned.flatMap((each) => each.directories))];
         const reports = oncePerFile(scanned.flatMap((each) => each.reports));
         const base = { path: this.path, database: found.database, dryRun: this.options.dryRun ?? false, directories };
-        return reportOf(base, findings, all.flat(), reports, found.open, hosts);
+        const report = reportOf(base, findings, all.flat(), reports, found.open, hosts);
+        return { ...report, invalidated };
       },
     );
     if (!report.dryRun) {
@@ -294,6 +298,15 @@ function checkHellos(hellos: readonly Hello[]): void {
   const nowhere = first.missing.find((directory) => hellos.every(({ missing }) => missing.includes(directory)));
   if (nowhere === undefined) return;
   throw new BraidError('ERR_BRAID_OPTION_INVALID', `spoolDirs: ${nowhere} does not exist`);
+}
+
+function adoptAll(path: string, busyMs: number): number {
+  const store = new Store({ path, busyMs, existing: true, commit: 'statements' });
+  try {
+    return store.adoptAll();
+  } finally {
+    store.close();
+  }
 }
 
 function explained(error: Error): string {

@@ -45,6 +45,8 @@ export interface RecoverReport {
   ops: number;
   records: number;
   left: LeftAlone[];
+  /** If Braid-DB has written to the database, and it was no dry run: how many records were valid, and are invalid by that. */
+  invalidated?: number;
 }
 
 /** What there is to recover for a database on the hosts that were asked. */

@@ -83,7 +83,8 @@ function progressText({ phase, file, bytes = 0, totalBytes = 0 }: RecoverProgres
   return `committing: ${bytesText(bytes)} of ${bytesText(totalBytes)} (${Math.floor((100 * bytes) / totalBytes)} %)`;
 }
 
-function* textLines({ path, dryRun, attempts, ops, records, left, directories }: RecoverReport): Iterable<string> {
+function* textLines(report: RecoverReport): Iterable<string> {
+  const { path, dryRun, attempts, ops, records, left, directories, invalidated = 0 } = report;
   for (const attempt of attempts) {
     yield attemptText(attempt);
     for (const file of attempt.kept) yield `  kept: ${printable(file)}`;
@@ -92,6 +93,9 @@ function* textLines({ path, dryRun, attempts, ops, records, left, directories }:
     }
   }
   for (const { file, why, run } of left) yield `left alone: ${printable(file ?? `run ${run}`)}: ${printable(why)}`;
+  if (invalidated > 0) {
+    yield `Braid-DB has written to ${path}: ${plural(invalidated, 'record')} that derive from what is invalid are now, too`;
+  }
   if (attempts.length > 0) {
     const what = `${plural(ops, 'op')} (${plural(records, 'record')}) of ${plural(attempts.length, 'dead run')}`;
     yield dryRun ? `would bring ${what} into ${path}` : `brought ${what} into ${path}`;

@@ -1,11 +1,11 @@
-import { randomUUID } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import type { Database } from 'better-sqlite3';
 import { BraidError } from '../errors.js';
 import { KINDS, KindCode, MAX_ID, type Kind } from '../frame/format.js';
 import { BRAID_DB_TABLES } from '../query/verify-rules.js';
-import { Invalidations, type InvalidationRequest } from '../store/invalidation.js';
-import { KINDS_INFERRED, makeTables, setMeta } from '../store/schema.js';
+import { Invalidations } from '../store/invalidation.js';
+import { sayAgain } from '../store/said-again.js';
+import { KINDS_INFERRED, TABLE_NAMES, makeTables, setMeta } from '../store/schema.js';
 import { buildSearchIndexes, wantSearchIndexes } from '../store/search-indexes.js';
 
 /** What is told of a long upgrade now and then: pages of the copy, or rows that are taken over. */
@@ -40,13 +40,16 @@ const KIND = `CASE
   WHEN EXISTS (SELECT 1 FROM derivations d WHERE d.record_id = r.record_id) THEN ${KindCode.fact}
   ELSE ${KindCode.record} END`;
 
+/** Ours, of which none may be there. */
+const OWN_TABLES = TABLE_NAMES.filter((name) => !(name in BRAID_DB_TABLES));
+
 /** In this order: derivations tell the kinds. Without invalidations, which are said again. */
 const COPIED: readonly (readonly [table: string, inserted: string, order?: string])[] = [
   ['derivations', 'derivations (record_id, derivation, time) SELECT record_id, derivation, time', 'r.record_id, r.derivation'],
-  ['invalidation_actions', 'invalidation_actions (action_type, params, id, name, cmd) SELECT action_type, params, id, name, cmd'],
-  ['records', `records (record_id, name, time, invalidation_action_id, kind) SELECT record_id, name, time, invalidation_action_id, ${KIND}`],
-  ['uris', 'uris (id, record_id, uri) SELECT id, record_id, uri'],
-  ['tags', 'tags (id, record_id, key, value, tag_type) SELECT id, record_id, key, value, tag_type'],
+  ['invalidation_actions', 'invalidation_actions (action_type, params, id, name, cmd) SELECT action_type, params, id, CAST(name AS TEXT), CAST(cmd AS TEXT)'],
+  ['records', `records (record_id, name, time, invalidation_action_id, kind) SELECT record_id, CAST(name AS TEXT), time, invalidation_action_id, ${KIND}`],
+  ['uris', 'uris (id, record_id, uri) SELECT id, record_id, CAST(uri AS TEXT)'],
+  ['tags', 'tags (id, record_id, key, value, tag_type) SELECT id, record_id, CAST(key AS TEXT), CAST(value AS TEXT), tag_type'],
 ]; // prettier-ignore
 
 /**
@@ -79,7 +82,9 @@ export async function upgradeTables(
     done += rows[table];
   }
   await turn();
-  const invalid = old.has('invalidations') ? sayAgain(db, old) : { requests: 0, invalidated: 0 };
+  const invalid = old.has('invalidations')
+    ? sayAgain(db, new Invalidations(db), invalidOf(old))
+    : { requests: 0, invalidated: 0 };
   old.drop('records');
   old.drop('invalidations');
   const highest = (db.prepare('SELECT max(record_id) FROM records').pluck().get() as number | null) ?? 0;
@@ -142,6 +147,8 @@ class OldTables {
     };
     const others = this.#names(`type IN ('view', 'trigger')`);
     if (others.length > 0) refuse(`it has views or triggers of somebody's (${others.join(', ')}): drop them first`);
+    const taken = this.#names(`type = 'table'`).filter((name) => OWN_TABLES.includes(name.toLowerCase()));
+    if (taken.length > 0) refuse(`it has tables by names that ours have (${taken.join(', ')}): rename them first`);
     for (const table of this.#tables) {
       const columns = db.prepare('SELECT name FROM pragma_table_xinfo(?, ?)').pluck().all(table, this.#schema) as string[]; // prettier-ignore
       const lacking = BRAID_DB_TABLES[table].filter((column) => !columns.includes(column));
@@ -188,58 +195,10 @@ class OldTables {
   }
 }
 
-/**
- * Says again as ours what Braid-DB has invalidated: the first of each cascade for its record, and with it what derives from
- * that. What is invalid by no derivation that is known here stays so by an invalidation of its own.
- */
-function sayAgain(db: Database, old: OldTables): Pick<Upgraded, 'requests' | 'invalidated'> {
-  const [records, invalidations] = [old.named('records'), old.named('invalidations')];
-  db.exec(`
-    CREATE TEMP TABLE braid_chains (id TEXT NOT NULL PRIMARY KEY, parent TEXT, cause TEXT NOT NULL, time TEXT NOT NULL, root TEXT);
-    INSERT INTO braid_chains SELECT id, root_invalidation, cause, time, NULL FROM ${invalidations};
-    CREATE INDEX temp.ix_braid_chains_parent ON braid_chains (parent);
-    WITH RECURSIVE down (id, root) AS (
-      SELECT id, id FROM braid_chains WHERE parent IS NULL
-      UNION ALL SELECT c.id, d.root FROM down d CROSS JOIN braid_chains c ON c.parent = d.id)
-    UPDATE braid_chains SET root = down.root FROM down WHERE down.id = braid_chains.id;
-    CREATE TEMP TABLE braid_invalid (record INTEGER NOT NULL PRIMARY KEY, id TEXT NOT NULL);
-    INSERT INTO braid_invalid SELECT record_id, invalidation_id FROM ${records} WHERE invalidation_id IS NOT NULL;
-    CREATE INDEX temp.ix_braid_invalid_id ON braid_invalid (id);
-  `);
-  const before = db.prepare('SELECT count(*) FROM temp.braid_invalid').pluck().get() as number;
-  const first = db
-    .prepare(
-      `SELECT c.id, min(w.record) AS record, c.cause, c.time,
-         EXISTS (SELECT 1 FROM braid_chains x WHERE x.parent = c.id)
-           OR NOT EXISTS (SELECT 1 FROM derivations d WHERE d.record_id = w.record) AS cascade
-       FROM braid_chains c CROSS JOIN braid_invalid w ON w.id = c.id WHERE c.parent IS NULL GROUP BY c.id`,
-    )
-    .all() as (Omit<InvalidationRequest, 'cascade'> & { cascade: number })[];
-  const ours = new Invalidations(db);
-  ours.invalidate(first.map((request) => ({ ...request, cascade: request.cascade === 1 })));
-  const rest = db
-    .prepare(
-      `SELECT ifnull(c.id, w.id) AS id, w.record, ifnull(c.cause, 'not recorded') AS cause, ifnull(c.time, r.time) AS time
-       FROM braid_invalid w CROSS JOIN records r ON r.record_id = w.record LEFT JOIN braid_chains c ON c.id = w.id
-       WHERE r.invalidation_id IS NULL`,
-    )
-    .all() as Omit<InvalidationRequest, 'cascade'>[];
-  const said = new Set(first.map(({ id }) => id));
-  const alone = rest.map((request) => {
-    const id = said.has(request.id) ? randomUUID().replaceAll('-', '') : request.id;
-    said.add(id);
-    return { ...request, id, cascade: false };
-  });
-  ours.invalidate(alone);
-  // Of no record any more: they are history.
-  db.exec(`
-    INSERT OR IGNORE INTO invalidations (id, root_invalidation, cause, time)
-      SELECT c.id, (SELECT i.id FROM invalidations i WHERE i.id = c.root AND c.root <> c.id), c.cause, c.time FROM braid_chains c
-      WHERE NOT EXISTS (SELECT 1 FROM braid_invalid w WHERE w.id = c.id);
-  `);
-  const after = db.prepare('SELECT count(*) FROM records WHERE invalidation_id IS NOT NULL').pluck().get() as number;
-  db.exec('DROP TABLE temp.braid_chains; DROP TABLE temp.braid_invalid');
-  return { requests: first.length + alone.length, invalidated: after - before };
+/** What `sayAgain` is to say. */
+function invalidOf(old: OldTables): string {
+  return `INSERT INTO braid_chains (id, parent, cause, time) SELECT id, root_invalidation, cause, time FROM ${old.named('invalidations')};
+    INSERT INTO braid_invalid SELECT record_id, invalidation_id FROM ${old.named('records')} WHERE invalidation_id IS NOT NULL`;
 }
 
 function notUpgradable(db: Database, why: string): BraidError {

@@ -52,7 +52,7 @@ function dangling(table: string, column: string, parent: string, key: string, sh
 /** Of a row `r` of records: that its kind is as its run stated it, and not inferred. */
 const STATED = `NOT EXISTS (SELECT 1 FROM (${KINDS_INFERRED_RANGES}) g WHERE r.record_id BETWEEN g.first AND g.last)`;
 
-export const REFERENCES: ((ours: boolean) => Rule)[] = [
+export const RULES_BY_KIND: ((ours: boolean) => Rule)[] = [
   (ours) => ({
     check: 'references',
     what: 'facts that are derived from something (by their id: a BraidFact itself refuses)',
@@ -66,6 +66,15 @@ export const REFERENCES: ((ours: boolean) => Rule)[] = [
   missing('versions', 'model_id', 'models of versions'),
   missing('invalidation_requests', 'record_id', 'targets of invalidations'),
   missing('record_actions', 'record_id', 'owners of invalidation actions'),
+  // Python's integers can have any number of digits.
+  (ours) => ({
+    check: 'values',
+    what: 'records with a tag whose value does not fit its type',
+    rows: `SELECT DISTINCT record_id AS id FROM tags WHERE tag_type NOT IN (0, 1, 2, 3)
+      OR (tag_type = 2 AND CAST(CAST(value AS INTEGER) AS TEXT) <> value AND (length(value) < 19 OR ltrim(value, '-') GLOB '*[^0-9]*'))
+      ${ours ? "OR (boolean = 1 AND (tag_type <> 2 OR value NOT IN ('0', '1')))" : ''}`,
+    braidDb: true,
+  }),
 ];
 
 /** Of rows `q` of requests. */
@@ -109,7 +118,7 @@ const INVALIDATIONS: Rule[] = [
   },
   {
     check: 'validity',
-    what: 'records and versions (negative) that derive from invalid ones, which does not cascade to them',
+    what: 'records and versions (negative) that derive from invalid ones, which does not cascade to them (if Braid-DB has added them: braid recover makes them invalid, and so does the next run)',
     rows: STEPS.descendants
       .filter(({ inferred }) => !inferred)
       .map(
@@ -219,10 +228,11 @@ export const RULES: Rule[] = [
   },
   {
     check: 'values',
-    what: 'records with a tag whose value does not fit its type',
-    rows: `SELECT DISTINCT record_id AS id FROM tags WHERE tag_type NOT IN (0, 1, 2, 3)
-      OR (tag_type = 2 AND CAST(CAST(value AS INTEGER) AS TEXT) <> value)
-      OR (boolean = 1 AND (tag_type <> 2 OR value NOT IN ('0', '1')))`,
+    what: 'records with a name, a URI or a tag that is no text',
+    rows: `SELECT record_id AS id FROM records WHERE typeof(name) <> 'text'
+      UNION SELECT record_id FROM uris WHERE typeof(uri) <> 'text'
+      UNION SELECT record_id FROM tags WHERE typeof(key) <> 'text' OR typeof(value) <> 'text'`,
+    braidDb: true,
   },
   {
     check: 'duplicates',

@@ -3,7 +3,7 @@ import { SCHEMA_VERSION, checkSchema, databaseKind, ensureSchema, supplyExchange
 import { openSqlite } from '../store/sqlite.js';
 import { explainSqliteError } from '../store/sqlite-error.js';
 import { openReadOnly } from './open.js';
-import { BRAID_DB_TABLES, REFERENCES, RULES, type Rule } from './verify-rules.js';
+import { BRAID_DB_TABLES, RULES_BY_KIND, RULES, type Rule } from './verify-rules.js';
 
 export type VerifyCheck =
   | 'integrity'
@@ -83,7 +83,7 @@ class Verification {
       this.#run('gaps', 'nothing recorded is known to be lost', () => this.#gaps());
       this.#run('ids', 'every id is in the block of its run, and no new one can be', () => this.#sequence());
     }
-    const rules = [...REFERENCES.map((rule) => rule(ours)), ...RULES].filter(({ braidDb }) => ours || braidDb);
+    const rules = [...RULES_BY_KIND.map((rule) => rule(ours)), ...RULES].filter(({ braidDb }) => ours || braidDb);
     for (const { check } of rules) this.#note(check, WHAT[check]);
     for (const rule of rules) this.#run(rule.check, WHAT[rule.check], () => this.#rule(rule));
   }

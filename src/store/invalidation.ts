@@ -119,6 +119,27 @@ export class Invalidations {
     };
   }
 
+  /**
+   * Spreads cascades to records that came without a commit.
+   *
+   * @param strangers SQL for their ids, and its parameters.
+   * @param all whether to spread to all that derives from what is reached.
+   * @returns how many records were valid.
+   */
+  reachStrangers(strangers: string, parameters: object, all: boolean): number {
+    if (this.#cascading.get() === 0) return 0;
+    this.#begin();
+    const db = this.#db;
+    db.prepare(`INSERT OR IGNORE INTO temp.braid_touched (node) ${strangers}`).run(parameters);
+    if (all) {
+      db.exec(`INSERT OR IGNORE INTO temp.braid_touched (node)
+        SELECT d.derivation FROM invalidation_reach k CROSS JOIN derivations d ON d.record_id = k.node`);
+    }
+    const reach = this.#reach!;
+    reach.spread([...reach.again(), ...reach.spreadTouched()]);
+    return storeCauses(db).records;
+  }
+
   /** Ends a commit: its requests, those that waited for its records, and what it brings that earlier ones reach. */
   settle(watched: boolean): void {
     for (const statement of this.#actions) statement.run();

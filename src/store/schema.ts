@@ -242,6 +242,8 @@ CREATE TABLE invalidation_reach (
 );
 ${EXCHANGE_TABLES}`;
 
+export const TABLE_NAMES = [...TABLES.matchAll(/^CREATE TABLE (?:IF NOT EXISTS )?(\w+)/gm)].map(([, name]) => name);
+
 /** What a file turns out to be. */
 export type DatabaseKind = 'empty' | 'ours' | 'braid-db' | 'other';
 

@@ -47,6 +47,13 @@ export function explainSqliteError(error: unknown, path: string): BraidError {
   if (error instanceof BraidError) return error;
   const sqlite = sqliteCode(error);
   const known = sqlite === undefined ? undefined : EXPLAINED.find(([prefix]) => sqlite.startsWith(prefix));
+  if ((error as Error).message.startsWith("JSON cannot hold BLOB")) {
+    return new BraidError(
+      'ERR_BRAID_DB_CORRUPT',
+      `${path}: a name, a URI or a tag is a BLOB where text is to be: braid verify names its record (${sqlite})`,
+      { cause: error },
+    );
+  }
   if (known) return new BraidError(known[1], `${path}: ${known[2]} (${sqlite})`, { cause: error });
   const { message } = error as Error;
   return new BraidError('ERR_BRAID_DB', `${path}: ${message}`, { cause: error });

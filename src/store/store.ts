@@ -15,6 +15,7 @@ import { checkPath, openForWriting } from './open-for-writing.js';
 import { realPath } from './real-path.js';
 import { ExtensionTables } from './round-tables.js';
 import { buildSearchIndexes, lacksSearchIndexes, wantSearchIndexes } from './search-indexes.js';
+import { adopt } from './adopting.js';
 import { leaveWal } from './settle.js';
 import { explainWriteError } from './sqlite-error.js';
 import { Transactions } from './transactions.js';
@@ -159,6 +160,7 @@ export class Store {
         `INSERT INTO runs (uuid, name, status, started) VALUES (?, ?, 'RUNNING', ?)
          ON CONFLICT (uuid) DO UPDATE SET status = 'RUNNING', ended = NULL`,
       ).run(run, name ?? null, started);
+      adopt(db, this.#invalidations);
       const size = ranks.length;
       const count = size * IDS_PER_RANK;
       const base = this.#reserveIds(count);
@@ -232,7 +234,10 @@ export class Store {
 
   /** See `invalidate` in edits.ts. */
   invalidate(targets: readonly Target[], cause: string, cascade: boolean): Invalidated & { ids: string[] } {
-    return this.#write(() => invalidate(this.#invalidations, targets, cause, cascade));
+    return this.#write(() => {
+      adopt(this.#db, this.#invalidations);
+      return invalidate(this.#invalidations, targets, cause, cascade);
+    });
   }
 
   /**
@@ -241,7 +246,15 @@ export class Store {
    * @throws BraidError ERR_BRAID_NOT_INVALIDATED
    */
   revalidate(targets: readonly Target[], reason: string): Revalidated & { ids: string[] } {
-    return this.#write(() => revalidate(this.#db, this.#invalidations, targets, reason));
+    return this.#write(() => {
+      adopt(this.#db, this.#invalidations);
+      return revalidate(this.#db, this.#invalidations, targets, reason);
+    });
+  }
+
+  /** See `adopt` in adopting.ts: of all that there is. */
+  adoptAll(): number {
+    return this.#write(() => adopt(this.#db, this.#invalidations, true));
   }
 
   /** Keeps an invalidation action that no record has yet. */

@@ -1,0 +1,91 @@
+import type { Database } from 'better-sqlite3';
+import type { Invalidations } from './invalidation.js';
+import { sayAgain } from './said-again.js';
+
+/** In `meta`, as JSON: through which record, and which row of `invalidations`, what Braid-DB has written was looked for. */
+const LOOKED_THROUGH = 'looked_through';
+
+interface LookedThrough {
+  readonly record: number;
+  readonly invalidation: number;
+}
+
+const NOTHING: LookedThrough = { record: 0, invalidation: 0 };
+
+/** Rows `i` of `invalidations` that no request of ours is the root of. */
+const FOREIGN = `i.rowid > @invalidation
+  AND NOT EXISTS (SELECT 1 FROM invalidation_requests q WHERE q.id = ifnull(i.root_invalidation, i.id))`;
+
+/** What is taken from where it is, to be said again. */
+const TAKE = `
+  INSERT INTO braid_chains (id, parent, cause, time)
+    SELECT i.id, i.root_invalidation, i.cause, i.time FROM invalidations i JOIN braid_foreign f ON f.id = i.id;
+  INSERT INTO braid_invalid SELECT record_id, invalidation_id FROM records WHERE invalidation_id IN (SELECT id FROM braid_foreign);
+  UPDATE records SET invalidation_id = NULL WHERE record_id IN (SELECT record FROM braid_invalid);
+  DELETE FROM invalidations WHERE id IN (SELECT id FROM braid_foreign);
+  DROP TABLE temp.braid_foreign`;
+
+/** Of records by no run: those between the blocks of attempts. */
+const STRANGERS = `
+  WITH blocks (first, last) AS (
+    SELECT id_base + 1, id_end FROM attempts WHERE id_end > @record
+    UNION ALL SELECT @record, @record
+    UNION ALL SELECT ${Number.MAX_SAFE_INTEGER}, ${Number.MAX_SAFE_INTEGER}),
+  gaps (first, last) AS (
+    SELECT max(last) OVER (ORDER BY first ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) + 1, lead(first) OVER (ORDER BY first) - 1
+    FROM blocks)
+  SELECT r.record_id FROM gaps g CROSS JOIN records r ON r.record_id BETWEEN g.first AND g.last`;
+
+/**
+ * Carries on what Braid-DB has written to a database of ours, which knows of nothing that we add: its invalidations are said
+ * again as ours, and its records are as invalid as what they derive from. It writes while no run has the database open, so
+ * who begins to write looks through what has come since. Inside a transaction.
+ *
+ * @param all whether to look through all there is, and for derivations that it has made between records of ours.
+ * @returns how many records are invalid by it that were valid.
+ */
+export function adopt(db: Database, invalidations: Invalidations, all = false): number {
+  const before = all ? NOTHING : lookedThrough(db);
+  const after: LookedThrough = {
+    record: db.prepare('SELECT ifnull(max(record_id), 0) FROM records').pluck().get() as number,
+    invalidation: db.prepare('SELECT ifnull(max(rowid), 0) FROM invalidations').pluck().get() as number,
+  };
+  let invalidated = 0;
+  // One that is lower was pruned, and given out again.
+  const since = after.invalidation < before.invalidation ? 0 : before.invalidation;
+  if (
+    after.invalidation > since &&
+    db.prepare(`SELECT 1 FROM invalidations i WHERE ${FOREIGN} LIMIT 1`).get({ invalidation: since })
+  ) {
+    db.exec('CREATE TEMP TABLE braid_foreign (id TEXT NOT NULL PRIMARY KEY)');
+    db.prepare(`INSERT INTO braid_foreign SELECT i.id FROM invalidations i WHERE ${FOREIGN}`).run({
+      invalidation: since,
+    });
+    ({ invalidated } = sayAgain(db, invalidations, TAKE));
+  }
+  if (after.record > before.record) invalidated += invalidations.reachStrangers(STRANGERS, before, all);
+  if (!all && after.record === before.record && after.invalidation === before.invalidation) return invalidated;
+  db.prepare('INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value').run(
+    LOOKED_THROUGH,
+    JSON.stringify(after),
+  );
+  return invalidated;
+}
+
+/** Whether there is something to carry on, by what can be read of it. */
+export function isToAdopt(db: Database): boolean {
+  const found = db
+    .prepare(
+      `SELECT EXISTS (SELECT 1 FROM invalidations i WHERE ${FOREIGN}) OR EXISTS (
+         SELECT 1 FROM invalidation_reach k CROSS JOIN derivations d ON d.record_id = k.node AND d.stated AND d.unversioned
+         CROSS JOIN records r ON r.record_id = d.derivation AND r.invalidation_id IS NULL)`,
+    )
+    .pluck()
+    .get({ invalidation: 0 });
+  return found === 1;
+}
+
+function lookedThrough(db: Database): LookedThrough {
+  const text = db.prepare('SELECT value FROM meta WHERE key = ?').pluck().get(LOOKED_THROUGH) as string | undefined;
+  return text === undefined ? NOTHING : (JSON.parse(text) as LookedThrough);
+}
