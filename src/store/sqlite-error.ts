@@ -47,7 +47,7 @@ export function explainSqliteError(error: unknown, path: string): BraidError {
   if (error instanceof BraidError) return error;
   const sqlite = sqliteCode(error);
   const known = sqlite === undefined ? undefined : EXPLAINED.find(([prefix]) => sqlite.startsWith(prefix));
-  if ((error as Error).message.startsWith("JSON cannot hold BLOB")) {
+  if ((error as Error).message.startsWith('JSON cannot hold BLOB')) {
     return new BraidError(
       'ERR_BRAID_DB_CORRUPT',
       `${path}: a name, a URI or a tag is a BLOB where text is to be: braid verify names its record (${sqlite})`,
