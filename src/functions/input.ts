@@ -83,7 +83,11 @@ export function checked<Schema extends v.GenericSchema>(
   const { issues, output } = v.safeParse(schema, value, { abortEarly: true });
   if (!issues) return output;
   const { path, message } = deepest(issues[0]);
-  const where = [place, ...path].filter(Boolean).join('.');
+  const where = path.reduce<string>(
+    (parent, key) =>
+      typeof key === 'number' ? `${parent}[${key}]` : parent === '' ? String(key) : `${parent}.${String(key)}`,
+    place,
+  );
   throw inputError(where === '' ? message : `${where}: ${message}`);
 }
 

@@ -17,6 +17,7 @@ import {
   type AddedRecord,
   type RecordDict,
 } from 'braid-mpi';
+import Database from 'better-sqlite3';
 import { makeDirectory, query, sql } from '../cli/support.js';
 
 describe("Braid-DB's functions", function () {
@@ -122,12 +123,12 @@ describe("Braid-DB's functions", function () {
       const told = [
         /^ERR_BRAID_INPUT_INVALID: record_dicts\[1\]\.name: /,
         /^ERR_BRAID_INPUT_INVALID: record_dicts\[2\]: a record is an object/,
-        /^ERR_BRAID_INPUT_INVALID: record_dicts\[3\]\.derivations\.1\.name: /,
+        /^ERR_BRAID_INPUT_INVALID: record_dicts\[3\]\.derivations\[1\]\.name: /,
         /^ERR_BRAID_INPUT_INVALID: record_dicts\[4\]\.tags: "n": "many" is not a whole number/,
         /^ERR_BRAID_INPUT_INVALID: record_dicts\[5\]\.tags: "n": .* as a string/,
         /^ERR_BRAID_INPUT_INVALID: record_dicts\[6\]\.tags: "n"\.type: must be STRING, INT or FLOAT/,
         /^ERR_BRAID_INPUT_INVALID: record_dicts\[7\]\.tags: "n": /,
-        /^ERR_BRAID_INPUT_INVALID: record_dicts\[8\]\.uris/,
+        /^ERR_BRAID_INPUT_INVALID: record_dicts\[8\]\.uris\[0\]: /,
         /^ERR_BRAID_NO_SUCH_RECORD: derived_from_record_id: there is no record 987654321/,
         /^ERR_BRAID_INPUT_INVALID: record_dicts\[10\]\.name: must be Unicode text/,
         /^ERR_BRAID_TOO_LARGE: record_dicts\[11\] takes/,
@@ -137,6 +138,17 @@ describe("Braid-DB's functions", function () {
         read((reader) => [...reader.records()].length),
         before + 1,
       );
+    });
+
+    it('says when what it has recorded is not committed, and that it will be', async () => {
+      const path = join(directory.path, 'locked.db');
+      const open = await BraidDB.open(path, { mpi: 'off', busyMs: 1 });
+      const lock = new Database(path);
+      lock.exec('BEGIN IMMEDIATE');
+      await assert.rejects(addRecords({ name: 'kept' }, { db: open }), { code: 'ERR_BRAID_DB_BUSY', message: /is kept.*do not call again/ }); // prettier-ignore
+      lock.close();
+      await open.close();
+      assert.deepEqual(query(path, 'SELECT name FROM records'), [{ name: 'kept' }]);
     });
 
     it('tells of properties that it leaves out', async () => {
