@@ -89,7 +89,7 @@ export async function invalidate(
 }
 
 /**
- * Takes back what was said against records or versions themselves, by whomever. What is invalid for nothing else is valid
+ * Takes back what was said against records or versions themselves, by whomever; of those with a tag, against those against which something was said. What is invalid for nothing else is valid
  * again; that it was invalid, and why it isn't any more, is kept.
  *
  * @throws BraidError ERR_BRAID_CAUSE_INVALID, ERR_BRAID_NOT_INVALIDATED, and as `invalidate`
@@ -98,7 +98,9 @@ export function revalidate(path: string, what: Invalidable, options: RevalidateO
   const { reason, busyMs = BUSY_MS } = options ?? {};
   checkText(reason, 'reason', 'calibrated again, it was right');
   const { targets } = resolved(path, what);
-  const { ids: invalidations, ...counts } = writing(path, busyMs, (store) => store.revalidate(targets, reason));
+  const { ids: invalidations, ...counts } = writing(path, busyMs, (store) =>
+    store.revalidate(targets, reason, isByTag(what)),
+  );
   return { ...counts, invalidations };
 }
 
@@ -156,11 +158,16 @@ export function nodesOf(reader: BraidReader, what: Invalidable): readonly NodeNa
 
 function namesOf(reader: BraidReader, what: Invalidable): readonly NodeName[] {
   if (Array.isArray(what)) return checked(what as readonly NodeName[], 'nothing is named: give records or versions');
-  if (typeof what !== 'object' || what === null || !('tag' in what)) return [what as NodeName];
+  if (!isByTag(what)) return [what as NodeName];
   const tags = what.tag ?? {};
   checked(Object.keys(tags), 'nothing is named: give a tag with its value');
   const found = Array.from(reader.tagged(tags), ({ id, key }): NodeName => (key === undefined ? id : { key }));
   return checked(found, `${reader.path} has no record and no version with these tags, by value and type`);
+}
+
+/** Then it is what was found, and not each of them, that is meant. */
+function isByTag(what: Invalidable): what is { readonly tag: Tags } {
+  return typeof what === 'object' && what !== null && 'tag' in what;
 }
 
 function checked<T>(names: readonly T[], message: string): readonly T[] {

@@ -50,6 +50,7 @@ export function invalidate(
 /**
  * Takes back what was said against records or versions themselves.
  *
+ * @param some whether it is enough that something was said against one of them.
  * @throws BraidError ERR_BRAID_NOT_INVALIDATED
  */
 export function revalidate(
@@ -57,12 +58,14 @@ export function revalidate(
   invalidations: Invalidations,
   targets: readonly Target[],
   reason: string,
+  some: boolean,
 ): Revalidated & { ids: string[] } {
   const ids = targets.flatMap((target) => {
     const of = invalidations.requestsFor(target);
-    if (of.length === 0) throw notInvalidated(db, target);
+    if (of.length === 0 && !some) throw notInvalidated(db, target);
     return of;
   });
+  if (ids.length === 0) throw notInvalidated(db, targets[0]);
   const distinct = [...new Set(ids)];
   return { ...invalidations.revalidate(distinct, reason, timeText(now())), ids: distinct };
 }

@@ -245,10 +245,10 @@ export class Store {
    *
    * @throws BraidError ERR_BRAID_NOT_INVALIDATED
    */
-  revalidate(targets: readonly Target[], reason: string): Revalidated & { ids: string[] } {
+  revalidate(targets: readonly Target[], reason: string, some = false): Revalidated & { ids: string[] } {
     return this.#write(() => {
       adopt(this.#db, this.#invalidations);
-      return revalidate(this.#db, this.#invalidations, targets, reason);
+      return revalidate(this.#db, this.#invalidations, targets, reason, some);
     });
   }
 

@@ -145,6 +145,13 @@ describe('invalidation', function () {
     assert.deepEqual({ ...real, invalidations, dryRun }, { ...counts, invalidations, dryRun });
     assert.deepEqual(invalid(), ['of 2', 'from 2']);
     await assert.rejects(invalidate(path, { tag: { detector: 9 } }, { cause: 'x' }), code('ERR_BRAID_NO_SUCH_RECORD'));
+    // Against one that came later nothing was said.
+    const again = await BraidDB.open(path);
+    new BraidData(again, { name: 'later', tags: { detector: 2 } });
+    await again.close();
+    assert.equal(revalidate(path, which, { reason: 'in order' }).records, 2);
+    assert.deepEqual(invalid(), []);
+    assert.throws(() => revalidate(path, which, { reason: 'in order' }), code('ERR_BRAID_NOT_INVALIDATED'));
   });
 
   it('goes by tag to versions, too, and from them to what goes on from them', async () => {
