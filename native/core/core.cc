@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -108,6 +109,20 @@ int FileDescriptor(const Napi::CallbackInfo& info) {
   return static_cast<int>(Integer(info, 0, "fd", 0, kMaxFd));
 }
 
+// A piece of memory, shared or not.
+std::pair<uint8_t*, size_t> Bytes(const Napi::CallbackInfo& info, size_t index, const char* name) {
+  if (!info[index].IsTypedArray()) ThrowType(info.Env(), std::string(name) + " must be a Uint8Array");
+  napi_typedarray_type type;
+  size_t length;
+  void* data;
+  const napi_status status =
+      napi_get_typedarray_info(info.Env(), info[index], &type, &length, &data, nullptr, nullptr);
+  if (status != napi_ok || type != napi_uint8_array) {
+    ThrowType(info.Env(), std::string(name) + " must be a Uint8Array");
+  }
+  return {static_cast<uint8_t*>(data), length};
+}
+
 Napi::ArrayBuffer Buffer(const Napi::CallbackInfo& info) {
   if (!info[0].IsArrayBuffer()) ThrowType(info.Env(), "buffer must be an ArrayBuffer");
   return info[0].As<Napi::ArrayBuffer>();
@@ -156,10 +171,19 @@ class Core : public Napi::Addon<Core> {
                              InstanceMethod<&Core::Map>("map"),
                              InstanceMethod<&Core::Unmap>("unmap"),
                              InstanceMethod<&Core::Sync>("sync"),
+                             InstanceMethod<&Core::Copy>("copy"),
                          });
   }
 
  private:
+  void Copy(const Napi::CallbackInfo& info) {
+    const auto [target, room] = Bytes(info, 0, "target");
+    const auto [source, bytes] = Bytes(info, 1, "source");
+    if (bytes > room) ThrowRange(info.Env(), "source must not be longer than target");
+    // Of none there may be no address.
+    if (bytes > 0) std::memmove(target, source, bytes);
+  }
+
   Napi::Value Lock(const Napi::CallbackInfo& info) { return Flock(info, LOCK_EX); }
   Napi::Value LockShared(const Napi::CallbackInfo& info) { return Flock(info, LOCK_SH); }
 

@@ -4,6 +4,8 @@ import { Request } from '../comm/request.js';
 import type { RankCosts } from '../run-report.js';
 import { wait, type Steps } from './drive.js';
 import type { Header, OrderFor } from './messages.js';
+import { loadAddon } from '../load-addon.js';
+import type { CoreAddon } from '../native.js';
 import { planRounds, type PlannedRound } from './plan.js';
 
 /** A frame on its way: its size is known without reading it, its bytes may be read when its round comes. */
@@ -76,12 +78,15 @@ export function contiguous(frames: readonly SendableFrame[], first: number, coun
   return Buffer.from(start.buffer, start.byteOffset, last.byteOffset + last.length - start.byteOffset);
 }
 
+let core: CoreAddon | undefined;
+
 function copied(frames: readonly SendableFrame[], target: Buffer = Buffer.alloc(sizeOf(frames))): Buffer {
+  const { copy } = (core ??= loadAddon<CoreAddon>('braid_core'));
   let at = 0;
   for (const frame of frames) {
     const place = target.subarray(at, at + frame.size);
     if (frame.readInto) frame.readInto(place);
-    else frame.bytes.copy(place);
+    else copy(place, frame.bytes);
     at += frame.size;
   }
   return target;
@@ -169,10 +174,12 @@ export class Gathering {
         const { counts, bytes } = round;
         const total = bytes.reduce((sum, each) => sum + each, 0);
         const target = memory.take(total, roundBytes);
-        const asked = this.#place(round, placed, target);
+        const { asked, placeOwn } = this.#place(round, placed, target);
         if (asked.some((each) => each > 0)) {
           const orderFor: OrderFor = (rank) => ({ order: 'send', frames: asked[rank] > 0 ? counts[rank] : 0 });
-          yield* this.#gather(orderFor, undefined, Buffer.from(target, 0, total), asked, displsOf(bytes));
+          yield* this.#gather(orderFor, placeOwn, Buffer.from(target, 0, total), asked, displsOf(bytes));
+        } else {
+          placeOwn();
         }
         const before = underway;
         underway = undefined;
@@ -198,16 +205,24 @@ export class Gathering {
     return counts.map((count, rank) => new Uint32Array(bytes.buffer, bytes.byteOffset + displs[rank], count / 4));
   }
 
-  /** Puts the next of those frames of a round that are here into their places; gives the bytes that each rank is still to send. */
-  #place({ counts, bytes }: PlannedRound, placed: Placed, target: SharedArrayBuffer): number[] {
+  /**
+   * Puts the next of those frames of a round that are here into their places. Gives the bytes that each rank is still to send;
+   * and what places the root's own, which it has no memory to spare for another copy of, while the others send theirs.
+   */
+  #place(
+    { counts, bytes }: PlannedRound,
+    placed: Placed,
+    target: SharedArrayBuffer,
+  ): { asked: number[]; placeOwn: () => void } {
     const { own, early } = this.#come;
     const displs = displsOf(bytes);
-    return bytes.map((each, rank) => {
+    let placeOwn = () => {};
+    const asked = bytes.map((each, rank) => {
       const place = Buffer.from(target, displs[rank], each);
       if (rank === this.#comm.rank) {
-        // The root's own go straight to their place: it has no memory to spare for another copy.
-        copied(own.frames.slice(placed.ownFrames, placed.ownFrames + counts[rank]), place);
+        const frames = own.frames.slice(placed.ownFrames, placed.ownFrames + counts[rank]);
         placed.ownFrames += counts[rank];
+        placeOwn = () => copied(frames, place);
         return 0;
       }
       const come = early.get(rank);
@@ -216,16 +231,22 @@ export class Gathering {
       placed.early[rank] += each;
       return 0;
     });
+    // What is still to be read may fail, and nobody is to wait for it then.
+    if (own.frames.some(({ readInto }) => readInto)) {
+      placeOwn();
+      placeOwn = () => {};
+    }
+    return { asked, placeOwn };
   }
 
   /**
    * The order goes out last: what fails on the root fails while nobody waits for it in the gather.
    *
-   * @param own what the root brings; undefined if it is in its place already.
+   * @param own what the root brings; or, if that has a place already, what puts it there.
    */
   *#gather(
     orderFor: OrderFor,
-    own: Buffer | undefined,
+    own: Buffer | (() => void),
     bytes: Buffer,
     counts: readonly number[],
     displs: Int32Array,
@@ -234,9 +255,11 @@ export class Gathering {
     order(orderFor);
     const { rank } = this.#comm;
     const received = Int32Array.from(counts);
-    if (!own) received[rank] = 0;
+    const placed = typeof own === 'function';
+    if (placed) received[rank] = 0;
     const started = performance.now();
-    const request = this.#comm.igatherv(own ?? Buffer.alloc(0), rank, bytes, received, displs);
+    const request = this.#comm.igatherv(placed ? Buffer.alloc(0) : own, rank, bytes, received, displs);
+    if (placed) own();
     progress.attend(request, bytes.length);
     yield patiently(request);
     this.gatherMs += performance.now() - started;

@@ -65,6 +65,7 @@ describe('core addon', () => {
   it('has no function that native.ts does not declare', () => {
     assert.deepEqual(Object.getOwnPropertyNames(core).sort(), [
       'allocate',
+      'copy',
       'lock',
       'lockShared',
       'map',
@@ -307,6 +308,25 @@ describe('core addon', () => {
       core.unmap(buffer);
       assert.throws(() => core.sync(buffer, 0, 0), TypeError);
       assert.throws(() => core.sync(new ArrayBuffer(page), 0, page), TypeError);
+    });
+  });
+
+  describe('copy', () => {
+    it('copies into memory that threads share, also over itself, and no byte more', () => {
+      const target = Buffer.from(new SharedArrayBuffer(16));
+      core.copy(target.subarray(4, 12), Buffer.from('abcdef'));
+      core.copy(target.subarray(5, 12), target.subarray(4, 10));
+      core.copy(target.subarray(16), Buffer.alloc(0));
+      assert.equal(target.toString('latin1'), '\0\0\0\0aabcdef\0\0\0\0\0');
+    });
+
+    it('refuses what is longer than its target, and what is no bytes', () => {
+      const target = Buffer.alloc(8);
+      assert.throws(() => core.copy(target.subarray(1), Buffer.alloc(8)), RangeError);
+      for (const other of [new Uint16Array(2), new ArrayBuffer(2), new DataView(new ArrayBuffer(2)), 'ab', undefined]) {
+        assert.throws(() => core.copy(target, other as never), TypeError);
+        assert.throws(() => core.copy(other as never, target), TypeError);
+      }
     });
   });
 
