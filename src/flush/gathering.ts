@@ -81,12 +81,12 @@ export function contiguous(frames: readonly SendableFrame[], first: number, coun
 let core: CoreAddon | undefined;
 
 function copied(frames: readonly SendableFrame[], target: Buffer = Buffer.alloc(sizeOf(frames))): Buffer {
-  const { copy } = (core ??= loadAddon<CoreAddon>('braid_core'));
+  core ??= loadAddon<CoreAddon>('braid_core');
   let at = 0;
   for (const frame of frames) {
     const place = target.subarray(at, at + frame.size);
     if (frame.readInto) frame.readInto(place);
-    else copy(place, frame.bytes);
+    else core.copy(place, frame.bytes);
     at += frame.size;
   }
   return target;
