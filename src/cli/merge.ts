@@ -49,20 +49,26 @@ function progressText(table: string, done: number, total: number): string {
 }
 
 function* mergedLines(report: MergeReport): Iterable<string> {
-  const { path, inputs, dryRun, joined } = report;
+  const { path, inputs, dryRun, joined, ambiguous } = report;
   const added = countsText(report);
   const from = plural(inputs.length, 'database');
   if (added === '') yield `nothing of ${from} is new to ${path}`;
   else yield dryRun ? `would add to ${path} of ${from}: ${added}` : `added to ${path} of ${from}: ${added}`;
   if (joined > 0) yield `${plural(joined, 'model')} joined to one that ${dryRun ? 'is' : 'was'} there`;
+  if (ambiguous > 0)
+    yield `${plural(ambiguous, 'model')} kept apart: of them, or of what they might become, there are several`;
 }
 
 /** "1 run, 1,200 records, 3 tags". */
 export function countsText(counts: Partial<MergeCounts>): string {
-  const names = { runs: 'run', records: 'record', versions: 'version', updates: 'update', derivations: 'derivation', uris: 'URI', tags: 'tag', invalidations: 'invalidation' }; // prettier-ignore
+  const names = { runs: 'run', records: 'record', versions: 'version', updates: 'update', derivations: 'derivation', uris: 'URI', tags: 'tag', invalidations: 'invalidation', revalidations: 'revalidation', actions: 'invalidation action', actionRuns: 'run of an action' }; // prettier-ignore
   return (Object.keys(names) as (keyof typeof names)[])
     .filter((name) => (counts[name] ?? 0) > 0)
-    .map((name) => plural(counts[name]!, names[name]))
+    .map((name) =>
+      name === 'actionRuns'
+        ? plural(counts[name]!, names[name], 'runs of actions')
+        : plural(counts[name]!, names[name]),
+    )
     .join(', ');
 }
 
@@ -120,8 +126,8 @@ function byOrigin(text: string, path: string, find: (database: string, id: numbe
 function* originLines(id: number, name: string, origins: readonly RecordOrigin[]): Iterable<string> {
   yield `[${String(id).padStart(5)}] : ${printable(name)}`;
   if (origins.length === 0) yield '  recorded here';
-  for (const { database, id, path, merged, joined } of origins) {
-    const how = joined ? 'joined' : 'merged';
+  for (const { database, id, path, merged, joined, through } of origins) {
+    const how = joined ? 'joined' : through ? 'merged from there' : 'merged';
     yield `  ${id} in ${printable(path)} (${database}), ${how} ${dateText(merged)}`;
   }
 }

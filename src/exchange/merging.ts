@@ -6,25 +6,31 @@ import { wantSearchIndexes } from '../store/search-indexes.js';
 import type { Bulk } from './bulk.js';
 import { mergeAttempts } from './merging-attempts.js';
 import { MergedInvalidations } from './merging-invalidations.js';
-import { modelsToJoin, type JoinBy } from './merging-models.js';
-import { mapped, withInput, type Input } from './mapped.js';
+import { inputOf, mapped, withInput, type Input } from './mapped.js';
+import { ModelJoins, type JoinBy } from './merging-models.js';
 import { countOmissions } from './omissions.js';
-import { newRanges, overlay, piecesOf, place, readIdSpace, type IdSpace, type Placed } from './ranges.js';
+import { join, newRanges, passedRanges, piecesOf, place, readIdSpace, type IdSpace, type Placed } from './ranges.js';
 
-export const NO_COUNTS: MergeCounts = { runs: 0, records: 0, versions: 0, updates: 0, derivations: 0, uris: 0, tags: 0, invalidations: 0, joined: 0 }; // prettier-ignore
+export const NO_COUNTS: MergeCounts = { runs: 0, records: 0, versions: 0, updates: 0, derivations: 0, uris: 0, tags: 0, invalidations: 0, revalidations: 0, actions: 0, actionRuns: 0, joined: 0, ambiguous: 0 }; // prettier-ignore
 
 export interface MergingOptions {
   readonly joinBy?: JoinBy;
-  /** Whether what another database gave out as `id` may be joined to a model. Default: all that is new. */
-  readonly mayJoin?: (origin: string, id: number) => boolean;
   /** Ids stay what they are: of an extract, which begins empty. */
   readonly keepIds?: boolean;
+  /** The input was made to be merged: its own ids are nobody's to ask for. */
+  readonly staged?: boolean;
   readonly input: Input;
   /** Of the input. */
   readonly path: string;
   readonly time: string;
   /** Called between parts; rejects if it is to end. */
-  readonly pause: (progress: { table: string; done: number; total: number }) => Promise<void>;
+  readonly pause: (progress: TableProgress) => Promise<void>;
+}
+
+export interface TableProgress {
+  readonly table: string;
+  readonly done: number;
+  readonly total: number;
 }
 
 /** Records of which all is brought in at once. */
@@ -48,12 +54,17 @@ const RECORDS = `INSERT INTO records (record_id, name, time, kind, invalidation_
 
 const CONFLICT = `SELECT r.record_id AS id, r.name, o.record_id AS here, o.name AS nameHere
   FROM $records r JOIN main.records o ON o.record_id = r.record_id + @offset
-  WHERE r.record_id BETWEEN @first AND @last AND (o.name <> r.name OR o.time <> r.time OR o.kind <> r.kind) LIMIT 1`;
+  WHERE r.record_id BETWEEN @first AND @last AND (o.name <> r.name OR o.time <> r.time OR o.kind <> r.kind AND NOT @inferred) LIMIT 1`;
+
+/** Of what Braid-DB has made: what more is known of a record since tells another kind, and never a lesser one. */
+const KINDS = `UPDATE records SET kind = r.kind FROM $records r
+  WHERE r.record_id BETWEEN @first AND @last AND records.record_id = r.record_id + @offset AND r.kind > records.kind`;
 
 /** Those of a pair that is there as well say together what either says: as a commit does of what is said again. */
 const DERIVATIONS = `INSERT OR IGNORE INTO derivations (record_id, derivation, time, unversioned, stated)
   SELECT record_id + @offset, ${mapped('derivation')}, time, unversioned, stated
   FROM $derivations WHERE record_id BETWEEN @first AND @last
+    AND (record_id = derivation OR record_id + @offset IS NOT ${mapped('derivation')})
   ON CONFLICT (record_id, derivation) DO UPDATE SET unversioned = max(unversioned, excluded.unversioned),
     stated = max(stated, excluded.stated),
     time = iif(excluded.stated AND excluded.unversioned, max(time, excluded.time), time)
@@ -91,6 +102,11 @@ const VERSION_MAP = `INSERT INTO temp.braid_versions (old, new, known) SELECT ol
     SELECT v.version_id AS old, CASE WHEN a.known THEN ${KNOWN_VERSION} END AS here
     FROM $versions v CROSS JOIN temp.braid_attempts a ON a.old = v.attempt_id WHERE ${mapped('v.model_id')} IS NOT NULL)`;
 
+/** A version of each of two models that are one here, of one name: some run knows them as two. */
+const ONE_VERSION = `SELECT min(v.model_id) AS one, max(v.model_id) AS other, ${mapped('v.model_id')} AS here
+  FROM temp.braid_versions x CROSS JOIN $versions v ON v.version_id = x.old
+  GROUP BY here, v.attempt_id, v.step, v.rank, v.ordinal HAVING count(*) > 1 LIMIT 1`;
+
 /** A number is kept where its model is new, or nobody else has it; else it is given anew. */
 const VERSIONS = `INSERT INTO versions (version_id, model_id, attempt_id, step, rank, ordinal, number, time)
   SELECT x.new, ${mapped('v.model_id')}, a.new, v.step, v.rank, v.ordinal,
@@ -117,18 +133,16 @@ const EXPOSURES = `INSERT OR IGNORE INTO exposures (update_id, ordinal, source_i
   SELECT n.new, e.ordinal, ${mapped('e.source_id')}, x.new, e.unversioned FROM temp.braid_updates n
   CROSS JOIN $exposures e ON e.update_id = n.old LEFT JOIN temp.braid_versions x ON x.old = e.version_id`;
 
-const OF_VERSIONS = [
-  `INSERT OR IGNORE INTO version_uris (version_id, uri)
-   SELECT x.new, u.uri FROM temp.braid_versions x CROSS JOIN $version_uris u ON u.version_id = x.old`,
-  `INSERT INTO version_tags (version_id, rank, ${TAG}) SELECT new, rank, ${TAG} FROM (
+const VERSION_URIS = `INSERT OR IGNORE INTO version_uris (version_id, uri)
+  SELECT x.new, u.uri FROM temp.braid_versions x CROSS JOIN $version_uris u ON u.version_id = x.old`;
+const VERSION_TAGS = `INSERT INTO version_tags (version_id, rank, ${TAG}) SELECT new, rank, ${TAG} FROM (
      SELECT t.*, x.new, iif(x.known, row_number() OVER (PARTITION BY t.version_id, t.rank, ${TAG} ORDER BY t.id), NULL) AS ordinal
      FROM temp.braid_versions x CROSS JOIN $version_tags t ON t.version_id = x.old) t
    WHERE ordinal IS NULL OR ordinal > (SELECT count(*) FROM main.version_tags o WHERE o.version_id = t.new AND o.rank = t.rank
-     AND o.key = t.key AND o.value = t.value AND o.tag_type = t.tag_type AND o.boolean = t.boolean) ORDER BY id`,
-  `INSERT OR IGNORE INTO derivation_versions (derivation, record_id, version_id)
+     AND o.key = t.key AND o.value = t.value AND o.tag_type = t.tag_type AND o.boolean = t.boolean) ORDER BY id`;
+const DERIVATION_VERSIONS = `INSERT OR IGNORE INTO derivation_versions (derivation, record_id, version_id)
    SELECT ${mapped('d.derivation')}, ${mapped('d.record_id')}, x.new
-   FROM temp.braid_versions x CROSS JOIN $derivation_versions d ON d.version_id = x.old`,
-];
+   FROM temp.braid_versions x CROSS JOIN $derivation_versions d ON d.version_id = x.old`;
 
 /** Brings what one database has into another, inside a transaction of that. What is there already stays as it is. */
 export class Merging {
@@ -147,47 +161,58 @@ export class Merging {
     const db = this.#db;
     const { path, time, input } = this.options;
     db.exec(TABLES);
-    const source = readIdSpace(db, input.schema, path, time);
-    const target = readIdSpace(db, 'main', this.bulk.path, time);
-    const placed = this.#place(source, target);
+    const source = readIdSpace(db, input, path, time);
+    const target = readIdSpace(db, inputOf('main'), this.bulk.path, time);
+    const places = this.#place(source, target);
+    const placed = this.#join(source, target, places);
     const firstUpdate = this.#next('updates', 'update_id');
     const invalidations = new MergedInvalidations(this.bulk, input, placed);
     invalidations.begin();
-    const { added } = mergeAttempts(db, input, placed, { path, sameDatabase: source.uuid === target.uuid });
+    const { added } = mergeAttempts(db, input, places, { path, sameDatabase: source.uuid === target.uuid });
     this.counts.runs = added;
     this.#reserve(this.#value('SELECT max(id_end) FROM main.attempts') ?? 0);
     await this.#records(placed);
     await this.#versions(placed, firstUpdate);
     await this.#pause('invalidations');
-    this.counts.invalidations = invalidations.end();
+    Object.assign(this.counts, invalidations.end());
     this.#omissions(placed);
     if (this.#wantsSearchIndexes()) wantSearchIndexes(db);
   }
 
-  /** Says where all ids of the source are to be, and keeps that. */
+  /** Gives all ids of the source their places, and keeps which. */
   #place(source: IdSpace, target: IdSpace): Placed[] {
-    const db = this.#db;
-    const { joinBy, mayJoin, keepIds, input } = this.options;
+    const { keepIds, staged, input } = this.options;
     if ((this.#value(`SELECT min(record_id) FROM ${input.schema}.records`) ?? 1) < 1) {
       throw new BraidError('ERR_BRAID_DB_CORRUPT', `${source.path} has records with ids below 1: see braid verify`);
     }
-    const unplaced = overlay(piecesOf(source), target);
-    let placed: Placed[];
-    if (keepIds) {
-      placed = unplaced.map((piece) => ({ ...piece, offset: 0, known: false, joined: false }));
-      this.#reserve(source.last);
-    } else {
-      const joins = joinBy === undefined ? [] : modelsToJoin(db, input, joinBy, unplaced, mayJoin);
-      this.counts.joined = joins.length;
-      placed = place(unplaced, joins, target.last, target.path);
-      this.#reserve(Math.max(target.last, ...placed.filter(({ known, joined }) => !known && !joined).map(({ last, offset }) => last + offset))); // prettier-ignore
+    const pieces = piecesOf(source);
+    const placed = keepIds
+      ? pieces.map((piece) => ({ ...piece, offset: 0, known: false, joined: false }))
+      : place(pieces, target);
+    this.#reserve(Math.max(target.last, ...placed.map(({ last, offset }) => last + offset)));
+    const keep = this.#db.prepare(
+      'INSERT OR IGNORE INTO merged_ranges (origin, through, first, last, offset, kinds_inferred, path, time) VALUES (@origin, @through, @first, @last, @offset, @kinds_inferred, @path, @time)',
+    );
+    for (const range of newRanges(placed)) keep.run(range);
+    for (const range of passedRanges(placed, source, target)) {
+      if (!staged || range.origin !== source.uuid) keep.run(range);
     }
+    return placed;
+  }
+
+  /** Says where all ids of the source go: to their places or, of models that become others, to those. */
+  #join(source: IdSpace, target: IdSpace, places: readonly Placed[]): Placed[] {
+    const db = this.#db;
+    const { joinBy, input } = this.options;
+    const { joins, rows, joined, ambiguous } = new ModelJoins(db, { input, source, target, placed: places, joinBy });
+    Object.assign(this.counts, { joined, ambiguous });
+    const keep = db.prepare(
+      'INSERT INTO joined_models (origin, id, record_id, path, time) VALUES (@origin, @id, @record_id, @path, @time)',
+    );
+    for (const row of rows) keep.run(row);
+    const placed = join(places, joins);
     const add = db.prepare('INSERT INTO temp.braid_map (last, offset, known, joined) VALUES (?, ?, ?, ?)');
     for (const { last, offset, known, joined } of placed) add.run(last, offset, known ? 1 : 0, joined ? 1 : 0);
-    const keep = db.prepare(
-      'INSERT INTO merged_ranges (origin, first, last, offset, kinds_inferred, joined, path, time) VALUES (@origin, @first, @last, @offset, @kinds_inferred, @joined, @path, @time)',
-    );
-    for (const range of newRanges(placed, source, target)) keep.run(range);
     return placed;
   }
 
@@ -202,15 +227,18 @@ export class Merging {
   async #records(placed: readonly Placed[]): Promise<void> {
     const total = this.#value(`SELECT count(*) FROM ${this.options.input.from('records')}`) ?? 0;
     const prepared = (sql: string) => this.#prepared(sql);
-    const [records, conflict, derivations] = [RECORDS, CONFLICT, DERIVATIONS].map(prepared);
+    const [records, conflict, kinds, derivations] = [RECORDS, CONFLICT, KINDS, DERIVATIONS].map(prepared);
     const fresh = { uris: prepared(of('uris', 'uri')), tags: prepared(of('tags', TAG)) };
     const lack = { uris: prepared(lacking('uris', 'uri')), tags: prepared(lacking('tags', TAG)) };
     let done = 0;
     for (const chunk of this.#chunks(placed)) {
-      const { offset, known, joined } = chunk;
+      const { offset, known, joined, kindsInferred } = chunk;
       const range = { first: chunk.first, last: chunk.last, offset };
       await this.#pause('records', done, total);
-      if (known && !joined) this.#check(conflict.get(range) as Conflict | undefined);
+      if (known && !joined) {
+        this.#check(conflict.get({ ...range, inferred: kindsInferred ? 1 : 0 }) as Conflict | undefined);
+        if (kindsInferred) kinds.run(range);
+      }
       this.counts.records += records.run(range).changes;
       const { uris, tags } = known || joined ? lack : fresh;
       this.counts.uris += uris.run(range).changes;
@@ -241,6 +269,7 @@ export class Merging {
     const run = (sql: string, values: object = {}) => this.#prepared(sql).run(values).changes;
     await this.#pause('versions');
     run(VERSION_MAP, { base: this.#next('versions', 'version_id') });
+    if (placed.some(({ joined }) => joined)) this.#checkVersions();
     this.counts.versions = run(VERSIONS);
     if (placed.some(({ known }) => known)) run(NUMBERS);
     await this.#pause('updates');
@@ -248,10 +277,11 @@ export class Merging {
     this.counts.updates = run(UPDATES);
     await this.#pause('exposures');
     run(EXPOSURES);
-    for (const sql of OF_VERSIONS) {
-      await this.#pause('tags of versions');
-      run(sql);
-    }
+    await this.#pause('tags of versions');
+    this.counts.uris += run(VERSION_URIS);
+    this.counts.tags += run(VERSION_TAGS);
+    await this.#pause('derivations from versions');
+    run(DERIVATION_VERSIONS);
     if (this.counts.updates > 0 && placed.some(({ known, joined }) => known || joined)) {
       new VersionNumbering(this.#db).run(firstUpdate);
     }
@@ -283,6 +313,16 @@ export class Merging {
       'ERR_BRAID_MERGE_CONFLICT',
       `record ${id} (${name}) of ${path} has the id of another one, ${here} (${nameHere}) of ${this.bulk.path}: one database was ` +
         'copied, and both were recorded into since. Nothing was merged',
+    );
+  }
+
+  #checkVersions(): void {
+    const two = this.#prepared(ONE_VERSION).get() as { one: number; other: number; here: number } | undefined;
+    if (!two) return;
+    throw new BraidError(
+      'ERR_BRAID_MERGE_CONFLICT',
+      `models ${two.one} and ${two.other} of ${this.options.path}, which a run has updated both, were joined to one of ` +
+        `${this.bulk.path} (${two.here}). Nothing was merged`,
     );
   }
 

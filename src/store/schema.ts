@@ -25,15 +25,23 @@ export const REQUESTED_BY_Q = 'ifnull(-q.version_id, q.record_id)';
  */
 export const EXCHANGE_TABLES = `
 CREATE TABLE IF NOT EXISTS merged_ranges (
-  origin CHAR(32) NOT NULL,                 -- the uuid of the database that gave these ids out
+  origin CHAR(32) NOT NULL,                 -- the uuid of a database that has these ids,
+  through INTEGER NOT NULL DEFAULT 0,       -- and gave them out; 1: that had their records by merging, from one that has ranges, too
   first INTEGER NOT NULL,
   last INTEGER NOT NULL,
   offset INTEGER NOT NULL,                  -- what is id there is id + offset here
   kinds_inferred INTEGER NOT NULL DEFAULT 0,   -- 1: nobody stated their kinds: braid upgrade has inferred them
-  joined INTEGER NOT NULL DEFAULT 0,        -- 1: a model there, which became one that was here
   path TEXT NOT NULL,                       -- the file, when it was merged
   time DATETIME NOT NULL,                   -- of that
-  PRIMARY KEY (origin, first)
+  PRIMARY KEY (origin, through, first)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS joined_models (
+  origin CHAR(32) NOT NULL,                 -- as above: of the range that the model is in
+  id INTEGER NOT NULL,                      -- of a model there, whose place here stays empty,
+  record_id INTEGER NOT NULL REFERENCES records (record_id),   -- for it became this one
+  path TEXT NOT NULL,
+  time DATETIME NOT NULL,
+  PRIMARY KEY (origin, id)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS omissions (
   attempt_id INTEGER NOT NULL REFERENCES attempts (attempt_id),
@@ -275,10 +283,9 @@ export function ensureSchema(db: Database): string {
   return uuid;
 }
 
-/** Makes the tables, of which there are none. Gives the UUID that the database has from now on. */
-export function makeTables(db: Database): string {
+/** Makes the tables, of which there are none. Gives the UUID that the database has from now on: the one that is given, or a new one. */
+export function makeTables(db: Database, uuid = randomUUID().replaceAll('-', '')): string {
   db.exec(TABLES);
-  const uuid = randomUUID().replaceAll('-', '');
   setMeta(db, 'schema_version', String(SCHEMA_VERSION));
   setMeta(db, 'uuid', uuid);
   return uuid;
