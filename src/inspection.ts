@@ -5,11 +5,12 @@ import { BraidError } from './errors.js';
 import { host } from './host.js';
 import { Leftovers, isEmpty, type SpoolReport } from './leftovers.js';
 import { parseOptions } from './options.js';
+import { braidDbUuid } from './query/braid-db-uuid.js';
 import { readDatabase } from './query/open.js';
 import { deadAttempts, scansOf, type DeadAttempt } from './recovery.js';
 import { elsewhere, type Findings, type LeftAlone } from './recovery-report.js';
 import { leftoverDirectories } from './spool/directories.js';
-import { checkSchema } from './store/schema.js';
+import { checkSchema, databaseKind } from './store/schema.js';
 import { attemptState, openAttempts, type AttemptState, type OpenAttempt } from './store/ledger.js';
 
 /** What a database says before the spools are looked at. */
@@ -23,7 +24,10 @@ export interface Survey {
 
 export function survey(path: string, assumeDead: string | undefined): Survey {
   return readDatabase(path, (db) => {
-    const database = checkSchema(db);
+    const kind = databaseKind(db);
+    // Who was killed while it wrote to it has left a transaction, and no spools.
+    if (kind === 'braid-db') return { database: braidDbUuid(db) ?? '', open: [], toAdopt: false };
+    const database = checkSchema(db, kind);
     if (assumeDead !== undefined) checkRun(db, assumeDead);
     return { database, open: openAttempts(db), toAdopt: isToAdopt(db) };
   });

@@ -1,16 +1,23 @@
 import type { Database, Statement } from 'better-sqlite3';
 import type { MergeCounts } from '../merge.js';
+import { adopt } from '../store/adopting.js';
 import { cascadedId } from '../store/causes.js';
 import type { Bulk } from './bulk.js';
 import { mapped, withInput, type Input } from './mapped.js';
 import type { Placed } from './ranges.js';
 
-/** Invalidations that are Braid-DB's own, as they are no request's: their records keep them. */
+/** What Braid-DB has invalidated there, as it is no request's, and isn't said again here yet. */
 const FOREIGN = (schema: string) => `
   CREATE TEMP TABLE IF NOT EXISTS braid_foreign (id TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID;
   DELETE FROM temp.braid_foreign;
-  INSERT INTO temp.braid_foreign (id) SELECT i.id FROM $invalidations i
-  WHERE NOT EXISTS (SELECT 1 FROM ${schema}.invalidation_requests q WHERE q.id = ifnull(i.root_invalidation, i.id));
+  INSERT INTO temp.braid_foreign (id) WITH RECURSIVE theirs (id, parent) AS MATERIALIZED (
+      SELECT i.id, i.root_invalidation FROM $invalidations i
+      WHERE NOT EXISTS (SELECT 1 FROM ${schema}.invalidation_requests q WHERE q.id = ifnull(i.root_invalidation, i.id))),
+    down (id) AS (
+      SELECT t.id FROM theirs t WHERE NOT EXISTS (SELECT 1 FROM theirs p WHERE p.id = t.parent)
+        AND NOT EXISTS (SELECT 1 FROM main.invalidation_requests q WHERE q.id = t.id)
+      UNION SELECT t.id FROM down d JOIN theirs t ON t.parent = d.id)
+    SELECT id FROM down;
 `;
 
 /** Requests that were made and taken back there, and stand here, or wait. */
@@ -92,6 +99,7 @@ export class MergedInvalidations {
 
   /** Before anything is brought in. */
   begin(): void {
+    adopt(this.#db, this.bulk.invalidations);
     this.#db.exec(this.#sql(FOREIGN(this.input.schema)));
     // What is new comes from nothing that was here.
     if (this.placed.some(({ known, joined }) => known || joined)) this.#unwatch = this.bulk.invalidations.watchTables();
@@ -111,6 +119,7 @@ export class MergedInvalidations {
     const actions = run(RECORD_ACTIONS) + run(ACTIONS_OF_RECORDS);
     this.#unwatch?.();
     invalidations.settle(this.#unwatch !== undefined);
+    adopt(this.#db, invalidations);
     const done = this.#db.prepare('SELECT 1 FROM invalidation_requests WHERE id = ? AND done');
     for (const { id, reason, time } of later) {
       if (!done.get(id)) continue;

@@ -19,11 +19,11 @@ const FOREIGN = `i.rowid > @invalidation
 /** What is taken from where it is, to be said again. */
 const TAKE = `
   INSERT INTO braid_chains (id, parent, cause, time)
-    SELECT i.id, i.root_invalidation, i.cause, i.time FROM invalidations i JOIN braid_foreign f ON f.id = i.id;
-  INSERT INTO braid_invalid SELECT record_id, invalidation_id FROM records WHERE invalidation_id IN (SELECT id FROM braid_foreign);
+    SELECT i.id, i.root_invalidation, i.cause, i.time FROM invalidations i JOIN braid_theirs f ON f.id = i.id;
+  INSERT INTO braid_invalid SELECT record_id, invalidation_id FROM records WHERE invalidation_id IN (SELECT id FROM braid_theirs);
   UPDATE records SET invalidation_id = NULL WHERE record_id IN (SELECT record FROM braid_invalid);
-  DELETE FROM invalidations WHERE id IN (SELECT id FROM braid_foreign);
-  DROP TABLE temp.braid_foreign`;
+  DELETE FROM invalidations WHERE id IN (SELECT id FROM braid_theirs);
+  DROP TABLE temp.braid_theirs`;
 
 /** Of records by no run: those between the blocks of attempts. */
 const STRANGERS = `
@@ -57,8 +57,8 @@ export function adopt(db: Database, invalidations: Invalidations, all = false): 
     after.invalidation > since &&
     db.prepare(`SELECT 1 FROM invalidations i WHERE ${FOREIGN} LIMIT 1`).get({ invalidation: since })
   ) {
-    db.exec('CREATE TEMP TABLE braid_foreign (id TEXT NOT NULL PRIMARY KEY)');
-    db.prepare(`INSERT INTO braid_foreign SELECT i.id FROM invalidations i WHERE ${FOREIGN}`).run({
+    db.exec('CREATE TEMP TABLE braid_theirs (id TEXT NOT NULL PRIMARY KEY)');
+    db.prepare(`INSERT INTO braid_theirs SELECT i.id FROM invalidations i WHERE ${FOREIGN}`).run({
       invalidation: since,
     });
     ({ invalidated } = sayAgain(db, invalidations, TAKE));

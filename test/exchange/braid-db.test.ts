@@ -11,6 +11,7 @@ import {
   BraidModel,
   BraidReader,
   invalidate,
+  merge,
   recover,
   revalidate,
   upgrade,
@@ -159,6 +160,25 @@ describe(`Braid-DB${python ? '' : ': there is no python3 with sqlmodel (Debian: 
       sound(path);
     });
 
+    it('what it has written is merged as if it had been carried on', async () => {
+      const path = await ours('merged-in', ['a', 'b', 'c']);
+      await invalidate(path, 'name:c', { cause: 'ours' });
+      await braidDb(path, 'invalidate 1 theirs', 'add');
+      const out = await ours('merged-out', ['other']);
+      await merge(out, path);
+      const is = validity(out);
+      assert.deepEqual(is, ['other', 'a: theirs', 'b: theirs', 'c: ours', 'by Braid-DB: ours']);
+      sound(out);
+      const { records, invalidations } = await merge(out, path);
+      assert.deepEqual([records, invalidations], [0, 0]);
+      assert.deepEqual(validity(out), is);
+      revalidate(out, 'name:c', { reason: 'right' });
+      assert.deepEqual(validity(out), ['other', 'a: theirs', 'b: theirs', 'c: theirs', 'by Braid-DB: theirs']);
+      revalidate(out, 'name:a', { reason: 'right' });
+      assert.deepEqual(validity(out), ['other', 'a', 'b', 'c', 'by Braid-DB']);
+      sound(out);
+    });
+
     it('what it derives between records that were there is found by braid recover', async () => {
       const path = await ours('between', ['a']);
       const db = await BraidDB.open(path, { mpi: 'off' });
@@ -216,7 +236,7 @@ describe(`Braid-DB${python ? '' : ': there is no python3 with sqlmodel (Debian: 
       invalidations: [[path], 0, /no invalidations/],
       export: [[path, '--format', 'csv'], 0, /scan-0/],
       verify: [[path], 0, /\(made by Braid-DB\) is sound/],
-      recover: [[path], 1, /ERR_BRAID_DB_FOREIGN.*braid upgrade/],
+      recover: [[path], 0, /nothing to recover/],
       doctor: [[path], 1, /ERR_BRAID_DB_FOREIGN|braid upgrade/],
       upgrade: [[path, '--dry-run'], 0, /1 fact, 4 data, 1 model, 1 not known/],
       import: [[path, document], 1, /ERR_BRAID_DB_FOREIGN.*braid upgrade/],

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { BraidDB, BraidData, BraidModel, BraidReader, upgrade, verify } from 'braid-mpi';
+import { BraidDB, BraidData, BraidModel, BraidReader, recover, upgrade, verify } from 'braid-mpi';
 import { endWithTest } from '../support/children.js';
 import { braidInThread, makeBraidDbFile, makeDirectory, query, sql } from '../cli/support.js';
 
@@ -240,7 +240,7 @@ describe('upgrade', function () {
       const path = made();
       const before = query(path, 'SELECT * FROM records JOIN derivations USING (record_id)');
       const program = `
-        import { upgrade } from 'braid-mpi';
+        import { recover, upgrade } from 'braid-mpi';
         let steps = 0;
         await upgrade(process.argv[1], { onProgress: ({ phase }) => {
           if (phase === 'tables' && ++steps === ${step}) process.kill(process.pid, 'SIGKILL');
@@ -254,7 +254,7 @@ describe('upgrade', function () {
       assert.equal(signal, 'SIGKILL');
       const backup = readdirSync(dirname(path)).find((name) => name === `${basename(path)}.001.bak`);
       assert.ok(backup);
-      sql(path, 'SELECT 1');
+      assert.deepEqual((await recover(path)).attempts, []);
       assert.deepEqual(query(path, 'SELECT * FROM records JOIN derivations USING (record_id)'), before);
       assert.equal((await upgrade(path)).backup, `${path}.002.bak`);
       sound(path);
