@@ -22,7 +22,7 @@ export interface ExtractOptions {
 }
 
 /** What the extract has. */
-export interface ExtractReport extends Omit<MergeCounts, 'joined'> {
+export interface ExtractReport extends Omit<MergeCounts, 'joined' | 'ambiguous'> {
   path: string;
   output: string;
 }

@@ -11,6 +11,8 @@ export interface MergeCounts {
   invalidations: number;
   /** Models that became one that was there, and are no records of their own. */
   joined: number;
+  /** Models that were to be joined, and are kept apart: what they have in common they have with several, on one side or the other. */
+  ambiguous: number;
 }
 
 /** What is told of a long merge now and then. */

@@ -49,12 +49,14 @@ function progressText(table: string, done: number, total: number): string {
 }
 
 function* mergedLines(report: MergeReport): Iterable<string> {
-  const { path, inputs, dryRun, joined } = report;
+  const { path, inputs, dryRun, joined, ambiguous } = report;
   const added = countsText(report);
   const from = plural(inputs.length, 'database');
   if (added === '') yield `nothing of ${from} is new to ${path}`;
   else yield dryRun ? `would add to ${path} of ${from}: ${added}` : `added to ${path} of ${from}: ${added}`;
   if (joined > 0) yield `${plural(joined, 'model')} joined to one that ${dryRun ? 'is' : 'was'} there`;
+  if (ambiguous > 0)
+    yield `${plural(ambiguous, 'model')} kept apart: of them, or of what they might become, there are several`;
 }
 
 /** "1 run, 1,200 records, 3 tags". */

@@ -43,6 +43,7 @@ const KEPT: Record<string, string> = {
   updates: `-version_id ${IN} AND ${NONE_OR_IN('seen')}`,
   exposures: `source_id ${IN} AND ${NONE_OR_IN('version_id')}`,
   derivation_versions: `+derivation ${IN} AND -version_id ${IN}`,
+  joined_models: `record_id ${IN}`,
   runs: KEPT_RUN,
   attempts: KEPT_RUN,
   invalidation_requests: `record_id ${IN} AND ${NONE_OR_IN('version_id')}`,

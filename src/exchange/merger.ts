@@ -2,6 +2,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { BraidError } from '../errors.js';
+import { KindCode } from '../frame/format.js';
 import type { MergeCounts, MergeOptions, MergeProgress, MergeReport } from '../merge.js';
 import { readDatabase } from '../query/open.js';
 import { now } from '../record/clock.js';
@@ -12,10 +13,10 @@ import { sqliteCode } from '../store/sqlite.js';
 import { explainSqliteError, explainWriteError } from '../store/sqlite-error.js';
 import { timeText } from '../time.js';
 import { Bulk, makeBeside, MOST_ATTACHED } from './bulk.js';
+import { extractInput, NODES } from './extract-tables.js';
 import { inputOf } from './mapped.js';
-import { Merging, NO_COUNTS } from './merging.js';
+import { Merging, NO_COUNTS, type TableProgress } from './merging.js';
 import type { JoinBy } from './merging-models.js';
-import { readIdSpace } from './ranges.js';
 
 const BUSY_MS = 60_000;
 
@@ -69,10 +70,10 @@ class Merger {
   }
 
   /** Into one that nobody knows of yet: one after the other. */
-  async apart(bulk: Bulk, mayJoin?: (origin: string, id: number) => boolean): Promise<void> {
+  async apart(bulk: Bulk): Promise<void> {
     for (const [i, path] of this.paths.entries()) {
       bulk.attach(path, 'braid_in');
-      await bulk.transaction(() => this.#one(bulk, 'braid_in', path, i, mayJoin));
+      await bulk.transaction(() => this.#one(bulk, 'braid_in', path, i));
       bulk.detachAll();
     }
     await this.#searchIndexes(bulk);
@@ -81,37 +82,45 @@ class Merger {
   /** More than SQLite can read at once become one beside the database, and that is merged. */
   async #byStage(bulk: Bulk): Promise<void> {
     const stage = `${realPath(this.out)}.${process.pid}.merge`;
-    const { ranges, uuid } = readIdSpace(bulk.db, 'main', '', '');
-    // What has been merged keeps the place that it has.
-    const known = (origin: string, id: number) =>
-      origin === uuid || ranges.some((each) => each.origin === origin && each.first <= id && each.last >= id);
+    const { joinBy } = this.options;
     try {
       const staged = Bulk.make(stage);
       const parts = new Merger(stage, this.paths, this.options);
       try {
-        await parts.apart(staged, (origin, id) => !known(origin, id));
+        if (joinBy !== undefined) await parts.#modelsOf(staged, this.out);
+        await parts.apart(staged);
       } finally {
         staged.close();
       }
-      const whole = new Merger(this.out, [stage], this.options);
+      const whole = new Merger(this.out, [stage], { ...this.options, joinBy: undefined });
       await whole.into(bulk);
-      Object.assign(this.counts, whole.counts, { joined: parts.counts.joined + whole.counts.joined });
+      const { joined, ambiguous } = parts.counts;
+      Object.assign(this.counts, whole.counts, { joined, ambiguous });
     } finally {
       rmSync(stage, { force: true });
     }
   }
 
-  async #one(
-    bulk: Bulk,
-    schema: string,
-    path: string,
-    index: number,
-    mayJoin?: (origin: string, id: number) => boolean,
-  ): Promise<void> {
+  /** So that each model becomes what it would become there, and its versions get their numbers behind the last one there. */
+  async #modelsOf(bulk: Bulk, path: string): Promise<void> {
+    const { db } = bulk;
+    bulk.attach(path, 'braid_in');
+    db.exec(NODES);
+    db.exec(`INSERT INTO temp.braid_nodes (node) SELECT record_id FROM braid_in.records WHERE kind = ${KindCode.model}
+      UNION ALL SELECT -version_id FROM (SELECT version_id, max(number) FROM braid_in.versions WHERE number IS NOT NULL GROUP BY model_id)`);
+    await bulk.transaction(() => {
+      const input = extractInput(db, 'braid_in', { ever: false });
+      const pause = (progress: TableProgress) =>
+        this.#pause({ input: 1, inputs: this.paths.length, path, ...progress });
+      return new Merging(bulk, { input, path: resolve(path), time: this.#time, keepIds: true, pause }).run();
+    });
+    bulk.detachAll();
+  }
+
+  async #one(bulk: Bulk, schema: string, path: string, index: number): Promise<void> {
     const { joinBy } = this.options;
     const merging = new Merging(bulk, {
       joinBy,
-      mayJoin,
       input: inputOf(schema),
       path,
       time: this.#time,

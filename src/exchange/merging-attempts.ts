@@ -33,6 +33,7 @@ const GAPS = `INSERT OR IGNORE INTO ledger_gaps (attempt_id, rank, frame, reason
  * Brings in runs and their attempts, by what they are called, with the ledger: what more was committed of them since they were
  * merged, and how they ended. Fills `braid_attempts`.
  *
+ * @param placed by their own places, whatever became of the models that are there.
  * @returns how many runs are new, or have ended since.
  * @throws BraidError ERR_BRAID_MERGE_CONFLICT
  */
@@ -90,16 +91,14 @@ export function mergeAttempts(
 /** Where the ids of an attempt are. */
 function blockOf({ id_base, id_end }: AttemptRow, placed: readonly Placed[]): Pick<AttemptRow, 'id_base' | 'id_end'> {
   let at = indexFor(placed, id_base + 1);
-  // A joined model is elsewhere; those after it tell where the block is.
-  while (placed[at]?.joined && placed[at].first < id_end) at++;
   const piece = placed.at(at);
   // One that has recorded nothing of its own: of it there is nothing to find.
-  if (!piece || piece.joined || id_end === id_base) {
+  if (!piece || id_end === id_base) {
     const base = placeOf(placed, id_base) ?? 0;
     return { id_base: base, id_end: base };
   }
   // What it had reserved when it was merged, and another run got since, may go on elsewhere.
-  while (at < placed.length && (placed[at].joined || placed[at].offset === piece.offset)) at++;
+  while (at < placed.length && placed[at].offset === piece.offset) at++;
   const last = Math.min(id_end, placed[at - 1].last);
   return { id_base: id_base + piece.offset, id_end: last + piece.offset };
 }

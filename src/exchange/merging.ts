@@ -6,17 +6,15 @@ import { wantSearchIndexes } from '../store/search-indexes.js';
 import type { Bulk } from './bulk.js';
 import { mergeAttempts } from './merging-attempts.js';
 import { MergedInvalidations } from './merging-invalidations.js';
-import { modelsToJoin, type JoinBy } from './merging-models.js';
-import { mapped, withInput, type Input } from './mapped.js';
+import { inputOf, mapped, withInput, type Input } from './mapped.js';
+import { ModelJoins, type JoinBy } from './merging-models.js';
 import { countOmissions } from './omissions.js';
-import { newRanges, overlay, piecesOf, place, readIdSpace, type IdSpace, type Placed } from './ranges.js';
+import { join, newRanges, piecesOf, place, readIdSpace, type IdSpace, type Placed } from './ranges.js';
 
-export const NO_COUNTS: MergeCounts = { runs: 0, records: 0, versions: 0, updates: 0, derivations: 0, uris: 0, tags: 0, invalidations: 0, joined: 0 }; // prettier-ignore
+export const NO_COUNTS: MergeCounts = { runs: 0, records: 0, versions: 0, updates: 0, derivations: 0, uris: 0, tags: 0, invalidations: 0, joined: 0, ambiguous: 0 }; // prettier-ignore
 
 export interface MergingOptions {
   readonly joinBy?: JoinBy;
-  /** Whether what another database gave out as `id` may be joined to a model. Default: all that is new. */
-  readonly mayJoin?: (origin: string, id: number) => boolean;
   /** Ids stay what they are: of an extract, which begins empty. */
   readonly keepIds?: boolean;
   readonly input: Input;
@@ -24,7 +22,13 @@ export interface MergingOptions {
   readonly path: string;
   readonly time: string;
   /** Called between parts; rejects if it is to end. */
-  readonly pause: (progress: { table: string; done: number; total: number }) => Promise<void>;
+  readonly pause: (progress: TableProgress) => Promise<void>;
+}
+
+export interface TableProgress {
+  readonly table: string;
+  readonly done: number;
+  readonly total: number;
 }
 
 /** Records of which all is brought in at once. */
@@ -54,6 +58,7 @@ const CONFLICT = `SELECT r.record_id AS id, r.name, o.record_id AS here, o.name 
 const DERIVATIONS = `INSERT OR IGNORE INTO derivations (record_id, derivation, time, unversioned, stated)
   SELECT record_id + @offset, ${mapped('derivation')}, time, unversioned, stated
   FROM $derivations WHERE record_id BETWEEN @first AND @last
+    AND (record_id = derivation OR record_id + @offset IS NOT ${mapped('derivation')})
   ON CONFLICT (record_id, derivation) DO UPDATE SET unversioned = max(unversioned, excluded.unversioned),
     stated = max(stated, excluded.stated),
     time = iif(excluded.stated AND excluded.unversioned, max(time, excluded.time), time)
@@ -90,6 +95,11 @@ const MODEL_PIECE =
 const VERSION_MAP = `INSERT INTO temp.braid_versions (old, new, known) SELECT old, ifnull(here, @base + old), here IS NOT NULL FROM (
     SELECT v.version_id AS old, CASE WHEN a.known THEN ${KNOWN_VERSION} END AS here
     FROM $versions v CROSS JOIN temp.braid_attempts a ON a.old = v.attempt_id WHERE ${mapped('v.model_id')} IS NOT NULL)`;
+
+/** A version of each of two models that are one here, of one name: some run knows them as two. */
+const ONE_VERSION = `SELECT min(v.model_id) AS one, max(v.model_id) AS other, ${mapped('v.model_id')} AS here
+  FROM temp.braid_versions x CROSS JOIN $versions v ON v.version_id = x.old
+  GROUP BY here, v.attempt_id, v.step, v.rank, v.ordinal HAVING count(*) > 1 LIMIT 1`;
 
 /** A number is kept where its model is new, or nobody else has it; else it is given anew. */
 const VERSIONS = `INSERT INTO versions (version_id, model_id, attempt_id, step, rank, ordinal, number, time)
@@ -147,13 +157,14 @@ export class Merging {
     const db = this.#db;
     const { path, time, input } = this.options;
     db.exec(TABLES);
-    const source = readIdSpace(db, input.schema, path, time);
-    const target = readIdSpace(db, 'main', this.bulk.path, time);
-    const placed = this.#place(source, target);
+    const source = readIdSpace(db, input, path, time);
+    const target = readIdSpace(db, inputOf('main'), this.bulk.path, time);
+    const places = this.#place(source, target);
+    const placed = this.#join(source, target, places);
     const firstUpdate = this.#next('updates', 'update_id');
     const invalidations = new MergedInvalidations(this.bulk, input, placed);
     invalidations.begin();
-    const { added } = mergeAttempts(db, input, placed, { path, sameDatabase: source.uuid === target.uuid });
+    const { added } = mergeAttempts(db, input, places, { path, sameDatabase: source.uuid === target.uuid });
     this.counts.runs = added;
     this.#reserve(this.#value('SELECT max(id_end) FROM main.attempts') ?? 0);
     await this.#records(placed);
@@ -164,30 +175,37 @@ export class Merging {
     if (this.#wantsSearchIndexes()) wantSearchIndexes(db);
   }
 
-  /** Says where all ids of the source are to be, and keeps that. */
+  /** Gives all ids of the source their places, and keeps which. */
   #place(source: IdSpace, target: IdSpace): Placed[] {
-    const db = this.#db;
-    const { joinBy, mayJoin, keepIds, input } = this.options;
+    const { keepIds, input } = this.options;
     if ((this.#value(`SELECT min(record_id) FROM ${input.schema}.records`) ?? 1) < 1) {
       throw new BraidError('ERR_BRAID_DB_CORRUPT', `${source.path} has records with ids below 1: see braid verify`);
     }
-    const unplaced = overlay(piecesOf(source), target);
-    let placed: Placed[];
-    if (keepIds) {
-      placed = unplaced.map((piece) => ({ ...piece, offset: 0, known: false, joined: false }));
-      this.#reserve(source.last);
-    } else {
-      const joins = joinBy === undefined ? [] : modelsToJoin(db, input, joinBy, unplaced, mayJoin);
-      this.counts.joined = joins.length;
-      placed = place(unplaced, joins, target.last, target.path);
-      this.#reserve(Math.max(target.last, ...placed.filter(({ known, joined }) => !known && !joined).map(({ last, offset }) => last + offset))); // prettier-ignore
-    }
+    const pieces = piecesOf(source);
+    const placed = keepIds
+      ? pieces.map((piece) => ({ ...piece, offset: 0, known: false, joined: false }))
+      : place(pieces, target);
+    this.#reserve(Math.max(target.last, ...placed.map(({ last, offset }) => last + offset)));
+    const keep = this.#db.prepare(
+      'INSERT INTO merged_ranges (origin, first, last, offset, kinds_inferred, path, time) VALUES (@origin, @first, @last, @offset, @kinds_inferred, @path, @time)',
+    );
+    for (const range of newRanges(placed)) keep.run(range);
+    return placed;
+  }
+
+  /** Says where all ids of the source go: to their places or, of models that become others, to those. */
+  #join(source: IdSpace, target: IdSpace, places: readonly Placed[]): Placed[] {
+    const db = this.#db;
+    const { joinBy, input } = this.options;
+    const { joins, rows, joined, ambiguous } = new ModelJoins(db, { input, source, target, placed: places, joinBy });
+    Object.assign(this.counts, { joined, ambiguous });
+    const keep = db.prepare(
+      'INSERT INTO joined_models (origin, id, record_id, path, time) VALUES (@origin, @id, @record_id, @path, @time)',
+    );
+    for (const row of rows) keep.run(row);
+    const placed = join(places, joins);
     const add = db.prepare('INSERT INTO temp.braid_map (last, offset, known, joined) VALUES (?, ?, ?, ?)');
     for (const { last, offset, known, joined } of placed) add.run(last, offset, known ? 1 : 0, joined ? 1 : 0);
-    const keep = db.prepare(
-      'INSERT INTO merged_ranges (origin, first, last, offset, kinds_inferred, joined, path, time) VALUES (@origin, @first, @last, @offset, @kinds_inferred, @joined, @path, @time)',
-    );
-    for (const range of newRanges(placed, source, target)) keep.run(range);
     return placed;
   }
 
@@ -241,6 +259,7 @@ export class Merging {
     const run = (sql: string, values: object = {}) => this.#prepared(sql).run(values).changes;
     await this.#pause('versions');
     run(VERSION_MAP, { base: this.#next('versions', 'version_id') });
+    if (placed.some(({ joined }) => joined)) this.#checkVersions();
     this.counts.versions = run(VERSIONS);
     if (placed.some(({ known }) => known)) run(NUMBERS);
     await this.#pause('updates');
@@ -283,6 +302,16 @@ export class Merging {
       'ERR_BRAID_MERGE_CONFLICT',
       `record ${id} (${name}) of ${path} has the id of another one, ${here} (${nameHere}) of ${this.bulk.path}: one database was ` +
         'copied, and both were recorded into since. Nothing was merged',
+    );
+  }
+
+  #checkVersions(): void {
+    const two = this.#prepared(ONE_VERSION).get() as { one: number; other: number; here: number } | undefined;
+    if (!two) return;
+    throw new BraidError(
+      'ERR_BRAID_MERGE_CONFLICT',
+      `models ${two.one} and ${two.other} of ${this.options.path}, which a run has updated both, were joined to one of ` +
+        `${this.bulk.path} (${two.here}). Nothing was merged`,
     );
   }
 

@@ -1,17 +1,26 @@
 import type { Database } from 'better-sqlite3';
 import { BraidError } from '../errors.js';
 import { MAX_ID } from '../frame/format.js';
-import { hasMergedRanges, KINDS_INFERRED } from '../store/schema.js';
 import { groupBy } from '../group-by.js';
+import { hasMergedRanges, KINDS_INFERRED } from '../store/schema.js';
+import type { Input } from './mapped.js';
 
-/** A row of `merged_ranges`: ids that another database gave out, and where they are here. */
+/** A row of `merged_ranges`: ids that another database gave out, and their places here. */
 export interface MergedRange {
   readonly origin: string;
   readonly first: number;
   readonly last: number;
   readonly offset: number;
   readonly kinds_inferred: number;
-  readonly joined: number;
+  readonly path: string;
+  readonly time: string;
+}
+
+/** A row of `joined_models`: a model that another database gave the id `id`, and that became one here. Its place stays empty. */
+export interface JoinedModel {
+  readonly origin: string;
+  readonly id: number;
+  readonly record_id: number;
   readonly path: string;
   readonly time: string;
 }
@@ -24,13 +33,14 @@ export interface IdSpace {
   /** Through which of its own ids the kinds of records are inferred. */
   readonly kindsInferredThrough: number;
   readonly ranges: readonly MergedRange[];
+  readonly joined: readonly JoinedModel[];
   /** How the file is called, and when it is read. */
   readonly path: string;
   readonly time: string;
 }
 
 /** Ids of one database, and where they were given out: what is `first` here is `originFirst` there. */
-interface Piece {
+export interface Piece {
   readonly first: number;
   readonly last: number;
   readonly origin: string;
@@ -44,30 +54,30 @@ interface Piece {
 export interface Placed extends Piece {
   /** What is `id` in the one is `id + offset` in the other. */
   readonly offset: number;
-  /** Whether they were there before. */
+  /** Whether their places were theirs before. */
   readonly known: boolean;
-  /** A model that becomes one that is there. */
+  /** A model that becomes one that has another place. */
   readonly joined: boolean;
 }
 
-/** A model that is to become one that is there. */
-export interface Join {
-  readonly model: number;
-  readonly into: number;
-}
-
-const RANGES = 'SELECT origin, first, last, offset, kinds_inferred, joined, path, time FROM';
-
-/** @param schema by which statements know the database. */
-export function readIdSpace(db: Database, schema: string, path: string, time: string): IdSpace {
+export function readIdSpace(db: Database, { schema, from }: Input, path: string, time: string): IdSpace {
   const get = (sql: string) => db.prepare(sql).pluck().get();
   const last = get(
     `SELECT max(ifnull((SELECT seq FROM ${schema}.sqlite_sequence WHERE name = 'records'), 0),
        ifnull((SELECT max(record_id) FROM ${schema}.records), 0), ifnull((SELECT max(id_end) FROM ${schema}.attempts), 0))`,
   ) as number;
-  const ranges = hasMergedRanges(db, schema) ? (db.prepare(`${RANGES} ${schema}.merged_ranges ORDER BY origin, first`).all() as MergedRange[]) : []; // prettier-ignore
+  const rows = <Row>(table: string, columns: string, order: string) =>
+    (hasMergedRanges(db, schema) ? db.prepare(`SELECT ${columns} FROM ${from(table)} ORDER BY ${order}`).all() : []) as Row[]; // prettier-ignore
   const meta = (key: string) => get(`SELECT value FROM ${schema}.meta WHERE key = '${key}'`) as string | undefined;
-  return { uuid: meta('uuid')!, last, kindsInferredThrough: Number(meta(KINDS_INFERRED) ?? 0), ranges, path, time };
+  return {
+    uuid: meta('uuid')!,
+    last,
+    kindsInferredThrough: Number(meta(KINDS_INFERRED) ?? 0),
+    ranges: rows('merged_ranges', 'origin, first, last, offset, kinds_inferred, path, time', 'origin, first'),
+    joined: rows('joined_models', 'origin, id, record_id, path, time', 'origin, id'),
+    path,
+    time,
+  };
 }
 
 /** All ids of a database, in order, by where they were given out. */
@@ -85,8 +95,7 @@ export function piecesOf({ uuid, last, kindsInferredThrough, ranges, path, time 
       next = Math.max(next, last + 1);
     }
   };
-  const came = ranges.filter(({ joined }) => joined === 0);
-  for (const range of came.toSorted((a, b) => a.first + a.offset - (b.first + b.offset))) {
+  for (const range of ranges.toSorted((a, b) => a.first + a.offset - (b.first + b.offset))) {
     const first = Math.max(next, range.first + range.offset);
     const end = range.last + range.offset;
     if (end < first) continue;
@@ -107,16 +116,13 @@ function pick({
   return { origin, kindsInferred: kinds_inferred === 1, path, time };
 }
 
-/** The same, where that is known. */
-export type Unplaced = Piece & Partial<Pick<Placed, 'offset' | 'joined'>>;
-
 /** The pieces of a database, where each lies in the target; those that it has never seen have no offset. */
-export function overlay(pieces: readonly Piece[], target: IdSpace): Unplaced[] {
+export function overlay(pieces: readonly Piece[], target: IdSpace): (Piece & { readonly offset?: number })[] {
   const ranges = groupBy(target.ranges, ({ origin }) => origin);
   return pieces.flatMap((piece) => {
     // It has come back from where it was merged into.
-    if (piece.origin === target.uuid) return [{ ...piece, offset: piece.originFirst - piece.first, joined: false }];
-    const cut: Unplaced[] = [];
+    if (piece.origin === target.uuid) return [{ ...piece, offset: piece.originFirst - piece.first }];
+    const cut: (Piece & { readonly offset?: number })[] = [];
     const shift = piece.first - piece.originFirst;
     let next = piece.first;
     for (const range of ranges.get(piece.origin) ?? []) {
@@ -124,7 +130,7 @@ export function overlay(pieces: readonly Piece[], target: IdSpace): Unplaced[] {
       const last = Math.min(piece.last, range.last + shift);
       if (last < first) continue;
       if (first > next) cut.push(part(piece, next, first - 1));
-      cut.push({ ...part(piece, first, last), offset: range.offset - shift, joined: range.joined === 1 });
+      cut.push({ ...part(piece, first, last), offset: range.offset - shift });
       next = last + 1;
     }
     if (next <= piece.last) cut.push(part(piece, next, piece.last));
@@ -132,76 +138,57 @@ export function overlay(pieces: readonly Piece[], target: IdSpace): Unplaced[] {
   });
 }
 
-function part(piece: Piece, first: number, last: number): Piece {
+function part<P extends Piece>(piece: P, first: number, last: number): P {
   return { ...piece, first, last, originFirst: piece.originFirst + first - piece.first };
 }
 
-/** Gives those that are new their places, behind `base`; models that are to be joined those that they join. */
-export function place(pieces: readonly Unplaced[], joins: readonly Join[], base: number, path: string): Placed[] {
-  const sorted = joins.toSorted((a, b) => a.model - b.model);
-  const placed: Placed[] = [];
-  let next = base + 1;
-  const add = (piece: Piece) => {
+/** Gives all ids of a database their places in the target: those that are new to it behind all that it has. */
+export function place(pieces: readonly Piece[], target: IdSpace): Placed[] {
+  const located = overlay(pieces, target);
+  // A newer copy of the target has given out ids that the target hasn't yet.
+  const known = located.map(({ last, offset }) => (offset === undefined ? 0 : last + offset));
+  let next = Math.max(target.last, ...known) + 1;
+  return located.map((piece) => {
+    if (piece.offset !== undefined) return { ...piece, offset: piece.offset, known: true, joined: false };
     const offset = next - piece.first;
-    placed.push({ ...piece, offset, known: false, joined: false });
     next = piece.last + offset + 1;
     if (next > MAX_ID) {
-      throw new BraidError('ERR_BRAID_IDS_EXHAUSTED', `${path} has no ids left for what is to be merged: merge into a new file`); // prettier-ignore
+      throw new BraidError('ERR_BRAID_IDS_EXHAUSTED', `${target.path} has no ids left for what is to be merged: merge into a new file`); // prettier-ignore
     }
-  };
-  for (const piece of pieces) {
-    if (piece.offset !== undefined) {
-      placed.push({ ...piece, offset: piece.offset, known: true, joined: piece.joined ?? false });
-      continue;
-    }
-    let first = piece.first;
-    for (const { model, into } of sorted) {
-      if (model < first || model > piece.last) continue;
-      if (model > first) add(part(piece, first, model - 1));
-      placed.push({ ...part(piece, model, model), offset: into - model, known: false, joined: true });
-      // Its own place stays empty, so that the rest of its run's ids keep their distances.
-      next++;
-      first = model + 1;
-    }
-    if (first <= piece.last) add(part(piece, first, piece.last));
-  }
-  return placed;
+    return { ...piece, offset, known: false, joined: false };
+  });
 }
 
-/** The rows of `merged_ranges` that are new in the target; with the models that had been joined in the database before. */
-export function newRanges(placed: readonly Placed[], source: IdSpace, target: IdSpace): MergedRange[] {
-  const rows = placed
+/** The same, with models that become others where those are. Their own places stay empty, so that the ids of their runs keep their distances. */
+export function join(placed: readonly Placed[], joins: ReadonlyMap<number, number>): Placed[] {
+  const models = [...joins.keys()].sort((a, b) => a - b);
+  return placed.flatMap((piece) => {
+    const cut: Placed[] = [];
+    let { first } = piece;
+    for (const model of models) {
+      if (model < first || model > piece.last) continue;
+      if (model > first) cut.push(part(piece, first, model - 1));
+      cut.push({ ...part(piece, model, model), offset: joins.get(model)! - model, joined: true });
+      first = model + 1;
+    }
+    if (first <= piece.last) cut.push(part(piece, first, piece.last));
+    return cut;
+  });
+}
+
+/** The rows of `merged_ranges` that are new in the target. */
+export function newRanges(placed: readonly Placed[]): MergedRange[] {
+  return placed
     .filter(({ known }) => !known)
-    .map(({ first, last, offset, joined, kindsInferred, originFirst, origin, path, time }): MergedRange => ({
+    .map(({ first, last, offset, kindsInferred, originFirst, origin, path, time }) => ({
       origin,
       first: originFirst,
       last: originFirst + last - first,
       offset: first + offset - originFirst,
-      kinds_inferred: kindsInferred && !joined ? 1 : 0,
-      joined: joined ? 1 : 0,
+      kinds_inferred: kindsInferred ? 1 : 0,
       path,
       time,
     }));
-  const hereOf = ({ origin, first }: MergedRange) => {
-    if (origin === target.uuid) return first;
-    const range = [...target.ranges, ...rows].find(
-      (each) => each.origin === origin && each.first <= first && each.last >= first,
-    );
-    return range && first + range.offset;
-  };
-  for (const range of source.ranges) {
-    if (range.joined === 0) continue;
-    const [here, to] = [hereOf(range), placeOf(placed, range.first + range.offset)];
-    if (here === undefined && to !== undefined) rows.push({ ...range, offset: to - range.first });
-    else if (here !== to) {
-      throw new BraidError(
-        'ERR_BRAID_MERGE_CONFLICT',
-        `${source.path} has a model that was merged from ${range.path} (${range.first}) and joined to ${range.first + range.offset}; in ` +
-          `${target.path} the two are ${here} and ${to}, kept apart. Nothing was merged`,
-      );
-    }
-  }
-  return rows;
 }
 
 /** Where an id goes; undefined for one that the database has not given out. */

@@ -29,10 +29,10 @@ interface Row {
 export function originsOf(connection: Connection, id: number): RecordOrigin[] {
   if (!hasMergedRanges(connection.db)) return [];
   const rows = connection.all<Row>(
-    `SELECT origin, ? - offset AS id, path, time, joined FROM merged_ranges
-     WHERE ? BETWEEN first + offset AND last + offset ORDER BY joined, time, origin`,
-    id,
-    id,
+    `SELECT origin, @id - offset AS id, path, time, 0 AS joined FROM merged_ranges WHERE @id BETWEEN first + offset AND last + offset
+     UNION ALL SELECT origin, id, path, time, 1 FROM joined_models WHERE record_id = @id
+     ORDER BY joined, time, origin`,
+    { id },
   );
   return rows.map(({ origin, id, path, time, joined }) => ({
     database: origin,
@@ -53,10 +53,19 @@ export function namesOf(connection: Connection, uuid: string, id: number): { ori
 }
 
 /** The id that a record has here which database `origin` gave the id `id`; undefined if no such id was merged. */
-export function idByOrigin(connection: Connection, origin: string, id: number): number | undefined {
-  if (!hasMergedRanges(connection.db)) return undefined;
-  const sql = 'SELECT ? + offset FROM merged_ranges WHERE origin = ? AND first <= ? AND last >= ?';
-  return connection.column<number>(sql, id, origin, id, id)[0];
+export function idByOrigin(
+  connection: Connection,
+  uuid: string | null,
+  origin: string,
+  id: number,
+): number | undefined {
+  if (!hasMergedRanges(connection.db)) return origin === uuid ? id : undefined;
+  return connection.column<number>(
+    `SELECT record_id FROM joined_models WHERE origin = @origin AND id = @id
+     UNION ALL SELECT @id WHERE @origin = @uuid
+     UNION ALL SELECT @id + offset FROM merged_ranges WHERE origin = @origin AND first <= @id AND last >= @id`,
+    { uuid, origin, id },
+  )[0];
 }
 
 /**

@@ -362,7 +362,7 @@ export class BraidReader {
     this.#checkId(id);
     const uuid = this.uuid;
     for (const { origin, id: there } of this.#namesThere(database, id)) {
-      const here = origin === uuid ? there : idByOrigin(this.#connection, origin, there);
+      const here = idByOrigin(this.#connection, uuid, origin, there);
       if (here !== undefined && this.record(here)) return here;
     }
     return undefined;

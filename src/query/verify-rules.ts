@@ -154,6 +154,7 @@ export const RULES: Rule[] = [
   dangling('derivation_versions', 'version_id', 'versions', 'version_id', 'x.derivation', 'derived records'),
   dangling('versions', 'attempt_id', 'attempts', 'attempt_id', 'x.version_id'),
   dangling('ledger', 'attempt_id', 'attempts', 'attempt_id', 'x.attempt_id', 'rows of the ledger'),
+  dangling('joined_models', 'record_id', 'records', 'record_id', 'x.id', 'models that were joined'),
   dangling('omissions', 'attempt_id', 'attempts', 'attempt_id', 'x.attempt_id'),
   dangling('attempts', 'run_id', 'runs', 'run_id', 'x.attempt_id'),
   {
@@ -204,7 +205,7 @@ export const RULES: Rule[] = [
     what: 'ids that were given to two databases that were merged, or will be given out again',
     rows: `SELECT first AS id FROM (
         SELECT first + offset AS first, last + offset AS last, lag(last + offset) OVER (ORDER BY first + offset) AS before
-        FROM merged_ranges WHERE NOT joined)
+        FROM merged_ranges)
       WHERE before >= first OR last > ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'records'), 0)`,
   },
   {

@@ -30,10 +30,17 @@ CREATE TABLE IF NOT EXISTS merged_ranges (
   last INTEGER NOT NULL,
   offset INTEGER NOT NULL,                  -- what is id there is id + offset here
   kinds_inferred INTEGER NOT NULL DEFAULT 0,   -- 1: nobody stated their kinds: braid upgrade has inferred them
-  joined INTEGER NOT NULL DEFAULT 0,        -- 1: a model there, which became one that was here
   path TEXT NOT NULL,                       -- the file, when it was merged
   time DATETIME NOT NULL,                   -- of that
   PRIMARY KEY (origin, first)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS joined_models (
+  origin CHAR(32) NOT NULL,                 -- as above: of the range that the model is in
+  id INTEGER NOT NULL,                      -- of a model there, whose place here stays empty,
+  record_id INTEGER NOT NULL REFERENCES records (record_id),   -- for it became this one
+  path TEXT NOT NULL,
+  time DATETIME NOT NULL,
+  PRIMARY KEY (origin, id)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS omissions (
   attempt_id INTEGER NOT NULL REFERENCES attempts (attempt_id),
