@@ -38,8 +38,15 @@ const DONE = [
    WHERE records.record_id = f.here AND records.invalidation_id IS NULL`,
   `INSERT OR IGNORE INTO invalidation_actions (action_type, params, id, name, cmd)
    SELECT action_type, params, id, name, cmd FROM $invalidation_actions`,
+  // A model that is here keeps its own; what became it brings one only where there is none.
   `INSERT OR IGNORE INTO record_actions (record_id, time, action_id)
-   SELECT ${mapped('a.record_id')}, a.time, a.action_id FROM $record_actions a`,
+   SELECT a.record_id + m.offset, a.time, a.action_id FROM $record_actions a CROSS JOIN temp.braid_map m
+     ON m.last = (SELECT p.last FROM temp.braid_map p WHERE p.last >= a.record_id AND a.record_id > 0 ORDER BY p.last LIMIT 1)
+   WHERE NOT m.joined`,
+  `UPDATE records SET invalidation_action_id = f.invalidation_action_id FROM (
+     SELECT r.record_id + m.offset AS here, r.invalidation_action_id FROM temp.braid_map m CROSS JOIN $records r ON r.record_id = m.last
+     WHERE m.joined AND r.invalidation_action_id IS NOT NULL) f
+   WHERE records.record_id = f.here AND records.invalidation_action_id IS NULL`,
 ];
 
 /** Of an action that had begun when the one was copied, and has ended in the other. */

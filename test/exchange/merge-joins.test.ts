@@ -135,6 +135,24 @@ describe('joining models', function () {
     reading(b, (reader) => assert.equal(reader.byOrigin(a, 1), 1));
   });
 
+  it("keeps the output's own action of a model, and takes one where there is none", async () => {
+    const acted = (command: string) => (db: BraidDB) => net(db).setInvalidationAction({ type: 'shell', command });
+    const source = await made(acted('theirs'));
+    const action = (path: string) => query<{ cmd: string }>(path, 'SELECT a.cmd FROM records r JOIN invalidation_actions a ON a.id = r.invalidation_action_id WHERE r.kind = 3').map(({ cmd }) => cmd); // prettier-ignore
+    const [own, none] = [await made(acted('ours')), await made((db) => net(db))];
+    // Said later than that of the output.
+    const later = await made(acted('later'));
+    for (const path of [source, later, source]) {
+      for (const out of [own, none]) await merge(out, path, { joinBy: 'name' });
+      assert.deepEqual([action(own), action(none)], [['ours'], ['theirs']]);
+    }
+    for (const path of [own, none]) assert.deepEqual(problemsOf(path), []);
+    // What the output says of it later counts.
+    await made((db) => BraidModel.ref(db, 1).setInvalidationAction({ type: 'shell', command: 'own now' }), none);
+    await merge(none, [source, later]);
+    assert.deepEqual(action(none), ['own now']);
+  });
+
   it('gives what had become a model that was pruned its own place, when it is merged again', async () => {
     const first = await made((db) => net(db));
     const source = await made((db) => net(db));
