@@ -122,8 +122,8 @@ function byOrigin(text: string, path: string, find: (database: string, id: numbe
 function* originLines(id: number, name: string, origins: readonly RecordOrigin[]): Iterable<string> {
   yield `[${String(id).padStart(5)}] : ${printable(name)}`;
   if (origins.length === 0) yield '  recorded here';
-  for (const { database, id, path, merged, joined } of origins) {
-    const how = joined ? 'joined' : 'merged';
+  for (const { database, id, path, merged, joined, through } of origins) {
+    const how = joined ? 'joined' : through ? 'merged from there' : 'merged';
     yield `  ${id} in ${printable(path)} (${database}), ${how} ${dateText(merged)}`;
   }
 }

@@ -57,6 +57,7 @@ class Merger {
     private readonly out: string,
     private readonly paths: readonly string[],
     private readonly options: MergeOptions,
+    private readonly staged = false,
   ) {}
 
   /** Into a database that is there: in one transaction. */
@@ -92,7 +93,7 @@ class Merger {
       } finally {
         staged.close();
       }
-      const whole = new Merger(this.out, [stage], { ...this.options, joinBy: undefined });
+      const whole = new Merger(this.out, [stage], { ...this.options, joinBy: undefined }, true);
       await whole.into(bulk);
       const { joined, ambiguous } = parts.counts;
       Object.assign(this.counts, whole.counts, { joined, ambiguous });
@@ -121,6 +122,7 @@ class Merger {
     const { joinBy } = this.options;
     const merging = new Merging(bulk, {
       joinBy,
+      staged: this.staged,
       input: inputOf(schema),
       path,
       time: this.#time,

@@ -9,7 +9,7 @@ import { MergedInvalidations } from './merging-invalidations.js';
 import { inputOf, mapped, withInput, type Input } from './mapped.js';
 import { ModelJoins, type JoinBy } from './merging-models.js';
 import { countOmissions } from './omissions.js';
-import { join, newRanges, piecesOf, place, readIdSpace, type IdSpace, type Placed } from './ranges.js';
+import { join, newRanges, passedRanges, piecesOf, place, readIdSpace, type IdSpace, type Placed } from './ranges.js';
 
 export const NO_COUNTS: MergeCounts = { runs: 0, records: 0, versions: 0, updates: 0, derivations: 0, uris: 0, tags: 0, invalidations: 0, joined: 0, ambiguous: 0 }; // prettier-ignore
 
@@ -17,6 +17,8 @@ export interface MergingOptions {
   readonly joinBy?: JoinBy;
   /** Ids stay what they are: of an extract, which begins empty. */
   readonly keepIds?: boolean;
+  /** The input was made to be merged: its own ids are nobody's to ask for. */
+  readonly staged?: boolean;
   readonly input: Input;
   /** Of the input. */
   readonly path: string;
@@ -177,7 +179,7 @@ export class Merging {
 
   /** Gives all ids of the source their places, and keeps which. */
   #place(source: IdSpace, target: IdSpace): Placed[] {
-    const { keepIds, input } = this.options;
+    const { keepIds, staged, input } = this.options;
     if ((this.#value(`SELECT min(record_id) FROM ${input.schema}.records`) ?? 1) < 1) {
       throw new BraidError('ERR_BRAID_DB_CORRUPT', `${source.path} has records with ids below 1: see braid verify`);
     }
@@ -187,9 +189,12 @@ export class Merging {
       : place(pieces, target);
     this.#reserve(Math.max(target.last, ...placed.map(({ last, offset }) => last + offset)));
     const keep = this.#db.prepare(
-      'INSERT INTO merged_ranges (origin, first, last, offset, kinds_inferred, path, time) VALUES (@origin, @first, @last, @offset, @kinds_inferred, @path, @time)',
+      'INSERT OR IGNORE INTO merged_ranges (origin, through, first, last, offset, kinds_inferred, path, time) VALUES (@origin, @through, @first, @last, @offset, @kinds_inferred, @path, @time)',
     );
     for (const range of newRanges(placed)) keep.run(range);
+    for (const range of passedRanges(placed, source, target)) {
+      if (!staged || range.origin !== source.uuid) keep.run(range);
+    }
     return placed;
   }
 

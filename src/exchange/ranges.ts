@@ -5,9 +5,10 @@ import { groupBy } from '../group-by.js';
 import { hasMergedRanges, KINDS_INFERRED } from '../store/schema.js';
 import type { Input } from './mapped.js';
 
-/** A row of `merged_ranges`: ids that another database gave out, and their places here. */
+/** A row of `merged_ranges`: ids that another database gave out, or has of what was merged into it, and their places here. */
 export interface MergedRange {
   readonly origin: string;
+  readonly through: number;
   readonly first: number;
   readonly last: number;
   readonly offset: number;
@@ -32,7 +33,10 @@ export interface IdSpace {
   readonly last: number;
   /** Through which of its own ids the kinds of records are inferred. */
   readonly kindsInferredThrough: number;
+  /** Ids that others gave out. */
   readonly ranges: readonly MergedRange[];
+  /** Ids by which those have come. */
+  readonly through: readonly MergedRange[];
   readonly joined: readonly JoinedModel[];
   /** How the file is called, and when it is read. */
   readonly path: string;
@@ -69,11 +73,13 @@ export function readIdSpace(db: Database, { schema, from }: Input, path: string,
   const rows = <Row>(table: string, columns: string, order: string) =>
     (hasMergedRanges(db, schema) ? db.prepare(`SELECT ${columns} FROM ${from(table)} ORDER BY ${order}`).all() : []) as Row[]; // prettier-ignore
   const meta = (key: string) => get(`SELECT value FROM ${schema}.meta WHERE key = '${key}'`) as string | undefined;
+  const all = rows<MergedRange>('merged_ranges', 'origin, through, first, last, offset, kinds_inferred, path, time', 'origin, first'); // prettier-ignore
   return {
     uuid: meta('uuid')!,
     last,
     kindsInferredThrough: Number(meta(KINDS_INFERRED) ?? 0),
-    ranges: rows('merged_ranges', 'origin, first, last, offset, kinds_inferred, path, time', 'origin, first'),
+    ranges: all.filter(({ through }) => through === 0),
+    through: all.filter(({ through }) => through === 1),
     joined: rows('joined_models', 'origin, id, record_id, path, time', 'origin, id'),
     path,
     time,
@@ -182,6 +188,7 @@ export function newRanges(placed: readonly Placed[]): MergedRange[] {
     .filter(({ known }) => !known)
     .map(({ first, last, offset, kindsInferred, originFirst, origin, path, time }) => ({
       origin,
+      through: 0,
       first: originFirst,
       last: originFirst + last - first,
       offset: first + offset - originFirst,
@@ -189,6 +196,24 @@ export function newRanges(placed: readonly Placed[]): MergedRange[] {
       path,
       time,
     }));
+}
+
+/** The ids that the source has of what others gave out, and those by which that came to it: what they are in the target. */
+export function passedRanges(placed: readonly Placed[], source: IdSpace, target: IdSpace): MergedRange[] {
+  const { uuid, path, time } = source;
+  const own = placed.filter(({ origin }) => origin !== uuid);
+  return [
+    ...own.map(({ first, last, offset }) => ({ origin: uuid, through: 1, first, last, offset, kinds_inferred: 0, path, time })), // prettier-ignore
+    ...source.through.flatMap((range) => {
+      const within = placed.filter((piece) => piece.first <= range.last + range.offset && piece.last >= range.first + range.offset); // prettier-ignore
+      return within.map((piece) => ({
+        ...range,
+        first: Math.max(range.first, piece.first - range.offset),
+        last: Math.min(range.last, piece.last - range.offset),
+        offset: range.offset + piece.offset,
+      }));
+    }),
+  ].filter(({ origin }) => origin !== target.uuid);
 }
 
 /** Where an id goes; undefined for one that the database has not given out. */

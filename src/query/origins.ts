@@ -5,7 +5,7 @@ import type { Connection } from './connection.js';
 
 /** Where a record came from that was merged. */
 export interface RecordOrigin {
-  /** The uuid of the database that gave out its id, as 32 hex digits. */
+  /** The uuid of the database, as 32 hex digits: the one that gave out its id or, if it came `through` it, one that had merged it. */
   database: string;
   /** Of the record there. */
   id: number;
@@ -15,6 +15,8 @@ export interface RecordOrigin {
   merged: Date;
   /** It is a model that became one that was there. */
   joined: boolean;
+  /** That database had it by merging, too. */
+  through: boolean;
 }
 
 interface Row {
@@ -23,49 +25,56 @@ interface Row {
   readonly path: string;
   readonly time: string;
   readonly joined: number;
+  readonly through: number;
 }
 
 /** Where a record came from; of a model that others were joined to, all of them. None if it was recorded here. */
 export function originsOf(connection: Connection, id: number): RecordOrigin[] {
   if (!hasMergedRanges(connection.db)) return [];
   const rows = connection.all<Row>(
-    `SELECT origin, @id - offset AS id, path, time, 0 AS joined FROM merged_ranges WHERE @id BETWEEN first + offset AND last + offset
-     UNION ALL SELECT origin, id, path, time, 1 FROM joined_models WHERE record_id = @id
-     ORDER BY joined, time, origin`,
+    `SELECT origin, @id - offset AS id, path, time, 0 AS joined, through FROM merged_ranges WHERE @id BETWEEN first + offset AND last + offset
+     UNION ALL SELECT origin, id, path, time, 1, 0 FROM joined_models WHERE record_id = @id
+     ORDER BY joined, through, time, origin`,
     { id },
   );
-  return rows.map(({ origin, id, path, time, joined }) => ({
+  return rows.map(({ origin, id, path, time, joined, through }) => ({
     database: origin,
     id,
     path,
     merged: parseTime(time),
     joined: joined === 1,
+    through: through === 1,
   }));
 }
 
 /**
- * The ids that a database may have given the record that is `id` in it: its own, and, where it came to that by merging, that of
- * the first.
+ * The ids by which the record that is `id` in a database may be known: that one, and, where it came to that by merging, those that it
+ * had before.
  */
 export function namesOf(connection: Connection, uuid: string, id: number): { origin: string; id: number }[] {
   const came = originsOf(connection, id).filter(({ joined }) => !joined);
   return [...came.map(({ database, id }) => ({ origin: database, id })), { origin: uuid, id }];
 }
 
-/** The id that a record has here which database `origin` gave the id `id`; undefined if no such id was merged. */
-export function idByOrigin(
-  connection: Connection,
-  uuid: string | null,
-  origin: string,
-  id: number,
-): number | undefined {
-  if (!hasMergedRanges(connection.db)) return origin === uuid ? id : undefined;
+/**
+ * The ids that a record may have here which is `id` in database `origin`, whether that gave it out or had it by merging; a model
+ * that became another has that one's. None if no such id was merged.
+ *
+ * @param uuid of this database.
+ */
+export function idsByOrigin(connection: Connection, uuid: string | null, origin: string, id: number): number[] {
+  if (!hasMergedRanges(connection.db)) return origin === uuid ? [id] : [];
   return connection.column<number>(
-    `SELECT record_id FROM joined_models WHERE origin = @origin AND id = @id
-     UNION ALL SELECT @id WHERE @origin = @uuid
-     UNION ALL SELECT @id + offset FROM merged_ranges WHERE origin = @origin AND first <= @id AND last >= @id`,
+    `SELECT ifnull(j.record_id, p.place) FROM (
+       SELECT @id AS place, 0 AS through WHERE @origin = @uuid
+       UNION ALL SELECT @id + offset, through FROM merged_ranges WHERE origin = @origin AND first <= @id AND last >= @id) p
+     LEFT JOIN (
+       SELECT id AS place, record_id FROM joined_models WHERE origin = @uuid
+       UNION ALL SELECT j.id + r.offset, j.record_id FROM joined_models j
+         JOIN merged_ranges r ON r.origin = j.origin AND NOT r.through AND r.first <= j.id AND r.last >= j.id) j ON j.place = p.place
+     ORDER BY p.through`,
     { uuid, origin, id },
-  )[0];
+  );
 }
 
 /**

@@ -20,7 +20,7 @@ import {
 import { layoutOf, type Layout } from './layout.js';
 import { Nodes, type LineageOptions, type LineageRow } from './lineage.js';
 import { openReadOnly } from './open.js';
-import { idByOrigin, mergedDatabases, namesOf, originsOf, type RecordOrigin } from './origins.js';
+import { idsByOrigin, mergedDatabases, namesOf, originsOf, type RecordOrigin } from './origins.js';
 import { asOf, checkId, nodeOf, resolveNode, startOf, type NodeName, type ResolvedNode } from './resolve.js';
 import { NodeRows, type NodeRow, type RecordRow } from './rows.js';
 import { runRows, type RunRow } from './runs.js';
@@ -354,7 +354,7 @@ export class BraidReader {
   /**
    * The id that a record has here which has another in the database that it came from. Undefined if it was not merged.
    *
-   * @param database that database: its file, its uuid or the first digits of it, or the name that the file had when it was merged.
+   * @param database that database: its file, its uuid or the first digits of it, or the name that the file had when it was merged. It may also be one that what was merged had itself merged.
    * @param id of the record there.
    * @throws BraidError ERR_BRAID_NO_SUCH_ORIGIN, if none of the databases that were merged is called so; ERR_BRAID_ORIGIN_AMBIGUOUS, ERR_BRAID_ID_INVALID
    */
@@ -362,8 +362,8 @@ export class BraidReader {
     this.#checkId(id);
     const uuid = this.uuid;
     for (const { origin, id: there } of this.#namesThere(database, id)) {
-      const here = idByOrigin(this.#connection, uuid, origin, there);
-      if (here !== undefined && this.record(here)) return here;
+      const here = idsByOrigin(this.#connection, uuid, origin, there).find((each) => this.record(each));
+      if (here !== undefined) return here;
     }
     return undefined;
   }

@@ -205,7 +205,7 @@ export const RULES: Rule[] = [
     what: 'ids that were given to two databases that were merged, or will be given out again',
     rows: `SELECT first AS id FROM (
         SELECT first + offset AS first, last + offset AS last, lag(last + offset) OVER (ORDER BY first + offset) AS before
-        FROM merged_ranges)
+        FROM merged_ranges WHERE NOT through)
       WHERE before >= first OR last > ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'records'), 0)`,
   },
   {

@@ -25,14 +25,15 @@ export const REQUESTED_BY_Q = 'ifnull(-q.version_id, q.record_id)';
  */
 export const EXCHANGE_TABLES = `
 CREATE TABLE IF NOT EXISTS merged_ranges (
-  origin CHAR(32) NOT NULL,                 -- the uuid of the database that gave these ids out
+  origin CHAR(32) NOT NULL,                 -- the uuid of a database that has these ids,
+  through INTEGER NOT NULL DEFAULT 0,       -- and gave them out; 1: that had their records by merging, from one that has ranges, too
   first INTEGER NOT NULL,
   last INTEGER NOT NULL,
   offset INTEGER NOT NULL,                  -- what is id there is id + offset here
   kinds_inferred INTEGER NOT NULL DEFAULT 0,   -- 1: nobody stated their kinds: braid upgrade has inferred them
   path TEXT NOT NULL,                       -- the file, when it was merged
   time DATETIME NOT NULL,                   -- of that
-  PRIMARY KEY (origin, first)
+  PRIMARY KEY (origin, through, first)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS joined_models (
   origin CHAR(32) NOT NULL,                 -- as above: of the range that the model is in

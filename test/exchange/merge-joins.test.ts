@@ -181,6 +181,46 @@ describe('joining models', function () {
     assert.deepEqual(problemsOf(into), []);
   });
 
+  it('finds what came through a database by the ids that it had there, when that is gone', async () => {
+    const [first, second, between] = [await made((db) => net(db)), await made((db) => net(db)), file()];
+    // What it has of its own comes between.
+    await merge(between, first);
+    await made((db) => net(db, 'own'), between);
+    await merge(between, second, { joinBy: 'name' });
+    const ids = reading(between, (reader) => Array.from(reader.records(), ({ id, name, run }) => ({ id, name, run })));
+    const uuid = reading(between, (reader) => reader.uuid!);
+    const outs = [file(), file(), await made((db) => net(db)), file(), file()];
+    await merge(outs[0], between);
+    await merge(outs[1], outs[0]);
+    await merge(outs[2], [between, first], { joinBy: 'name' });
+    // By way of what is made for so many.
+    await merge(outs[3], first);
+    await merge(outs[3], [...Array.from({ length: 8 }, () => copyOf(first)), outs[0]]);
+    await extract(outs[0], ids.map(({ id }) => id), outs[4]); // prettier-ignore
+    const twice = contentOf(outs[1]);
+    assert.deepEqual(counts(await merge(outs[1], [between, outs[0], first])), {});
+    assert.deepEqual(contentOf(outs[1]), twice);
+    rmSync(between);
+    for (const [i, out] of outs.entries()) {
+      assert.deepEqual(problemsOf(out), []);
+      reading(out, (reader) => {
+        for (const database of [between, uuid, uuid.slice(0, 10)]) {
+          for (const { id, name, run } of ids) {
+            const found = reader.record(reader.byOrigin(database, id)!)!;
+            assert.equal(found.name, name);
+            // There, it became that of the output.
+            if (i !== 2 || name !== 'net') assert.equal(found.run, run);
+          }
+        }
+        assert.equal(reader.byOrigin(between, 99), undefined);
+      });
+    }
+    const [, last] = reading(outs[1], (reader) => reader.origins(reader.byOrigin(first, 2)!));
+    assert.deepEqual([last.database, last.id, last.path, last.through], [uuid, 2, between, true]);
+    const { stdout } = await braidInThread(['lookup', outs[1], '--origin', `${between}:2`]);
+    assert.match(stdout, /scan of net\n {2}2 in .* merged 20.*\n {2}2 in .* merged from there 20/);
+  });
+
   it('refuses what a run knows as two where they were made one', async () => {
     const [a, b, both] = [await made((db) => net(db)), await made((db) => net(db)), file()];
     await merge(both, [a, b]);
