@@ -176,7 +176,7 @@ function checked<T>(names: readonly T[], message: string): readonly T[] {
 }
 
 function writing<T>(path: string, busyMs: number, write: (store: Store) => T): T {
-  const store = new Store({ path, busyMs, existing: true, commit: 'statements' });
+  const store = new Store({ path, busyMs, existing: true, commit: 'statements', writer: 'atOnce' });
   try {
     return write(store);
   } finally {

@@ -5,10 +5,17 @@ export interface MergeCounts {
   versions: number;
   updates: number;
   derivations: number;
+  /** Of records and of versions. */
   uris: number;
   tags: number;
-  /** Requests, of which each may have made many records invalid. */
+  /** Requests, of which each may have made many records invalid; and those that Braid-DB has stored, one for each record. */
   invalidations: number;
+  /** Requests that were taken back. */
+  revalidations: number;
+  /** Invalidation actions that records have got. */
+  actions: number;
+  /** What was begun of them, or has ended since. */
+  actionRuns: number;
   /** Models that became one that was there, and are no records of their own. */
   joined: number;
   /** Models that were to be joined, and are kept apart: what they have in common they have with several, on one side or the other. */

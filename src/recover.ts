@@ -221,7 +221,9 @@ class Recovery {
       function* (this: Recovery, all: number[]): Steps<null> {
         totalBytes = all.reduce((sum, each) => sum + each, 0);
         this.#store = new StoreClient();
-        yield* wait(this.#store.open({ path: this.path, busyMs: this.#parsed.busyMs, existing: true }));
+        yield* wait(
+          this.#store.open({ path: this.path, busyMs: this.#parsed.busyMs, existing: true, writer: 'recovery' }),
+        );
         return null;
       },
     );

@@ -61,10 +61,14 @@ function* mergedLines(report: MergeReport): Iterable<string> {
 
 /** "1 run, 1,200 records, 3 tags". */
 export function countsText(counts: Partial<MergeCounts>): string {
-  const names = { runs: 'run', records: 'record', versions: 'version', updates: 'update', derivations: 'derivation', uris: 'URI', tags: 'tag', invalidations: 'invalidation' }; // prettier-ignore
+  const names = { runs: 'run', records: 'record', versions: 'version', updates: 'update', derivations: 'derivation', uris: 'URI', tags: 'tag', invalidations: 'invalidation', revalidations: 'revalidation', actions: 'invalidation action', actionRuns: 'run of an action' }; // prettier-ignore
   return (Object.keys(names) as (keyof typeof names)[])
     .filter((name) => (counts[name] ?? 0) > 0)
-    .map((name) => plural(counts[name]!, names[name]))
+    .map((name) =>
+      name === 'actionRuns'
+        ? plural(counts[name]!, names[name], 'runs of actions')
+        : plural(counts[name]!, names[name]),
+    )
     .join(', ');
 }
 

@@ -31,25 +31,30 @@ export class Bulk {
     readonly invalidations: Invalidations,
     readonly path: string,
     private readonly transactions: Transactions,
+    private readonly keep = true,
   ) {}
 
   /**
    * One that is there.
    *
+   * @param keep false: nothing that is done is to be kept, and the file stays as it is, to the byte. Others can't read it where so
+   * much is done that memory doesn't hold it.
    * @throws BraidError ERR_BRAID_DB_…
    */
-  static open(path: string, busyMs: number): Bulk {
+  static open(path: string, busyMs: number, keep = true): Bulk {
     const file = realPath(path);
     checkPath(path, file);
     if (!existsSync(file)) throw new BraidError('ERR_BRAID_DB_NOT_FOUND', `${path} does not exist`);
     const wait = new LockWait(busyMs);
     try {
-      const { db, uuid, wal, tables } = wait.for(() => openForWriting(file, { path, busyMs, existing: true }, wait));
+      const { db, uuid, wal, tables } = wait.for(() =>
+        openForWriting(file, { path, busyMs, existing: true, asIs: !keep }, wait),
+      );
       db.pragma('temp_store = FILE');
       db.pragma(`busy_timeout = ${busyMs}`);
       const extended = tables instanceof ExtensionTables;
       const files = new DatabaseFiles(db, { path, file, uuid, wal, extended });
-      return new Bulk(db, uuid, new Invalidations(db), path, new Transactions(db, wait, files));
+      return new Bulk(db, uuid, new Invalidations(db), path, new Transactions(db, wait, files), keep);
     } catch (error) {
       throw explainWriteError(error, path);
     }
@@ -89,16 +94,16 @@ export class Bulk {
   }
 
   /** See `Transactions.runLong`. */
-  transaction<T>(write: () => Promise<T>, keep = true): Promise<T> {
+  transaction<T>(write: () => Promise<T>): Promise<T> {
     return this.transactions.runLong(() => {
       this.db.exec(EXCHANGE_TABLES);
       return write();
-    }, keep);
+    }, this.keep);
   }
 
   close(): void {
     this.detachAll();
-    leaveWal(this.db);
+    if (this.keep) leaveWal(this.db);
     this.db.close();
   }
 }

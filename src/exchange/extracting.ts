@@ -80,8 +80,8 @@ export async function extractDatabase(
   } catch (error) {
     throw explained(error, output, [path]);
   }
-  const { runs, records, versions, updates, derivations, uris, tags, invalidations } = counts!;
-  return { path, output, runs, records, versions, updates, derivations, uris, tags, invalidations };
+  const { runs, records, versions, updates, derivations, uris, tags, invalidations, revalidations, actions, actionRuns } = counts!; // prettier-ignore
+  return { path, output, runs, records, versions, updates, derivations, uris, tags, invalidations, revalidations, actions, actionRuns }; // prettier-ignore
 }
 
 function startsOf(

@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, rmSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { BraidError } from '../errors.js';
@@ -31,7 +31,7 @@ export async function mergeDatabases(
   const all = new Merger(out, paths, options);
   try {
     if (existsSync(realPath(out))) {
-      const bulk = Bulk.open(out, busyMs);
+      const bulk = Bulk.open(out, busyMs, !dryRun);
       try {
         await all.into(bulk);
       } finally {
@@ -66,7 +66,7 @@ class Merger {
     this.paths.forEach((path, i) => bulk.attach(path, `braid_in${i}`));
     await bulk.transaction(async () => {
       for (const [i, path] of this.paths.entries()) await this.#one(bulk, `braid_in${i}`, path, i);
-    }, !this.options.dryRun);
+    });
     if (!this.options.dryRun) await this.#searchIndexes(bulk);
   }
 
@@ -156,11 +156,21 @@ function checked(out: string, inputs: readonly string[], { joinBy }: MergeOption
   if (!JOIN_BY.includes(joinBy)) {
     throw new BraidError('ERR_BRAID_OPTION_INVALID', `joinBy must be 'name' or 'uri', not ${String(joinBy)}`);
   }
-  const target = realPath(out);
-  const paths = new Map(inputs.map((path) => [realPath(path), resolve(path)]));
-  if (paths.has(target)) throw new BraidError('ERR_BRAID_OPTION_INVALID', `${out} can't be merged into itself`);
+  const paths = new Map(inputs.map((path) => [fileOf(path), resolve(path)]));
+  const same = paths.get(fileOf(out));
+  if (same !== undefined) {
+    const which = realPath(same) === realPath(out) ? out : `${same} is the same file as ${out}, which`;
+    throw new BraidError('ERR_BRAID_OPTION_INVALID', `${which} can't be merged into itself`);
+  }
   for (const path of paths.values()) checkInput(path);
   return [...paths.values()];
+}
+
+/** What tells a file from others, whatever links lead to it. */
+function fileOf(path: string): string {
+  const file = realPath(path);
+  const stat = statSync(file, { bigint: true, throwIfNoEntry: false });
+  return stat ? `${stat.dev} ${stat.ino}` : file;
 }
 
 /**

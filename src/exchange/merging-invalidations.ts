@@ -1,4 +1,5 @@
 import type { Database, Statement } from 'better-sqlite3';
+import type { MergeCounts } from '../merge.js';
 import { cascadedId } from '../store/causes.js';
 import type { Bulk } from './bulk.js';
 import { mapped, withInput, type Input } from './mapped.js';
@@ -24,30 +25,32 @@ const REQUESTS = `INSERT OR IGNORE INTO invalidation_requests (id, record_id, ve
   FROM $invalidation_requests q LEFT JOIN temp.braid_versions x ON x.old = q.version_id
   WHERE q.version_id IS NULL OR x.new IS NOT NULL`;
 
-const DONE = [
-  `INSERT OR IGNORE INTO invalidations (id, cause, time) SELECT q.id, q.cause, q.time FROM $revalidations b
-   CROSS JOIN main.invalidation_requests q ON q.id = b.request_id AND q.done`,
-  `INSERT OR IGNORE INTO revalidations (request_id, reason, time) SELECT b.request_id, b.reason, b.time FROM $revalidations b
-   CROSS JOIN main.invalidation_requests q ON q.id = b.request_id AND q.done
-   WHERE b.request_id NOT IN (SELECT value FROM json_each(@later))`,
-  `INSERT OR IGNORE INTO invalidations (id, root_invalidation, cause, time, inferred)
-   SELECT i.id, i.root_invalidation, i.cause, i.time, i.inferred FROM temp.braid_foreign f CROSS JOIN $invalidations i ON i.id = f.id`,
-  `UPDATE records SET invalidation_id = f.invalidation_id FROM (
-     SELECT ${mapped('r.record_id')} AS here, r.invalidation_id FROM $records r
-     WHERE r.invalidation_id IN (SELECT id FROM temp.braid_foreign)) f
-   WHERE records.record_id = f.here AND records.invalidation_id IS NULL`,
-  `INSERT OR IGNORE INTO invalidation_actions (action_type, params, id, name, cmd)
-   SELECT action_type, params, id, name, cmd FROM $invalidation_actions`,
-  // A model that is here keeps its own; what became it brings one only where there is none.
-  `INSERT OR IGNORE INTO record_actions (record_id, time, action_id)
-   SELECT a.record_id + m.offset, a.time, a.action_id FROM $record_actions a CROSS JOIN temp.braid_map m
-     ON m.last = (SELECT p.last FROM temp.braid_map p WHERE p.last >= a.record_id AND a.record_id > 0 ORDER BY p.last LIMIT 1)
-   WHERE NOT m.joined`,
-  `UPDATE records SET invalidation_action_id = f.invalidation_action_id FROM (
-     SELECT r.record_id + m.offset AS here, r.invalidation_action_id FROM temp.braid_map m CROSS JOIN $records r ON r.record_id = m.last
-     WHERE m.joined AND r.invalidation_action_id IS NOT NULL) f
-   WHERE records.record_id = f.here AND records.invalidation_action_id IS NULL`,
-];
+/** What was asked for and taken back there, and had been carried out. */
+const HISTORY = `INSERT OR IGNORE INTO invalidations (id, cause, time) SELECT q.id, q.cause, q.time FROM $revalidations b
+  CROSS JOIN main.invalidation_requests q ON q.id = b.request_id AND q.done`;
+const REVALIDATIONS = `INSERT OR IGNORE INTO revalidations (request_id, reason, time) SELECT b.request_id, b.reason, b.time FROM $revalidations b
+  CROSS JOIN main.invalidation_requests q ON q.id = b.request_id AND q.done
+  WHERE b.request_id NOT IN (SELECT value FROM json_each(@later))`;
+
+const FOREIGN_ONES = `INSERT OR IGNORE INTO invalidations (id, root_invalidation, cause, time, inferred)
+  SELECT i.id, i.root_invalidation, i.cause, i.time, i.inferred FROM temp.braid_foreign f CROSS JOIN $invalidations i ON i.id = f.id`;
+const FOREIGN_RECORDS = `UPDATE records SET invalidation_id = f.invalidation_id FROM (
+    SELECT ${mapped('r.record_id')} AS here, r.invalidation_id FROM $records r
+    WHERE r.invalidation_id IN (SELECT id FROM temp.braid_foreign)) f
+  WHERE records.record_id = f.here AND records.invalidation_id IS NULL`;
+
+const ACTIONS = `INSERT OR IGNORE INTO invalidation_actions (action_type, params, id, name, cmd)
+  SELECT action_type, params, id, name, cmd FROM $invalidation_actions`;
+/** A model that is here keeps its own; what became it brings one only where there is none. */
+const RECORD_ACTIONS = `INSERT OR IGNORE INTO record_actions (record_id, time, action_id)
+  SELECT a.record_id + m.offset, a.time, a.action_id FROM $record_actions a CROSS JOIN temp.braid_map m
+    ON m.last = (SELECT p.last FROM temp.braid_map p WHERE p.last >= a.record_id AND a.record_id > 0 ORDER BY p.last LIMIT 1)
+  WHERE NOT m.joined`;
+/** Of such a model, and of what Braid-DB has said, which keeps no history of it. */
+const ACTIONS_OF_RECORDS = `UPDATE records SET invalidation_action_id = f.invalidation_action_id FROM (
+    SELECT ${mapped('r.record_id')} AS here, r.invalidation_action_id FROM $records r WHERE r.invalidation_action_id IS NOT NULL) f
+  WHERE records.record_id = f.here AND records.invalidation_action_id IS NULL
+    AND NOT EXISTS (SELECT 1 FROM record_actions a WHERE a.record_id = f.here)`;
 
 /** Of an action that had begun when the one was copied, and has ended in the other. */
 const ENDED = `DELETE FROM main.action_runs AS o WHERE o.outcome = 'begun' AND EXISTS (SELECT 1 FROM $action_runs a
@@ -94,25 +97,32 @@ export class MergedInvalidations {
     if (this.placed.some(({ known, joined }) => known || joined)) this.#unwatch = this.bulk.invalidations.watchTables();
   }
 
-  /** After all else is there. Returns how many requests are new. */
-  end(): number {
+  /** After all else is there. Returns how many of each are new. */
+  end(): Pick<MergeCounts, 'invalidations' | 'revalidations' | 'actions' | 'actionRuns'> {
     const { invalidations } = this.bulk;
+    const run = (sql: string, values: object = {}) => this.#prepared(sql).run(values).changes;
     const later = this.#prepared(TAKEN_BACK).all() as TakenBack[];
-    const added = this.#prepared(REQUESTS).run().changes;
-    for (const sql of DONE) {
-      const statement = this.#prepared(sql);
-      if (sql.includes('@later')) statement.run({ later: JSON.stringify(later.map(({ id }) => id)) });
-      else statement.run();
-    }
+    const requests = run(REQUESTS);
+    run(HISTORY);
+    let revalidations = run(REVALIDATIONS, { later: JSON.stringify(later.map(({ id }) => id)) });
+    const foreign = run(FOREIGN_ONES);
+    run(FOREIGN_RECORDS);
+    const kept = run(ACTIONS);
+    const actions = run(RECORD_ACTIONS) + run(ACTIONS_OF_RECORDS);
     this.#unwatch?.();
     invalidations.settle(this.#unwatch !== undefined);
     const done = this.#db.prepare('SELECT 1 FROM invalidation_requests WHERE id = ? AND done');
-    for (const { id, reason, time } of later) if (done.get(id)) invalidations.revalidate([id], reason, time);
-    this.#actionRuns();
-    return added;
+    for (const { id, reason, time } of later) {
+      if (!done.get(id)) continue;
+      invalidations.revalidate([id], reason, time);
+      revalidations++;
+    }
+    // Some are kept that no record has yet.
+    return { invalidations: requests + foreign, revalidations, actions: Math.max(actions, kept), actionRuns: this.#actionRuns() }; // prettier-ignore
   }
 
-  #actionRuns(): void {
+  #actionRuns(): number {
+    let added = 0;
     const ours = this.#db.prepare('SELECT 1 FROM invalidation_requests WHERE id = ?');
     const cause = this.#db.prepare(
       `INSERT OR IGNORE INTO invalidations (id, root_invalidation, cause, time, inferred)
@@ -130,8 +140,9 @@ export class MergedInvalidations {
       const cascaded = root !== null && ours.get(root) !== undefined;
       const invalidation = cascaded ? cascadedId(root, here) : invalidation_id;
       cause.run({ ...row, invalidation });
-      add.run({ ...row, invalidation });
+      added += add.run({ ...row, invalidation }).changes;
     }
+    return added;
   }
 
   #prepared(sql: string): Statement {

@@ -11,7 +11,7 @@ import { ModelJoins, type JoinBy } from './merging-models.js';
 import { countOmissions } from './omissions.js';
 import { join, newRanges, passedRanges, piecesOf, place, readIdSpace, type IdSpace, type Placed } from './ranges.js';
 
-export const NO_COUNTS: MergeCounts = { runs: 0, records: 0, versions: 0, updates: 0, derivations: 0, uris: 0, tags: 0, invalidations: 0, joined: 0, ambiguous: 0 }; // prettier-ignore
+export const NO_COUNTS: MergeCounts = { runs: 0, records: 0, versions: 0, updates: 0, derivations: 0, uris: 0, tags: 0, invalidations: 0, revalidations: 0, actions: 0, actionRuns: 0, joined: 0, ambiguous: 0 }; // prettier-ignore
 
 export interface MergingOptions {
   readonly joinBy?: JoinBy;
@@ -129,18 +129,16 @@ const EXPOSURES = `INSERT OR IGNORE INTO exposures (update_id, ordinal, source_i
   SELECT n.new, e.ordinal, ${mapped('e.source_id')}, x.new, e.unversioned FROM temp.braid_updates n
   CROSS JOIN $exposures e ON e.update_id = n.old LEFT JOIN temp.braid_versions x ON x.old = e.version_id`;
 
-const OF_VERSIONS = [
-  `INSERT OR IGNORE INTO version_uris (version_id, uri)
-   SELECT x.new, u.uri FROM temp.braid_versions x CROSS JOIN $version_uris u ON u.version_id = x.old`,
-  `INSERT INTO version_tags (version_id, rank, ${TAG}) SELECT new, rank, ${TAG} FROM (
+const VERSION_URIS = `INSERT OR IGNORE INTO version_uris (version_id, uri)
+  SELECT x.new, u.uri FROM temp.braid_versions x CROSS JOIN $version_uris u ON u.version_id = x.old`;
+const VERSION_TAGS = `INSERT INTO version_tags (version_id, rank, ${TAG}) SELECT new, rank, ${TAG} FROM (
      SELECT t.*, x.new, iif(x.known, row_number() OVER (PARTITION BY t.version_id, t.rank, ${TAG} ORDER BY t.id), NULL) AS ordinal
      FROM temp.braid_versions x CROSS JOIN $version_tags t ON t.version_id = x.old) t
    WHERE ordinal IS NULL OR ordinal > (SELECT count(*) FROM main.version_tags o WHERE o.version_id = t.new AND o.rank = t.rank
-     AND o.key = t.key AND o.value = t.value AND o.tag_type = t.tag_type AND o.boolean = t.boolean) ORDER BY id`,
-  `INSERT OR IGNORE INTO derivation_versions (derivation, record_id, version_id)
+     AND o.key = t.key AND o.value = t.value AND o.tag_type = t.tag_type AND o.boolean = t.boolean) ORDER BY id`;
+const DERIVATION_VERSIONS = `INSERT OR IGNORE INTO derivation_versions (derivation, record_id, version_id)
    SELECT ${mapped('d.derivation')}, ${mapped('d.record_id')}, x.new
-   FROM temp.braid_versions x CROSS JOIN $derivation_versions d ON d.version_id = x.old`,
-];
+   FROM temp.braid_versions x CROSS JOIN $derivation_versions d ON d.version_id = x.old`;
 
 /** Brings what one database has into another, inside a transaction of that. What is there already stays as it is. */
 export class Merging {
@@ -172,7 +170,7 @@ export class Merging {
     await this.#records(placed);
     await this.#versions(placed, firstUpdate);
     await this.#pause('invalidations');
-    this.counts.invalidations = invalidations.end();
+    Object.assign(this.counts, invalidations.end());
     this.#omissions(placed);
     if (this.#wantsSearchIndexes()) wantSearchIndexes(db);
   }
@@ -272,10 +270,11 @@ export class Merging {
     this.counts.updates = run(UPDATES);
     await this.#pause('exposures');
     run(EXPOSURES);
-    for (const sql of OF_VERSIONS) {
-      await this.#pause('tags of versions');
-      run(sql);
-    }
+    await this.#pause('tags of versions');
+    this.counts.uris += run(VERSION_URIS);
+    this.counts.tags += run(VERSION_TAGS);
+    await this.#pause('derivations from versions');
+    run(DERIVATION_VERSIONS);
     if (this.counts.updates > 0 && placed.some(({ known, joined }) => known || joined)) {
       new VersionNumbering(this.#db).run(firstUpdate);
     }

@@ -26,46 +26,61 @@ export async function pruneDatabase(path: string, options: PruneOptions): Promis
     throw new BraidError('ERR_BRAID_OPTION_INVALID', 'before must be a valid Date');
   }
   checkInput(path);
-  const bulk = Bulk.open(path, busyMs);
-  try {
-    const { db } = bulk;
-    const pause = async (table: string) => {
-      options.onProgress?.({ table });
-      await setImmediate();
-      options.signal?.throwIfAborted();
-    };
-    const report = await bulk.transaction(async () => {
-      checkIdle(db, path);
-      if (run !== undefined && !db.prepare('SELECT 1 FROM runs WHERE uuid = ?').get(run)) {
-        throw new BraidError('ERR_BRAID_NO_SUCH_RUN', `${path} has no run ${run}: braid stats lists its runs`);
+  const pause = async (table: string) => {
+    options.onProgress?.({ table });
+    await setImmediate();
+    options.signal?.throwIfAborted();
+  };
+  /** @param cut false: only finds out whether it may. @param keep false: the file stays as it is. */
+  const pruned = async (cut: boolean, keep: boolean): Promise<Omit<PruneReport, 'path' | 'dryRun'> | undefined> => {
+    const bulk = Bulk.open(path, busyMs, keep);
+    try {
+      const { db } = bulk;
+      const report = await bulk.transaction(async () => {
+        checkIdle(db, path);
+        if (run !== undefined && !db.prepare('SELECT 1 FROM runs WHERE uuid = ?').get(run)) {
+          throw new BraidError('ERR_BRAID_NO_SUCH_RUN', `${path} has no run ${run}: braid stats lists its runs`);
+        }
+        db.exec(PRUNED);
+        await pause('what is meant');
+        selectPruned(db, { before: before && timeText(before.getTime() * 1000), run, invalid });
+        await pause('what is needed');
+        const needed = leaveNeeded(db, path, keepNeeded);
+        return cut ? { ...(await cutAndCount(db, pause)), needed } : undefined;
+      });
+      if (vacuum && keep) {
+        await pause('the room that is free');
+        db.exec('VACUUM');
       }
-      db.exec(PRUNED);
-      await pause('what is meant');
-      selectPruned(db, { before: before && timeText(before.getTime() * 1000), run, invalid });
-      await pause('what is needed');
-      const needed = leaveNeeded(db, path, keepNeeded);
-      const attempts = db
-        .prepare(
-          'SELECT attempt_id FROM attempts WHERE EXISTS (SELECT 1 FROM temp.braid_pruned WHERE node > id_base AND node <= id_end)',
-        ) // prettier-ignore
-        .pluck()
-        .all() as number[];
-      const cut = await cutPruned(db, pause);
-      countOmissions(db, attempts);
-      const of = (table: string) => cut.get(table) ?? 0;
-      return { records: of('records'), versions: of('versions'), derivations: of('derivations'), uris: of('uris'), tags: of('tags'), needed }; // prettier-ignore
-    }, !dryRun);
-    if (vacuum && !dryRun) {
-      await pause('the room that is free');
-      db.exec('VACUUM');
+      return report;
+    } finally {
+      bulk.close();
     }
-    return { path, dryRun, ...report };
+  };
+  try {
+    // What is refused changes nothing of the file, and so does what only tells.
+    const told = await pruned(dryRun, false);
+    return { path, dryRun, ...(told ?? (await pruned(true, true))!) };
   } catch (error) {
     if ((error as Error).name === 'AbortError') throw error;
     throw explainWriteError(error, path);
-  } finally {
-    bulk.close();
   }
+}
+
+async function cutAndCount(
+  db: Database,
+  pause: (table: string) => Promise<void>,
+): Promise<Omit<PruneReport, 'path' | 'dryRun' | 'needed'>> {
+  const attempts = db
+    .prepare(
+      'SELECT attempt_id FROM attempts WHERE EXISTS (SELECT 1 FROM temp.braid_pruned WHERE node > id_base AND node <= id_end)',
+    )
+    .pluck()
+    .all() as number[];
+  const cut = await cutPruned(db, pause);
+  countOmissions(db, attempts);
+  const of = (...tables: string[]) => tables.reduce((sum, table) => sum + (cut.get(table) ?? 0), 0);
+  return { records: of('records'), versions: of('versions'), derivations: of('derivations'), uris: of('uris', 'version_uris'), tags: of('tags', 'version_tags') }; // prettier-ignore
 }
 
 /** A run that is going on may yet record what derives from anything that it knows. */

@@ -97,7 +97,7 @@ export class Desk {
   addAction(action: StoredAction): void {
     if (this.reader.isOff) return;
     const { busyMs } = parseOptions();
-    const store = new Store({ path: this.db.path, busyMs, existing: true, commit: 'statements' });
+    const store = new Store({ path: this.db.path, busyMs, existing: true, commit: 'statements', writer: 'atOnce' });
     try {
       store.addAction(action);
     } finally {

@@ -27,7 +27,7 @@ export interface OpenDatabase {
 /** A connection that can commit rounds, to a database that is ours, or is made so. */
 export function openForWriting(
   file: string,
-  { commit = 'extension', existing = false }: StoreOptions,
+  { commit = 'extension', existing = false, asIs = false }: StoreOptions,
   wait: LockWait,
 ): OpenDatabase {
   const db = openSqlite(file, { timeout: wait.sliceMs, fileMustExist: existing });
@@ -35,7 +35,8 @@ export function openForWriting(
     db.pragma('foreign_keys = OFF');
     const logged = fileSystemOf(file).wal;
     const uuid = existing ? ensured(db, checkSchema) : made(db, logged);
-    db.pragma(`journal_mode = ${logged ? 'WAL' : 'DELETE'}`);
+    // To change it is to change the file.
+    if (!asIs) db.pragma(`journal_mode = ${logged ? 'WAL' : 'DELETE'}`);
     db.pragma('synchronous = FULL');
     db.pragma('temp_store = MEMORY');
     db.pragma('cache_size = -65536');

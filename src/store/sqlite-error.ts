@@ -6,11 +6,14 @@ import { BraidError, type BraidErrorCode } from '../errors.js';
 
 type Explanation = readonly [prefix: string, code: BraidErrorCode, advice: string];
 
-const FULL: Explanation = [
-  'SQLITE_FULL',
-  'ERR_BRAID_DB_FULL',
-  'its disk is full: free some space; the next flush commits all the rest',
-];
+const FULL: Explanation = ['SQLITE_FULL', 'ERR_BRAID_DB_FULL', 'its disk is full'];
+
+/** What to tell of a full disk: to a job that goes on, to who does something all at once, to who recovers. */
+const WHEN_FULL = {
+  flush: 'free some space; the next flush commits all the rest',
+  atOnce: 'nothing was changed; free some space, and run it again',
+  recovery: 'free some space, and recover again; what is not committed stays in the spools',
+} as const;
 
 /** What to tell of SQLite's own errors, by the beginning of their code. */
 const EXPLAINED: readonly Explanation[] = [
@@ -42,6 +45,9 @@ const EXPLAINED: readonly Explanation[] = [
   ['SQLITE_IOERR', 'ERR_BRAID_DB_IO', 'its disk reports an error; what is not committed stays in the spools'],
 ];
 
+/** Who writes to a database. */
+export type Writer = keyof typeof WHEN_FULL;
+
 /** The error to give a user for whatever a database operation on `path` threw. */
 export function explainSqliteError(error: unknown, path: string): BraidError {
   if (error instanceof BraidError) return error;
@@ -60,10 +66,11 @@ export function explainSqliteError(error: unknown, path: string): BraidError {
 }
 
 /** The same for who writes to it, and so may find out whether it is for want of room that SQLite could make no file. */
-export function explainWriteError(error: unknown, path: string): BraidError {
+export function explainWriteError(error: unknown, path: string, writer: Writer = 'atOnce'): BraidError {
   const { code } = error as { code?: string };
-  if (isNoRoom(error) || (/^SQLITE_(CANTOPEN|IOERR)/.test(code ?? '') && isFull(dirname(realPath(path))))) {
-    return new BraidError(FULL[1], `${path}: ${FULL[2]} (${code})`, { cause: error });
+  const full = code === FULL[0] || isNoRoom(error);
+  if (full || (/^SQLITE_(CANTOPEN|IOERR)/.test(code ?? '') && isFull(dirname(realPath(path))))) {
+    return new BraidError(FULL[1], `${path}: ${FULL[2]}: ${WHEN_FULL[writer]} (${code})`, { cause: error });
   }
   return explainSqliteError(error, path);
 }

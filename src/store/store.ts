@@ -17,7 +17,7 @@ import { ExtensionTables } from './round-tables.js';
 import { buildSearchIndexes, lacksSearchIndexes, wantSearchIndexes } from './search-indexes.js';
 import { adopt } from './adopting.js';
 import { leaveWal } from './settle.js';
-import { explainWriteError } from './sqlite-error.js';
+import { explainWriteError, type Writer } from './sqlite-error.js';
 import { Transactions } from './transactions.js';
 import { timeText } from '../time.js';
 
@@ -31,6 +31,10 @@ export interface StoreOptions {
   readonly commit?: 'extension' | 'statements';
   /** Not to be made if it isn't there: what is done to it makes no sense with a new one. */
   readonly existing?: boolean;
+  /** Default: `flush`. */
+  readonly writer?: Writer;
+  /** Its journal stays what it is: nothing is to be kept of what is done. */
+  readonly asIs?: boolean;
 }
 
 export interface OpenedStore {
@@ -82,6 +86,7 @@ export class Store {
   readonly opened: OpenedStore;
   readonly #db: Database.Database;
   readonly #path: string;
+  readonly #writer: Writer;
   readonly #wait: LockWait;
   readonly #files: DatabaseFiles;
   readonly #transactions: Transactions;
@@ -99,6 +104,7 @@ export class Store {
   constructor(options: StoreOptions, ending?: () => boolean) {
     const { path, busyMs } = options;
     this.#path = path;
+    this.#writer = options.writer ?? 'flush';
     this.#wait = new LockWait(busyMs, ending);
     const file = realPath(path);
     checkPath(path, file);
@@ -118,7 +124,7 @@ export class Store {
         throw error;
       }
     } catch (error) {
-      throw explainWriteError(error, path);
+      throw explainWriteError(error, path, this.#writer);
     }
   }
 
@@ -358,7 +364,7 @@ export class Store {
       // Whatever SQLite says of files that aren't ours any more, this is why. Those that are locked are somebody's.
       const harm = isBusy(cause) ? undefined : this.#files.harm();
       if (harm?.code === 'ERR_BRAID_DB_REPLACED') this.#files.letGo();
-      throw harm ?? explainWriteError(cause, this.#path);
+      throw harm ?? explainWriteError(cause, this.#path, this.#writer);
     }
   }
 

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import {
   copyFileSync,
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   truncateSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,6 +24,7 @@ import {
   invalidate,
   merge,
   prune,
+  revalidate,
   upgrade,
   verify,
   type BraidError,
@@ -80,7 +84,7 @@ describe('merging databases', function () {
 
   it('keeps apart what has the same name, and finds what was merged by the id that it had', async () => {
     const out = file();
-    assert.deepEqual(counts(await merge(out, [a, b, b])), { runs: 2, records: 14, versions: 5, updates: 5, derivations: 15, uris: 7, tags: 4 }); // prettier-ignore
+    assert.deepEqual(counts(await merge(out, [a, b, b])), { runs: 2, records: 14, versions: 5, updates: 5, derivations: 15, uris: 12, tags: 9 }); // prettier-ignore
     assert.deepEqual(problemsOf(out), []);
     assert.deepEqual([contentOf(out, 0, 8), contentOf(out, 8, 6)].map((content) => ({ ...content, reach: [], revalidations: [] })), [contentOf(a), contentOf(b)]); // prettier-ignore
     reading(out, (reader) => {
@@ -261,6 +265,60 @@ describe('merging databases', function () {
     assert.deepEqual(counts(await merge(out, b, { dryRun: true })), counts(await merge(none, b)));
     assert.ok(readFileSync(out).equals(was) || contentOf(out).records.length === 8);
     assert.deepEqual(readdirSync(directory).filter((name) => /tmp$|merge$/.test(name)), []); // prettier-ignore
+  });
+
+  it('knows the output by any name, and leaves it as it was where nothing is to be kept', async () => {
+    const out = file();
+    await merge(out, [a, b]);
+    const link = file();
+    linkSync(out, link);
+    await assert.rejects(merge(out, [a, link]), (error: BraidError) => error.code === 'ERR_BRAID_OPTION_INVALID' && error.message.includes(`${link} is the same file as ${out}`)); // prettier-ignore
+    rmSync(link);
+    const more = file();
+    await job(more, 400);
+    const stateOf = (path: string) => ({
+      mtime: statSync(path).mtimeMs,
+      sha: createHash('sha256').update(readFileSync(path)).digest('hex'),
+    });
+    let was = stateOf(out);
+    assert.equal((await merge(out, more, { dryRun: true, joinBy: 'name' })).runs, 1);
+    const [run] = reading(out, (reader) => reader.runs().map(({ id }) => id));
+    assert.equal((await prune(out, { run, dryRun: true })).records, 8);
+    await assert.rejects(prune(out, { before: new Date(), run: 'f'.repeat(32) }), code('ERR_BRAID_NO_SUCH_RUN'));
+    assert.deepEqual(stateOf(out), was);
+    // What something that is kept comes from.
+    sql(
+      out,
+      `INSERT INTO derivations (record_id, derivation, time) SELECT 1, record_id, time FROM records WHERE name = 'braggnn-scan-0' AND record_id > 8`,
+    );
+    was = stateOf(out);
+    await assert.rejects(prune(out, { run }), code('ERR_BRAID_PRUNE_NEEDED'));
+    assert.deepEqual(stateOf(out), was);
+  });
+
+  it('tells also what was only taken back, or said of what is there', async () => {
+    const [source, out] = [file(), file()];
+    await job(source, 1);
+    await merge(out, source);
+    const added = async () => ({ ...counts(await merge(out, source)), again: counts(await merge(out, source)) });
+    await invalidate(source, 1, { cause: 'wrong' });
+    assert.deepEqual(await added(), { invalidations: 1, again: {} });
+    revalidate(source, 1, { reason: 'right' });
+    const { stdout } = await braidInThread(['merge', out, source, '--dry-run']);
+    assert.match(stdout, /: 1 revalidation\n$/);
+    assert.deepEqual(await added(), { revalidations: 1, again: {} });
+    const db = await BraidDB.open(source);
+    db.ref(1).setInvalidationAction({ type: 'shell', command: 'true' });
+    await db.close();
+    assert.deepEqual(await added(), { runs: 1, actions: 1, again: {} });
+    await invalidate(source, 1, { cause: 'wrong again', runActions: true });
+    assert.deepEqual(await added(), { invalidations: 1, actionRuns: 1, again: {} });
+    const id = 'f'.repeat(32);
+    sql(source, `INSERT INTO records (record_id, name, time) VALUES (99, 'theirs', '2026-01-01 00:00:00.000000')`);
+    assert.deepEqual(await added(), { records: 1, again: {} });
+    sql(source, `INSERT INTO invalidations (id, cause, time) VALUES ('${id}', 'theirs', '2026-01-01 00:00:00.000000'); UPDATE records SET invalidation_id = '${id}' WHERE record_id = 99`); // prettier-ignore
+    assert.deepEqual(await added(), { invalidations: 1, again: {} });
+    assert.deepEqual(problemsOf(out), []);
   });
 
   it('tells a database from its copy, if both were recorded into', async () => {

@@ -4,7 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Database from 'better-sqlite3';
-import { recover, verify } from 'braid-mpi';
+import {
+  BraidData,
+  BraidDB,
+  exportDatabase,
+  extract,
+  importDocument,
+  merge,
+  recover,
+  verify,
+  type BraidError,
+} from 'braid-mpi';
 import { mpiexec, runAlone, vendors, type TestVendor } from '../support/mpiexec.js';
 import { fill, free, whyNoDisk, withDisk, type FileSystemName } from './disk.js';
 
@@ -129,6 +139,30 @@ describe('full disks', function () {
         it(`loses nothing when the database's disk is full in ${step}`, () =>
           withDisk(disk, fileSystem, 48, () => nothingIsLost(step)));
       }
+
+      it('says of what is done all at once that nothing was changed', () =>
+        withDisk(disk, fileSystem, 48, async () => {
+          const [path, other, document] = ['run.db', 'other.db', 'run.json'].map((name) => join(disk, name));
+          for (const each of [path, other]) {
+            const db = await BraidDB.open(each, { mpi: 'off' });
+            for (let i = 0; i < 2000; i++) new BraidData(db, { name: `record ${i}` });
+            await db.close();
+          }
+          await exportDatabase(other, document, { format: 'prov-json' });
+          const was = readFileSync(path);
+          fill(disk, 0);
+          for (const write of [
+            () => merge(path, other),
+            () => merge(join(disk, 'new.db'), [path, other]),
+            () => extract(path, 1, join(disk, 'part.db')),
+            () => importDocument(path, document),
+          ]) {
+            await assert.rejects(write, ({ code, message }: BraidError) => code === 'ERR_BRAID_DB_FULL' && message.includes('nothing was changed') && !message.includes('flush')); // prettier-ignore
+          }
+          free(disk);
+          assert.ok(readFileSync(path).equals(was));
+          assert.deepEqual(readdirSync(disk).sort(), ['other.db', 'run.db', 'run.json']);
+        }));
 
       it('keeps the spools when the disk is full in a recovery, which then brings in the rest', () =>
         withDisk(disk, fileSystem, 48, async () => {

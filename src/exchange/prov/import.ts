@@ -57,7 +57,7 @@ function recorded(
   busyMs: number,
   onProgress: ((progress: ImportProgress) => void) | undefined,
 ): ImportReport {
-  const store = new Store({ path, busyMs });
+  const store = new Store({ path, busyMs, writer: 'atOnce' });
   try {
     const report = store.atOnce((): ImportReport => {
       const before = store.runNoted('$.import.sha256', sha256);
