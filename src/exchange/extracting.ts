@@ -13,9 +13,10 @@ import { now } from '../record/clock.js';
 import { realPath } from '../store/real-path.js';
 import { buildSearchIndexes, lacksSearchIndexes } from '../store/search-indexes.js';
 import { timeText } from '../time.js';
+import { AsOurs } from './as-ours.js';
 import { makeBeside } from './bulk.js';
 import { extractInput, NODES } from './extract-tables.js';
-import { checkInput, explained } from './merger.js';
+import { explained } from './merger.js';
 import { Merging } from './merging.js';
 import { Source } from './source.js';
 
@@ -35,7 +36,7 @@ export async function extractDatabase(
   origin = path,
 ): Promise<ExtractReport> {
   const { ever = false, force = false } = options;
-  checkInput(path);
+  AsOurs.check(path);
   if (realPath(output) === realPath(path)) {
     throw new BraidError('ERR_BRAID_OPTION_INVALID', `an extract of ${path} can't take its place: name another file`);
   }
@@ -51,17 +52,22 @@ export async function extractDatabase(
     await setImmediate();
     options.signal?.throwIfAborted();
   };
+  const asOurs = new AsOurs({
+    beside: output,
+    signal: options.signal,
+    onProgress: (_, done, total) => options.onProgress?.({ table: 'rows of Braid-DB', done, total }),
+  });
   let counts: MergeCounts | undefined;
   try {
     await makeBeside(output, async (bulk) => {
       const { db } = bulk;
-      bulk.attach(path, 'braid_in');
       db.exec(NODES);
       const add = db.prepare('INSERT OR IGNORE INTO temp.braid_nodes (node) SELECT value FROM json_each(?)');
       for (const batch of found(path, start, ever)) {
         add.run(JSON.stringify(batch));
         await pause({ table: 'what it comes from', done: 0, total: 0 });
       }
+      bulk.attach(await asOurs.file(path), 'braid_in');
       await bulk.transaction(async () => {
         const input = extractInput(db, 'braid_in', { ever, run });
         const merging = new Merging(bulk, {
@@ -79,6 +85,8 @@ export async function extractDatabase(
     });
   } catch (error) {
     throw explained(error, output, [path]);
+  } finally {
+    asOurs.close();
   }
   const { runs, records, versions, updates, derivations, uris, tags, invalidations, revalidations, actions, actionRuns } = counts!; // prettier-ignore
   return { path, output, runs, records, versions, updates, derivations, uris, tags, invalidations, revalidations, actions, actionRuns }; // prettier-ignore

@@ -7,11 +7,11 @@ import type { MergeCounts, MergeOptions, MergeProgress, MergeReport } from '../m
 import { readDatabase } from '../query/open.js';
 import { now } from '../record/clock.js';
 import { realPath } from '../store/real-path.js';
-import { checkSchema, databaseKind } from '../store/schema.js';
 import { buildSearchIndexes, lacksSearchIndexes } from '../store/search-indexes.js';
 import { sqliteCode } from '../store/sqlite.js';
 import { explainSqliteError, explainWriteError } from '../store/sqlite-error.js';
 import { timeText } from '../time.js';
+import { AsOurs } from './as-ours.js';
 import { Bulk, makeBeside, MOST_ATTACHED } from './bulk.js';
 import { extractInput, NODES } from './extract-tables.js';
 import { inputOf } from './mapped.js';
@@ -28,8 +28,24 @@ export async function mergeDatabases(
 ): Promise<MergeReport> {
   const { dryRun = false, busyMs = BUSY_MS } = options;
   const paths = checked(out, inputs, options);
-  const all = new Merger(out, paths, options);
+  const { onProgress, signal } = options;
+  const asOurs = new AsOurs({
+    beside: out,
+    signal,
+    onProgress: (path, done, total) =>
+      onProgress?.({
+        input: paths.indexOf(path) + 1,
+        inputs: paths.length,
+        path,
+        table: 'rows of Braid-DB',
+        done,
+        total,
+      }),
+  });
+  const read: MergedInput[] = [];
+  const all = new Merger(out, read, options);
   try {
+    for (const path of paths) read.push({ path, file: await asOurs.file(path) });
     if (existsSync(realPath(out))) {
       const bulk = Bulk.open(out, busyMs, !dryRun);
       try {
@@ -45,8 +61,16 @@ export async function mergeDatabases(
     }
   } catch (error) {
     throw explained(error, out, paths);
+  } finally {
+    asOurs.close();
   }
   return { path: out, inputs: paths, dryRun, ...all.counts };
+}
+
+/** What is merged: as it is called, and the file that is read. */
+interface MergedInput {
+  readonly path: string;
+  readonly file: string;
 }
 
 class Merger {
@@ -55,25 +79,25 @@ class Merger {
 
   constructor(
     private readonly out: string,
-    private readonly paths: readonly string[],
+    private readonly inputs: readonly MergedInput[],
     private readonly options: MergeOptions,
     private readonly staged = false,
   ) {}
 
   /** Into a database that is there: in one transaction. */
   async into(bulk: Bulk): Promise<void> {
-    if (this.paths.length > MOST_ATTACHED) return this.#byStage(bulk);
-    this.paths.forEach((path, i) => bulk.attach(path, `braid_in${i}`));
+    if (this.inputs.length > MOST_ATTACHED) return this.#byStage(bulk);
+    this.inputs.forEach(({ file }, i) => bulk.attach(file, `braid_in${i}`));
     await bulk.transaction(async () => {
-      for (const [i, path] of this.paths.entries()) await this.#one(bulk, `braid_in${i}`, path, i);
+      for (const [i, { path }] of this.inputs.entries()) await this.#one(bulk, `braid_in${i}`, path, i);
     });
     if (!this.options.dryRun) await this.#searchIndexes(bulk);
   }
 
   /** Into one that nobody knows of yet: one after the other. */
   async apart(bulk: Bulk): Promise<void> {
-    for (const [i, path] of this.paths.entries()) {
-      bulk.attach(path, 'braid_in');
+    for (const [i, { path, file }] of this.inputs.entries()) {
+      bulk.attach(file, 'braid_in');
       await bulk.transaction(() => this.#one(bulk, 'braid_in', path, i));
       bulk.detachAll();
     }
@@ -86,14 +110,14 @@ class Merger {
     const { joinBy } = this.options;
     try {
       const staged = Bulk.make(stage);
-      const parts = new Merger(stage, this.paths, this.options);
+      const parts = new Merger(stage, this.inputs, this.options);
       try {
         if (joinBy !== undefined) await parts.#modelsOf(staged, this.out);
         await parts.apart(staged);
       } finally {
         staged.close();
       }
-      const whole = new Merger(this.out, [stage], { ...this.options, joinBy: undefined }, true);
+      const whole = new Merger(this.out, [{ path: stage, file: stage }], { ...this.options, joinBy: undefined }, true);
       await whole.into(bulk);
       const { joined, ambiguous } = parts.counts;
       Object.assign(this.counts, whole.counts, { joined, ambiguous });
@@ -112,7 +136,7 @@ class Merger {
     await bulk.transaction(() => {
       const input = extractInput(db, 'braid_in', { ever: false });
       const pause = (progress: TableProgress) =>
-        this.#pause({ input: 1, inputs: this.paths.length, path, ...progress });
+        this.#pause({ input: 1, inputs: this.inputs.length, path, ...progress });
       return new Merging(bulk, { input, path: resolve(path), time: this.#time, keepIds: true, pause }).run();
     });
     bulk.detachAll();
@@ -126,7 +150,7 @@ class Merger {
       input: inputOf(schema),
       path,
       time: this.#time,
-      pause: (progress) => this.#pause({ input: index + 1, inputs: this.paths.length, path, ...progress }),
+      pause: (progress) => this.#pause({ input: index + 1, inputs: this.inputs.length, path, ...progress }),
     });
     await merging.run();
     for (const [name, count] of Object.entries(merging.counts) as [keyof MergeCounts, number][]) {
@@ -136,7 +160,7 @@ class Merger {
 
   async #searchIndexes(bulk: Bulk): Promise<void> {
     if (!lacksSearchIndexes(bulk.db)) return;
-    const inputs = this.paths.length;
+    const inputs = this.inputs.length;
     await this.#pause({ input: inputs, inputs, path: this.out, table: 'search indexes', done: 0, total: 0 });
     await bulk.transaction(() => Promise.resolve(buildSearchIndexes(bulk.db)));
   }
@@ -162,7 +186,7 @@ function checked(out: string, inputs: readonly string[], { joinBy }: MergeOption
     const which = realPath(same) === realPath(out) ? out : `${same} is the same file as ${out}, which`;
     throw new BraidError('ERR_BRAID_OPTION_INVALID', `${which} can't be merged into itself`);
   }
-  for (const path of paths.values()) checkInput(path);
+  for (const path of paths.values()) AsOurs.check(path);
   return [...paths.values()];
 }
 
@@ -171,24 +195,6 @@ function fileOf(path: string): string {
   const file = realPath(path);
   const stat = statSync(file, { bigint: true, throwIfNoEntry: false });
   return stat ? `${stat.dev} ${stat.ino}` : file;
-}
-
-/**
- * That a database is ours, and can be merged or extracted from.
- *
- * @throws BraidError ERR_BRAID_DB_FOREIGN, ERR_BRAID_DB_…
- */
-export function checkInput(path: string): void {
-  readDatabase(path, (db) => {
-    const kind = databaseKind(db);
-    if (kind === 'braid-db') {
-      throw new BraidError(
-        'ERR_BRAID_DB_FOREIGN',
-        `${path} was made by Braid-DB, which gives a database no identity to know it by: braid upgrade makes it one of ours first`,
-      );
-    }
-    checkSchema(db, kind);
-  });
 }
 
 /** The error to give for what a statement over several databases threw: of the one that is damaged, if one is. */

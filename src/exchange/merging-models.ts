@@ -48,6 +48,8 @@ export class ModelJoins {
   /** How many have something in common, and are kept apart: of what they might become there are several, or they are. */
   ambiguous = 0;
   readonly #placesByOrigin: ReadonlyMap<string, Placed[]>;
+  /** The ids of the target, by who gave them out. */
+  readonly #piecesHere: readonly Piece[];
   readonly #isHere: Statement;
   readonly #isThere: Statement;
 
@@ -58,6 +60,7 @@ export class ModelJoins {
   ) {
     const { input, source, target, placed, joinBy } = options;
     this.#placesByOrigin = groupBy(placed, ({ origin }) => origin);
+    this.#piecesHere = piecesOf(target);
     this.#isHere = db.prepare('SELECT 1 FROM main.records WHERE record_id = ?');
     this.#isThere = db.prepare(withInput('SELECT 1 FROM $records WHERE record_id = ?', input));
     for (const { origin, id, record_id } of target.joined) {
@@ -123,7 +126,7 @@ export class ModelJoins {
     }
     const { origin } = pieceOf(placed, model)!;
     return (
-      originOf(target, here) === origin ||
+      pieceOf(this.#piecesHere, here)?.origin === origin ||
       [...target.joined, ...this.rows].some((row) => row.record_id === here && row.origin === origin)
     );
   }
@@ -150,9 +153,4 @@ export class ModelJoins {
       ?.find(({ first, last, originFirst }) => id >= originFirst && id <= originFirst + last - first);
     return piece && piece.first + id - piece.originFirst;
   }
-}
-
-/** The database that gave out an id. */
-function originOf(space: IdSpace, id: number): string | undefined {
-  return pieceOf<Piece>(piecesOf(space), id)?.origin;
 }

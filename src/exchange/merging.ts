@@ -54,7 +54,11 @@ const RECORDS = `INSERT INTO records (record_id, name, time, kind, invalidation_
 
 const CONFLICT = `SELECT r.record_id AS id, r.name, o.record_id AS here, o.name AS nameHere
   FROM $records r JOIN main.records o ON o.record_id = r.record_id + @offset
-  WHERE r.record_id BETWEEN @first AND @last AND (o.name <> r.name OR o.time <> r.time OR o.kind <> r.kind) LIMIT 1`;
+  WHERE r.record_id BETWEEN @first AND @last AND (o.name <> r.name OR o.time <> r.time OR o.kind <> r.kind AND NOT @inferred) LIMIT 1`;
+
+/** Of what Braid-DB has made: what more is known of a record since tells another kind, and never a lesser one. */
+const KINDS = `UPDATE records SET kind = r.kind FROM $records r
+  WHERE r.record_id BETWEEN @first AND @last AND records.record_id = r.record_id + @offset AND r.kind > records.kind`;
 
 /** Those of a pair that is there as well say together what either says: as a commit does of what is said again. */
 const DERIVATIONS = `INSERT OR IGNORE INTO derivations (record_id, derivation, time, unversioned, stated)
@@ -223,15 +227,18 @@ export class Merging {
   async #records(placed: readonly Placed[]): Promise<void> {
     const total = this.#value(`SELECT count(*) FROM ${this.options.input.from('records')}`) ?? 0;
     const prepared = (sql: string) => this.#prepared(sql);
-    const [records, conflict, derivations] = [RECORDS, CONFLICT, DERIVATIONS].map(prepared);
+    const [records, conflict, kinds, derivations] = [RECORDS, CONFLICT, KINDS, DERIVATIONS].map(prepared);
     const fresh = { uris: prepared(of('uris', 'uri')), tags: prepared(of('tags', TAG)) };
     const lack = { uris: prepared(lacking('uris', 'uri')), tags: prepared(lacking('tags', TAG)) };
     let done = 0;
     for (const chunk of this.#chunks(placed)) {
-      const { offset, known, joined } = chunk;
+      const { offset, known, joined, kindsInferred } = chunk;
       const range = { first: chunk.first, last: chunk.last, offset };
       await this.#pause('records', done, total);
-      if (known && !joined) this.#check(conflict.get(range) as Conflict | undefined);
+      if (known && !joined) {
+        this.#check(conflict.get({ ...range, inferred: kindsInferred ? 1 : 0 }) as Conflict | undefined);
+        if (kindsInferred) kinds.run(range);
+      }
       this.counts.records += records.run(range).changes;
       const { uris, tags } = known || joined ? lack : fresh;
       this.counts.uris += uris.run(range).changes;

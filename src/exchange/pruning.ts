@@ -4,11 +4,12 @@ import { BraidError } from '../errors.js';
 import { Visits } from '../lineage/visits.js';
 import { Walks, type Queries } from '../lineage/walk.js';
 import type { PruneOptions, PruneReport } from '../prune.js';
+import { readDatabase } from '../query/open.js';
 import { openAttempts } from '../store/ledger.js';
+import { checkSchema } from '../store/schema.js';
 import { explainWriteError } from '../store/sqlite-error.js';
 import { timeText } from '../time.js';
 import { Bulk } from './bulk.js';
-import { checkInput } from './merger.js';
 import { countOmissions } from './omissions.js';
 import { cutPruned, PRUNED, selectPruned } from './prune-tables.js';
 
@@ -25,7 +26,8 @@ export async function pruneDatabase(path: string, options: PruneOptions): Promis
   if (before !== undefined && Number.isNaN(before.getTime())) {
     throw new BraidError('ERR_BRAID_OPTION_INVALID', 'before must be a valid Date');
   }
-  checkInput(path);
+  // Before it is opened to be written.
+  readDatabase(path, (db) => checkSchema(db));
   const pause = async (table: string) => {
     options.onProgress?.({ table });
     await setImmediate();

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Database } from 'better-sqlite3';
 import { BraidError } from '../errors.js';
 import { KINDS, KindCode, MAX_ID, type Kind } from '../frame/format.js';
+import { braidDbUuid } from '../query/braid-db-uuid.js';
 import { BRAID_DB_TABLES } from '../query/verify-rules.js';
 import { Invalidations } from '../store/invalidation.js';
 import { sayAgain } from '../store/said-again.js';
@@ -64,8 +65,9 @@ export async function upgradeTables(
 ): Promise<Upgraded & { database: string }> {
   const old = new OldTables(db, attached);
   old.check();
+  const uuid = braidDbUuid(db, attached);
   const rows = old.take();
-  const database = makeTables(db);
+  const database = makeTables(db, uuid);
   const total = Object.values(rows).reduce((sum, count) => sum + count, 0);
   let done = 0;
   /** Between two statements: of a signal nobody hears before that. */

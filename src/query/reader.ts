@@ -17,6 +17,7 @@ import {
   type InvalidationHistory,
   type WhyInvalid,
 } from './invalidations.js';
+import { braidDbUuid } from './braid-db-uuid.js';
 import { layoutOf, type Layout } from './layout.js';
 import { Nodes, type LineageOptions, type LineageRow } from './lineage.js';
 import { openReadOnly } from './open.js';
@@ -372,7 +373,8 @@ export class BraidReader {
     if (existsSync(database)) {
       const there = BraidReader.open(database);
       try {
-        if (there.uuid !== null) return namesOf(there.#connection, there.uuid, id);
+        const uuid = there.uuid ?? braidDbUuid(there.#connection.db);
+        if (uuid !== undefined) return namesOf(there.#connection, uuid, id);
       } finally {
         there.close();
       }

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
 import type { InvalidationRequest, Invalidations } from './invalidation.js';
 
@@ -53,7 +53,8 @@ export function sayAgain(db: Database, invalidations: Invalidations, fill: strin
     .all() as Omit<InvalidationRequest, 'cascade'>[];
   const said = new Set(first.map(({ id }) => id));
   const alone = rest.map((request) => {
-    const id = said.has(request.id) ? randomUUID().replaceAll('-', '') : request.id;
+    // The same file says the same, whenever it is read.
+    const id = said.has(request.id) ? idOf(request) : request.id;
     said.add(id);
     return { ...request, id, cascade: false };
   });
@@ -67,4 +68,9 @@ export function sayAgain(db: Database, invalidations: Invalidations, fill: strin
   const after = count.get() as number;
   db.exec('DROP TABLE temp.braid_chains; DROP TABLE temp.braid_invalid');
   return { requests: first.length + alone.length, invalidated: after - before };
+}
+
+/** Of an invalidation that several records share. */
+function idOf({ id, record }: { readonly id: string; readonly record: number }): string {
+  return createHash('sha256').update(`${id} ${record}`).digest('hex').slice(0, 32);
 }

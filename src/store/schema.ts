@@ -283,10 +283,9 @@ export function ensureSchema(db: Database): string {
   return uuid;
 }
 
-/** Makes the tables, of which there are none. Gives the UUID that the database has from now on. */
-export function makeTables(db: Database): string {
+/** Makes the tables, of which there are none. Gives the UUID that the database has from now on: the one that is given, or a new one. */
+export function makeTables(db: Database, uuid = randomUUID().replaceAll('-', '')): string {
   db.exec(TABLES);
-  const uuid = randomUUID().replaceAll('-', '');
   setMeta(db, 'schema_version', String(SCHEMA_VERSION));
   setMeta(db, 'uuid', uuid);
   return uuid;

@@ -231,14 +231,14 @@ describe('merging databases', function () {
     const out = file();
     await merge(out, a);
     const was = readFileSync(out);
-    const theirs = file();
-    makeBraidDbFile(theirs);
+    const other = file();
+    sql(other, 'CREATE TABLE cats (name)');
     const cut = file();
     copyFileSync(b, cut);
     truncateSync(cut, 40_000);
     const none = file();
     const refused: [string[], string, RegExp][] = [
-      [[b, theirs], 'ERR_BRAID_DB_FOREIGN', /braid upgrade/],
+      [[b, other], 'ERR_BRAID_DB_FOREIGN', /other tables/],
       [[b, cut], 'ERR_BRAID_DB_CORRUPT', new RegExp(cut)],
       [[b, none], 'ERR_BRAID_DB_NOT_FOUND', new RegExp(none)],
       [[b, import.meta.filename], 'ERR_BRAID_DB_NOT_SQLITE', /merge\.test/],

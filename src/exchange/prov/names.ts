@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { braidDbUuid } from '../../query/braid-db-uuid.js';
 import { databaseUuid } from '../../query/statement.js';
 import { dashed } from '../../uuid-text.js';
 import type { Source } from '../source.js';
@@ -20,17 +20,9 @@ export const names = {
   actionRun: (id: number) => `db:action-run.${id}`,
 };
 
-/**
- * What these names are of: the database, by its UUID. One that Braid-DB has made has none; it gets one of its first record,
- * which it never changes.
- */
+/** What these names are of: the database, by its UUID. An empty one of Braid-DB has none, and no names. */
 export function baseOf({ connection, layout }: Source): string {
-  const hex =
-    databaseUuid(connection, layout) ??
-    createHash('sha256')
-      .update(JSON.stringify(connection.all('SELECT record_id, name, time FROM records ORDER BY record_id LIMIT 1')))
-      .digest('hex')
-      .slice(0, 32);
+  const hex = databaseUuid(connection, layout) ?? braidDbUuid(connection.db) ?? '0'.repeat(32);
   return `urn:uuid:${dashed(hex)}#`;
 }
 
