@@ -70,31 +70,33 @@ export class ModelJoins {
     for (const row of source.joined) this.#joinAsThere(row);
     if (joinBy !== undefined) this.#joinBy(joinBy);
     // What had become one of them there is where that is now.
-    for (const { origin, id, record_id, path, time } of source.joined) {
-      const model = this.#idThere(origin, id);
+    for (const row of source.joined) {
+      const model = this.#idThere(row.origin, row.id);
       if (model === undefined || this.#isSettled(model)) continue;
-      const here = this.#placeOf(record_id);
+      const here = this.#placeOf(row.record_id);
+      if (this.#areTwo([row], here)) throw this.#conflict(row);
       this.joins.set(model, here);
-      this.rows.push({ origin, id, record_id: here, path, time });
+      this.rows.push({ ...row, record_id: here });
     }
   }
 
   /** A model that another became in the source: where that other one is here already, it is that. */
   #joinAsThere(row: JoinedModel): void {
-    const { source, target } = this.options;
     const other = this.#idThere(row.origin, row.id);
     if (other === undefined || !this.#isSettled(other)) return;
     const [model, here] = [row.record_id, this.#placeOf(other)];
     if (this.#isSettled(model)) {
-      if (this.#placeOf(model) === here) return;
-    } else if (!this.#isTaken(model, here)) {
-      this.#join(model, here);
-      return;
-    }
-    throw new BraidError(
+      if (this.#placeOf(model) !== here) throw this.#conflict(row);
+    } else if (this.#isTaken(model, here)) throw this.#conflict(row);
+    else this.#join(model, here);
+  }
+
+  #conflict({ path, id, record_id: model }: JoinedModel): BraidError {
+    const { source, target } = this.options;
+    return new BraidError(
       'ERR_BRAID_MERGE_CONFLICT',
-      `${source.path} has a model that was merged from ${row.path} (${row.id}) and joined to ${model}; in ${target.path} the two are ` +
-        'kept apart. Nothing was merged',
+      `${source.path} has a model that was merged from ${path} (${id}) and joined to ${model}; in ${target.path} the two are ` +
+        'kept apart, or were joined to others. Nothing was merged',
     );
   }
 
@@ -110,25 +112,29 @@ export class ModelJoins {
   }
 
   #join(model: number, here: number): void {
-    const { origin, first, originFirst, path, time } = pieceOf(this.options.placed, model)!;
+    const { path, time } = pieceOf(this.options.placed, model)!;
     this.joins.set(model, here);
-    this.rows.push({ origin, id: originFirst + model - first, record_id: here, path, time });
+    this.rows.push({ ...nameOf(this.options.placed, model), record_id: here, path, time });
     this.joined++;
   }
 
-  /** Whether another model of the source is `here`, or one that the same database has given its id. */
+  /** Whether another model of the source is `here`, or what is there and the model are known to be two. */
   #isTaken(model: number, here: number): boolean {
-    const { placed, target } = this.options;
+    const { placed, source } = this.options;
     for (const [other, place] of this.joins) if (place === here && other !== model && this.#there(other)) return true;
     for (const { first, last, offset, known } of placed) {
       const other = here - offset;
       if (known && other >= first && other <= last && !this.joins.has(other) && this.#there(other)) return true;
     }
-    const { origin } = pieceOf(placed, model)!;
-    return (
-      pieceOf(this.#piecesHere, here)?.origin === origin ||
-      [...target.joined, ...this.rows].some((row) => row.record_id === here && row.origin === origin)
-    );
+    const joined = source.joined.filter(({ record_id }) => record_id === model);
+    return this.#areTwo([nameOf(placed, model), ...joined], here);
+  }
+
+  /** Whether a database has given ids both to one of these and to one that is `here`: it knows them as two. */
+  #areTwo(names: readonly ModelName[], here: number): boolean {
+    const joined = [...this.options.target.joined, ...this.rows].filter(({ record_id }) => record_id === here);
+    const there = [...joined, ...(pieceOf(this.#piecesHere, here) ? [nameOf(this.#piecesHere, here)] : [])];
+    return names.some(({ origin, id }) => there.some((other) => other.origin === origin && other.id !== id));
   }
 
   /** Whether it is known where it is: it has become another, or is there itself. */
@@ -153,4 +159,12 @@ export class ModelJoins {
       ?.find(({ first, last, originFirst }) => id >= originFirst && id <= originFirst + last - first);
     return piece && piece.first + id - piece.originFirst;
   }
+}
+
+/** By what a model is known: the id that a database has given it. */
+type ModelName = Pick<JoinedModel, 'origin' | 'id'>;
+
+function nameOf(pieces: readonly Piece[], model: number): ModelName {
+  const { origin, first, originFirst } = pieceOf(pieces, model)!;
+  return { origin, id: originFirst + model - first };
 }
