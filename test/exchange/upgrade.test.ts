@@ -240,7 +240,7 @@ describe('upgrade', function () {
       const path = made();
       const before = query(path, 'SELECT * FROM records JOIN derivations USING (record_id)');
       const program = `
-        import { recover, upgrade } from 'braid-mpi';
+        import { upgrade } from 'braid-mpi';
         let steps = 0;
         await upgrade(process.argv[1], { onProgress: ({ phase }) => {
           if (phase === 'tables' && ++steps === ${step}) process.kill(process.pid, 'SIGKILL');
