@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -219,6 +228,51 @@ describe('PROV', function () {
       assert.equal(reader.query<{ n: number }>('SELECT count(*) AS n FROM records WHERE invalidation_action_id IS NOT NULL')[0].n, 1); // prettier-ignore
       assert.equal(scan.kind, 'data');
       reader.close();
+    });
+
+    it('brings back what Braid-DB has invalidated, in a database of ours and of its own', async () => {
+      const insert = (id: string, root: string, cause: string) =>
+        `INSERT INTO invalidations (id, root_invalidation, cause, time) VALUES ('${id}', ${root}, '${cause}', '2026-02-03 04:05:06.000000');`;
+      const theirs = at('invalid-theirs.db');
+      makeBraidDbFile(theirs);
+      sql(theirs, `INSERT INTO records (record_id, name, time) VALUES (3, 'third', '2026-01-02 03:04:07.000000'), (4, 'fourth', '2026-01-02 03:04:08.000000')`); // prettier-ignore
+      const ours = at('invalid-ours.db');
+      copyFileSync(path, ours);
+      for (const [database, first, second, alone] of [
+        [theirs, 1, 2, [3, 4]],
+        [ours, 1, 2, query<{ id: number }>(ours, `SELECT record_id AS id FROM records WHERE name = 'by hand'`).map(({ id }) => id)], // prettier-ignore
+      ] as const) {
+        sql(
+          database,
+          `${insert('a'.repeat(32), 'NULL', 'said there')} ${insert('b'.repeat(32), `'${'a'.repeat(32)}'`, 'said there')}
+           ${insert('c'.repeat(32), 'NULL', 'for several')}
+           UPDATE records SET invalidation_id = '${'a'.repeat(32)}' WHERE record_id = ${first};
+           UPDATE records SET invalidation_id = '${'b'.repeat(32)}' WHERE record_id = ${second};
+           UPDATE records SET invalidation_id = '${'c'.repeat(32)}' WHERE record_id IN (${alone.join()});`,
+        );
+        const [file, back] = [`${database}.json`, `${database}.back.db`];
+        await exportDatabase(database, file, { format: 'prov-json' });
+        await importDocument(back, file);
+        assert.deepEqual(verify(back).problems, []);
+        const causes = (which: string) =>
+          query<{ name: string; cause: string }>(which, 'SELECT r.name, i.cause FROM records r JOIN invalidations i ON i.id = r.invalidation_id ORDER BY r.name'); // prettier-ignore
+        const here = new Map(causes(back).map(({ name, cause }) => [name, cause]));
+        // What derives from it, too: as when it is carried on.
+        for (const { name } of causes(database)) assert.ok(here.has(name), name);
+        const named = (id: number) => query<{ name: string }>(database, `SELECT name FROM records WHERE record_id = ${id}`)[0].name; // prettier-ignore
+        assert.deepEqual([first, second].map((id) => here.get(named(id))), ['said there', 'said there']); // prettier-ignore
+        for (const id of alone) assert.equal(here.get(named(id)), 'for several');
+        assert.equal(query(back, 'SELECT 1 FROM records').length, query(database, 'SELECT 1 FROM records').length);
+      }
+    });
+
+    it('keeps of one run what is invalid for another', async () => {
+      const [one, back] = [at('second.json'), at('second.db')];
+      await exportDatabase(path, one, { format: 'prov-json', run: runs[1] });
+      await importDocument(back, one);
+      const [later] = query<{ cause: string }>(back, `SELECT cause FROM records r JOIN invalidations i ON i.id = r.invalidation_id WHERE r.name = 'later'`); // prettier-ignore
+      assert.equal(later.cause, 'too "high"');
+      assert.ok(!query<{ name: string }>(back, 'SELECT name FROM records').some(({ name }) => name.includes('invalidation'))); // prettier-ignore
     });
 
     it('changes nothing for a document that was imported before', async () => {

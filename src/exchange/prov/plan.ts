@@ -50,12 +50,19 @@ export interface PlannedDerivation {
   readonly time?: string;
 }
 
+export interface PlannedInvalidation {
+  readonly node: ImportedNode;
+  /** A record, or a version. */
+  readonly of: ImportedNode;
+  readonly cascade: boolean;
+}
+
 /** What becomes of a document. */
 export interface Plan {
   readonly records: readonly PlannedRecord[];
   readonly versions: readonly PlannedVersion[];
   readonly derivations: readonly PlannedDerivation[];
-  readonly invalidations: readonly ImportedNode[];
+  readonly invalidations: readonly PlannedInvalidation[];
 }
 
 /** Whether a node is said to be of one of our types. */
@@ -127,8 +134,44 @@ export function planOf({ nodes, relations }: ImportedDocument, name: string): Pl
       ],
     })),
     derivations: derivations.filter((each) => !modelOf.has(each.derived)),
-    invalidations: [...about].filter((node) => isOurs(node, 'Invalidation')),
+    invalidations: invalidationsOf(nodes, relations, about),
   };
+}
+
+/**
+ * What somebody has said, and nobody has taken back: what is invalid for it follows. Where what that was said of is not in the
+ * document, as in that of one run, what is invalid for it is so alone.
+ */
+function invalidationsOf(
+  nodes: readonly ImportedNode[],
+  relations: readonly ImportedRelation[],
+  about: ReadonlySet<ImportedNode>,
+): PlannedInvalidation[] {
+  const byIri = new Map(nodes.map((node) => [node.iri, node]));
+  const named = (node: ImportedNode, name: string) =>
+    attributeOf(node, 'braid', name).flatMap(({ iri }) => byIri.get(iri ?? '') ?? []);
+  const targets = (node: ImportedNode) => named(node, 'of').filter((each) => !about.has(each));
+  const rootOf = (node: ImportedNode) => {
+    const way = new Set([node]);
+    for (const each of way) for (const root of named(each, 'rootInvalidation')) way.add(root);
+    return [...way].at(-1)!;
+  };
+  const invalid = groupBy(
+    relations.filter(({ kind, args }) => kind === 'wasInvalidatedBy' && typeof args[1] === 'object'),
+    ({ args }) => args[1] as ImportedNode,
+  );
+  return [...about]
+    .filter((node) => isOurs(node, 'Invalidation'))
+    .flatMap((node): PlannedInvalidation[] => {
+      if (attributeOf(node, 'braid', 'revalidatedAtTime').length > 0) return [];
+      if (attributeOf(node, 'braid', 'of').length > 0) {
+        const cascade = attributeOf(node, 'braid', 'cascade').some(({ text }) => text === 'true');
+        return targets(node).map((of) => ({ node, of, cascade }));
+      }
+      const root = rootOf(node);
+      if (root !== node && targets(root).length > 0) return [];
+      return (invalid.get(node) ?? []).map(({ args }) => ({ node, of: args[0] as ImportedNode, cascade: false }));
+    });
 }
 
 /** Versions of an export of ours, and their models. */
