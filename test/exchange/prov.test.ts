@@ -357,6 +357,31 @@ describe('PROV', function () {
       ['no object', '[1]', /it must be an object/],
       ['JSON of something else', '{"a": 1}', /no PROV-JSON/],
       ['a null', doc({ entity: { 'ex:e': null } }), /\/entity\/ex:e: it must be an object/],
+      [
+        'a key twice, of the same value',
+        '{"entity": {"prov:e": {}, "prov:\\u0065": {}}}',
+        /the key "prov:e" twice, at line 1, column 27/,
+      ],
+      [
+        'a name that is too long to be shown',
+        doc({
+          entity: { [`ex:${'n'.repeat(70_000)}`]: {} },
+          activity: { [`ex:${'n'.repeat(70_000)}`]: { 'prov:startTime': 'x' } },
+        }),
+        /^(?=[^]{0,700}$).*can't be both/,
+      ],
+      [
+        'a source that is itself, of a long name',
+        doc({
+          wasDerivedFrom: {
+            '_:d': {
+              'prov:generatedEntity': `ex:${'n'.repeat(70_000)}`,
+              'prov:usedEntity': `ex:${'n'.repeat(70_000)}`,
+            },
+          },
+        }),
+        /^(?=[^]{0,700}$).*can't come from itself/,
+      ],
       ['text in UTF-16', Buffer.from(`\ufeff${doc({})}`, 'utf16le'), /it is UTF-16/],
       ['text in Latin-1', Buffer.from(doc({ entity: { 'ex:é': {} } }), 'latin1'), /it is not UTF-8/],
       [
@@ -364,7 +389,11 @@ describe('PROV', function () {
         `${'['.repeat(100_000)}${']'.repeat(100_000)}`,
         /nested deeper than PROV-JSON is, at line 1, column 11/,
       ],
-      ['a key twice', '{"entity": {"prov:e": {"prov:label": "a"}, "prov:e": {}}}', /Duplicate key 'prov:e'/],
+      [
+        'a key twice',
+        '{"entity": {"prov:e": {"prov:label": "a"}, "prov:e": {}}}',
+        /an object has the key "prov:e" twice, at line 1, column 44/,
+      ],
       [
         'a name that is an entity and an activity',
         doc({ entity: e, activity: e }),

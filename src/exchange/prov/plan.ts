@@ -1,5 +1,5 @@
 import { groupBy } from '../../group-by.js';
-import { invalid } from './parse-json.js';
+import { invalid, shown } from './parse-json.js';
 import type { ImportedDocument, ImportedNode, ImportedRelation } from './read.js';
 import { NAMESPACES, type StatementKind } from './terms.js';
 
@@ -96,7 +96,7 @@ export function planOf({ nodes, relations }: ImportedDocument, name: string): Pl
     for (const argument of DEPENDS[relation.kind] ?? []) {
       const source = relation.args[argument];
       if (!isNode(source)) continue;
-      if (source === derived) throw invalid(relation.place, `${source.name} can't come from itself`);
+      if (source === derived) throw invalid(name, `${relation.place}: ${shown(source.name)} can't come from itself`);
       derivations.push({
         derived,
         source,
@@ -224,11 +224,11 @@ function checkCycles(
         onWay.delete(node);
         done.add(node);
       } else if (onWay.has(next)) {
-        const cycle = way.slice(way.findIndex((each) => each.node === next)).map((each) => each.node.name);
-        const shown = cycle.length > 6 ? [...cycle.slice(0, 5), '…'] : cycle;
+        const cycle = way.slice(way.findIndex((each) => each.node === next)).map((each) => shown(each.node.name));
+        const some = cycle.length > 6 ? [...cycle.slice(0, 5), '…'] : cycle;
         throw invalid(
           name,
-          `/wasDerivedFrom: a cycle, which no derivation can be: ${[...shown, next.name].join(' from ')}`,
+          `/wasDerivedFrom: a cycle, which no derivation can be: ${[...some, shown(next.name)].join(' from ')}`,
         );
       } else if (!done.has(next)) {
         enter(next);

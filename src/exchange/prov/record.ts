@@ -15,6 +15,7 @@ import {
   type PlannedInvalidation,
   type PlannedVersion,
 } from './plan.js';
+import { shown } from './parse-json.js';
 import type { ImportedNode } from './read.js';
 import { contentOf, contentOfNode, nameOf, ofText, ofWhole, type Content, type StoredTag } from './tags.js';
 
@@ -204,6 +205,6 @@ function told<T>(node: ImportedNode, record: () => T): T {
     return record();
   } catch (cause) {
     if (!(cause instanceof BraidError)) throw cause;
-    throw new BraidError(cause.code, `${node.name.slice(0, 80)}: ${cause.message}`, { cause });
+    throw new BraidError(cause.code, `${shown(node.name)}: ${cause.message}`, { cause });
   }
 }
