@@ -319,6 +319,7 @@ describe('PROV', function () {
       assert.deepEqual(uris, ['file:///report']);
       assert.equal(time.toISOString(), '2011-11-16T16:30:00.123Z');
       assert.deepEqual(tags, {
+        'prov:label@fr': 'bonjour',
         'prov:label': 'the report',
         'prov:location': 'Southampton',
         'prov:value': 42,
@@ -351,6 +352,8 @@ describe('PROV', function () {
     const doc = (body: object) => JSON.stringify({ prefix: { ex: 'http://example.org/' }, ...body });
     const derived = (...pairs: string[]) =>
       Object.fromEntries(pairs.map((pair, i) => [`_:d${i}`, { 'prov:generatedEntity': `ex:${pair[0]}`, 'prov:usedEntity': `ex:${pair[1]}` }])); // prettier-ignore
+    const special = (...pairs: string[]) =>
+      Object.fromEntries(pairs.map((pair, i) => [`_:s${i}`, { 'prov:specificEntity': `ex:${pair[0]}`, 'prov:generalEntity': `ex:${pair[1]}` }])); // prettier-ignore
     const BAD: readonly (readonly [what: string, content: string | Buffer, message: RegExp])[] = [
       ['nothing', '', /it is not JSON/],
       ['half of a document', doc({ entity: e }).slice(0, -3), /it is not JSON.*line 1, column \d+/],
@@ -409,6 +412,17 @@ describe('PROV', function () {
         doc({ activity: { 'ex:a': { 'prov:startTime': 'yesterday' } } }),
         /"yesterday" is not a time/,
       ],
+      ['a day that there is not', doc({ used: { '_:u': { 'prov:activity': 'ex:a', 'prov:time': '2012-02-31T00:00:00Z' } } }), /"2012-02-31T00:00:00Z" is not a time/], // prettier-ignore
+      [
+        'a cycle of specializations',
+        doc({ specializationOf: special('ab', 'ba') }),
+        /a cycle.*ex:a from ex:b from ex:a/,
+      ],
+      [
+        'a cycle of both',
+        doc({ wasDerivedFrom: derived('ab'), specializationOf: special('bc', 'ca') }),
+        /a cycle.*from/,
+      ],
       ['a value without a value', doc({ entity: { 'ex:e': { 'ex:x': { type: 'ex:t' } } } }), /a value needs its "\$"/],
       ['a bundle in a bundle', doc({ bundle: { 'ex:b': { bundle: {} } } }), /a bundle has none in it/],
       ['itself as a source', doc({ wasDerivedFrom: derived('aa') }), /ex:a can't come from itself/],
@@ -448,6 +462,51 @@ describe('PROV', function () {
       const { imported } = await importDocument(linked, join(DATA, 'primer.json'));
       assert.deepEqual([imported, existsSync(at('behind.db')), verify(linked).problems], [true, true, []]);
       assert.deepEqual(readdirSync(at('.')).filter((name) => /^(linked|behind)/.test(name)), ['behind.db', 'linked.db']); // prettier-ignore
+    });
+
+    it('keeps an activity that uses what it makes, and a name by two prefixes as one', async () => {
+      const file = at('cycle.json');
+      writeFileSync(
+        file,
+        doc({
+          prefix: { ex: 'http://example.org/', same: 'http://example.org/' },
+          entity: { 'ex:e': { 'ex:x': 1 }, 'same:e': { 'ex:y': 2 } },
+          wasGeneratedBy: { '_:g': { 'prov:entity': 'ex:e', 'prov:activity': 'ex:a' } },
+          used: { '_:u': { 'prov:activity': 'ex:a', 'prov:entity': 'same:e' } },
+          wasInformedBy: { '_:i': { 'prov:informed': 'ex:a', 'prov:informant': 'ex:a' } },
+        }),
+      );
+      const cycle = at('cycle.db');
+      await importDocument(cycle, file);
+      assert.deepEqual(verify(cycle).problems, []);
+      const reader = BraidReader.open(cycle);
+      const [entity, activity] = reader.records();
+      assert.deepEqual([entity.tags['ex:x'], entity.tags['ex:y'], activity.name], [1, 2, 'ex:a']);
+      assert.deepEqual(Array.from(reader.ancestors(entity.id), ({ id }) => id), [activity.id]); // prettier-ignore
+      assert.match(String(activity.tags['prov:wasInformedBy ex:a']), /^wasInformedBy/);
+      assert.equal([...reader.records()].length, 2);
+      reader.close();
+    });
+
+    it('brings back what Braid-DB derives from itself, at once or by others', async () => {
+      const [learning, file, back] = [at('learning.db'), at('learning.json'), at('learning-back.db')];
+      makeBraidDbFile(learning);
+      const time = '2026-01-02 03:04:06.000000';
+      sql(
+        learning,
+        `INSERT INTO records (record_id, name, time) VALUES (3, 'third', '${time}');
+         INSERT INTO derivations VALUES (3, 3, '${time}'), (2, 1, '${time}')`,
+      );
+      await exportDatabase(learning, file, { format: 'prov-json' });
+      const { wasInfluencedBy } = JSON.parse(readFileSync(file, 'utf8')) as Document;
+      assert.deepEqual(Object.values(wasInfluencedBy), [{ 'prov:influencee': 'db:r3', 'prov:influencer': 'db:r3' }]);
+      await importDocument(back, file);
+      assert.deepEqual(verify(back).problems, []);
+      const derivations = (of: string) =>
+        query<{ pair: string }>(of, `SELECT s.name || ' ' || r.name AS pair FROM derivations d JOIN records s USING (record_id) JOIN records r ON r.record_id = d.derivation ORDER BY 1`); // prettier-ignore
+      assert.deepEqual(derivations(back), derivations(learning));
+      assert.equal(query<{ kind: number }>(back, `SELECT kind FROM records WHERE name = 'third'`)[0].kind, 3);
+      assert.deepEqual(query(back, `SELECT 1 FROM tags WHERE key LIKE 'prov:was%'`), []);
     });
 
     it('takes hostile names as they are', async () => {

@@ -61,6 +61,7 @@ function* ofDocument(
   yield* invalidated.causes();
   yield* actions.causes();
   yield* nobodys.derivations();
+  yield* nobodys.influences();
   yield* nobodys.attributions();
   yield* runs.associations();
   yield* actions.associations();

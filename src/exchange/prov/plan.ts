@@ -22,6 +22,12 @@ const DEPENDS: Partial<Record<StatementKind, readonly number[]>> = {
   hadMember: [1],
 };
 
+/** Of which PROV says that the one is there before the other. An activity may use what it makes. */
+const ORDERED: ReadonlySet<StatementKind> = new Set(['wasDerivedFrom', 'specializationOf', 'mentionOf']);
+
+/** Records of an export of ours, by their kinds. */
+const RECORDS = ['Record', 'Fact', 'Data', 'Model'];
+
 /** What an export of ours says of runs, updates and invalidations: none of it is a record. */
 const ABOUT = ['Run', 'Rank', 'User', 'Recorded', 'ModelUpdate', 'Invalidation', 'InvalidationAction', 'ActionRun'];
 
@@ -70,6 +76,11 @@ export function isOurs(node: ImportedNode, type: string): boolean {
   return attributeOf(node, 'prov', 'type').some(({ iri }) => iri === NAMESPACES.braid + type);
 }
 
+/** Whether a node is a record of an export of ours. */
+export function isOwnRecord(node: ImportedNode): boolean {
+  return RECORDS.some((type) => isOurs(node, type));
+}
+
 /** The values of an attribute. */
 export function attributeOf(
   { attributes }: Pick<ImportedNode | ImportedRelation, 'attributes'>,
@@ -96,7 +107,12 @@ export function planOf({ nodes, relations }: ImportedDocument, name: string): Pl
     for (const argument of DEPENDS[relation.kind] ?? []) {
       const source = relation.args[argument];
       if (!isNode(source)) continue;
-      if (source === derived) throw invalid(name, `${relation.place}: ${shown(source.name)} can't come from itself`);
+      if (source === derived && !isOwnRecord(derived)) {
+        if (ORDERED.has(relation.kind)) {
+          throw invalid(name, `${relation.place}: ${shown(source.name)} can't come from itself`);
+        }
+        continue;
+      }
       derivations.push({
         derived,
         source,
@@ -105,7 +121,7 @@ export function planOf({ nodes, relations }: ImportedDocument, name: string): Pl
       });
     }
   }
-  checkCycles(relations, (node) => modelOf.has(node) || isOurs(node, 'Model'), name);
+  checkCycles(relations, (node) => modelOf.has(node) || isOwnRecord(node), name);
   const derived = groupBy(derivations, (each) => each.derived);
   const said = groupBy(relations, ({ args }) => args[0] as ImportedNode);
   const timeOf = (node: ImportedNode) =>
@@ -116,7 +132,7 @@ export function planOf({ nodes, relations }: ImportedDocument, name: string): Pl
       .filter((node) => !about.has(node) && !modelOf.has(node))
       .map((node) => ({
         node,
-        kind: kindOf(node, derived.has(node)),
+        kind: kindOf(node, derived.get(node) ?? []),
         generated: timeOf(node),
         relations: (said.get(node) ?? []).filter(
           ({ args }) => !args.some((arg) => typeof arg === 'object' && about.has(arg)),
@@ -186,13 +202,17 @@ function modelsOf(relations: readonly ImportedRelation[]): Map<ImportedNode, Imp
   return models;
 }
 
-function kindOf(node: ImportedNode, derives: boolean): PlannedRecord['kind'] {
-  if (isOurs(node, 'Model')) return 'model';
+function kindOf(node: ImportedNode, derivations: readonly PlannedDerivation[]): PlannedRecord['kind'] {
+  // What derives from itself went on learning.
+  if (isOurs(node, 'Model') || derivations.some(({ source }) => source === node)) return 'model';
   if (isOurs(node, 'Data')) return 'data';
-  return derives || node.is.has('activity') ? 'data' : 'fact';
+  return derivations.length > 0 || node.is.has('activity') ? 'data' : 'fact';
 }
 
-/** What is derived from itself, by however many steps, no entity can be. Of models it may be so: their versions tell them apart. */
+/**
+ * What is derived from itself, or a special case of itself, by however many steps, no entity can be. Records of ours may: models
+ * go on learning, and Braid-DB has no versions that tell one from the next.
+ */
 function checkCycles(
   relations: readonly ImportedRelation[],
   mayBe: (node: ImportedNode) => boolean,
@@ -201,7 +221,7 @@ function checkCycles(
   const sources = new Map<ImportedNode, ImportedNode[]>();
   for (const { kind, args } of relations) {
     const [derived, source] = args as ImportedNode[];
-    if (kind !== 'wasDerivedFrom' || !source || mayBe(derived) || mayBe(source)) continue;
+    if (!ORDERED.has(kind) || !source || mayBe(derived) || mayBe(source)) continue;
     const list = sources.get(derived);
     if (list) list.push(source);
     else sources.set(derived, [source]);
@@ -228,7 +248,7 @@ function checkCycles(
         const some = cycle.length > 6 ? [...cycle.slice(0, 5), '…'] : cycle;
         throw invalid(
           name,
-          `/wasDerivedFrom: a cycle, which no derivation can be: ${[...some, shown(next.name)].join(' from ')}`,
+          `a cycle, which no derivation or specialization can be: ${[...some, shown(next.name)].join(' from ')}`,
         );
       } else if (!done.has(next)) {
         enter(next);

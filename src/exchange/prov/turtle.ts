@@ -15,6 +15,7 @@ const QUALIFIED: Partial<Record<StatementKind, readonly [name: string, end: stri
   wasInformedBy: ['Communication', 'activity'],
   wasInvalidatedBy: ['Invalidation', 'activity'],
   wasDerivedFrom: ['Derivation', 'entity'],
+  wasInfluencedBy: ['Influence', 'influencer'],
   wasAttributedTo: ['Attribution', 'agent'],
   wasAssociatedWith: ['Association', 'agent'],
   actedOnBehalfOf: ['Delegation', 'agent'],
