@@ -68,7 +68,7 @@ export interface ProvDocument {
 export function localName(text: string): string {
   // No text of ours has a NUL, and a name can't be empty.
   if (text === '') return '%00';
-  return encodeURIComponent(text.toWellFormed())
+  return encodeURIComponent(text.toWellFormed().replaceAll('\0', '\ufffd'))
     .replace(/[!'()*~]/g, hex)
     .replace(/^[-.]|\.$/g, hex);
 }
