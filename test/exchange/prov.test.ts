@@ -25,6 +25,7 @@ import {
   exportDatabase,
   importDocument,
   invalidate,
+  merge,
   revalidate,
   verify,
   type ExportFormat,
@@ -507,6 +508,31 @@ describe('PROV', function () {
       assert.deepEqual(derivations(back), derivations(learning));
       assert.equal(query<{ kind: number }>(back, `SELECT kind FROM records WHERE name = 'third'`)[0].kind, 3);
       assert.deepEqual(query(back, `SELECT 1 FROM tags WHERE key LIKE 'prov:was%'`), []);
+    });
+
+    it('names files as they were asked for, and not those that it writes first', async () => {
+      const name = at('n'.repeat(250));
+      const told = (error: unknown) => {
+        assert.ok(error instanceof BraidError);
+        assert.ok(error.message.includes(name) && !error.message.includes('.tmp'), error.message);
+        return true;
+      };
+      await assert.rejects(importDocument(name, join(DATA, 'primer.json')), told);
+      await assert.rejects(exportDatabase(path, name, { format: 'provn' }), told);
+      await assert.rejects(merge(name, [path]), told);
+    });
+
+    it('takes back a name that somebody has written with a NUL, and no document that is called so', async () => {
+      const [nul, file] = [at('nul.db'), at('nul.json')];
+      copyFileSync(path, nul);
+      sql(
+        nul,
+        `UPDATE runs SET name = 'a' || char(0) || 'b'; UPDATE records SET name = 'r' || char(0) WHERE record_id = 1`,
+      );
+      await exportDatabase(nul, file, { format: 'prov-json' });
+      await importDocument(at('nul-back.db'), file);
+      assert.equal(query(at('nul-back.db'), `SELECT 1 FROM records WHERE name = 'r\ufffd'`).length, 1);
+      await assert.rejects(importDocument(nul, file, { name: 'a\0' }), { code: 'ERR_BRAID_TEXT_INVALID' });
     });
 
     it('takes hostile names as they are', async () => {
