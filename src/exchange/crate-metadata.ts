@@ -103,7 +103,7 @@ export class CrateMetadata {
   }
 
   *#fileIds(): IterableIterator<string> {
-    for (const { copied, uri } of this.files.all()) yield copied ?? uri;
+    for (const { id } of this.files.all()) yield id;
   }
 
   *#action(run: Run): IterableIterator<string> {
@@ -168,7 +168,11 @@ export class CrateMetadata {
       const nodes = batch.map(({ record_id, version_id }) => (version_id === null ? record_id : -version_id));
       let at = 0;
       for (const row of new NodeRows(this.source.connection, this.source.layout).of(nodes)) {
-        yield entity(fileEntity(batch[at++], row));
+        const file = fileEntity(batch[at++], row);
+        // One that a record has a URI of, too, as a licence: it is described once.
+        const shared = this.#shared.get(file['@id']);
+        yield entity(shared ? { ...shared, ...file, '@type': [file['@type'], shared['@type']] } : file);
+        this.#shared.delete(file['@id']);
       }
     }
   }
@@ -222,14 +226,17 @@ export class CrateMetadata {
   }
 }
 
-function fileEntity({ uri, copied, bytes, sha256, version_id }: CrateFile, row: NodeRow | undefined): Entity {
+function fileEntity(
+  { id, uri, folder, copied, bytes, sha256, version_id }: CrateFile,
+  row: NodeRow | undefined,
+): Entity {
   const version = version_id === null || row?.version === undefined ? '' : `@${row.version}`;
   return {
-    '@id': copied ?? uri,
-    '@type': uri.endsWith('/') ? 'Dataset' : 'File',
+    '@id': id,
+    '@type': folder ? 'Dataset' : 'File',
     name: row === undefined ? uri : `${row.name}${version}`,
     ...(row && !row.valid ? { description: 'What was recorded of it has been invalidated.' } : {}),
-    encodingFormat: encodingFormat(new URL(uri).pathname),
+    encodingFormat: folder ? undefined : encodingFormat(new URL(uri).pathname),
     dateCreated: isoTime(row?.time),
     contentSize: bytes === null ? undefined : String(bytes),
     sha256: sha256 ?? undefined,
