@@ -2,6 +2,7 @@ import { batched } from './batched.js';
 import type { ExportSelection, TextExporter } from './exporter.js';
 import { Grouped } from './grouped.js';
 import { noteUsed } from './elsewhere.js';
+import { EventDataset } from './openlineage-dataset.js';
 import { datasetFacets, endFacets, jobFacets, lineageStart, Names, runFacets } from './openlineage-facets.js';
 import { producer } from './producer.js';
 import { isoTime, runs, titleOf, type Run } from './run.js';
@@ -24,8 +25,8 @@ type RawVersion = readonly [run: number, version: number, modelUri: string | nul
 
 interface Dataset {
   readonly role: 'inputs' | 'outputs';
-  /** Up to its facets, which are open. */
-  readonly start: string;
+  readonly name: { namespace: string; name: string };
+  readonly facets: Record<string, unknown>;
   readonly sources: Iterable<RawSource>;
   readonly time: Date;
 }
@@ -108,15 +109,19 @@ class Events {
     running: (time: Date) => string,
     ending: string | undefined,
   ): IterableIterator<string> {
-    let event = { inputs: [] as string[], outputs: [] as string[], chars: 0, time: new Date(0) };
+    const lineage = lineageStart();
+    const empty = () => ({ inputs: new Map<string, EventDataset>(), outputs: new Map<string, EventDataset>(), chars: 0, time: new Date(0) }); // prettier-ignore
+    let event = empty();
+    const texts = (of: ReadonlyMap<string, EventDataset>) =>
+      Array.from(of.values(), (each) => each.text(lineage)).join();
     const written = (start: string) =>
-      `${start},"inputs":[${event.inputs.join()}],"outputs":[${event.outputs.join()}]}\n`;
+      `${start},"inputs":[${texts(event.inputs)}],"outputs":[${texts(event.outputs)}]}\n`;
     const take = () => {
       const text = written(running(event.time));
-      event = { inputs: [], outputs: [], chars: 0, time: new Date(0) };
+      event = empty();
       return text;
     };
-    for (const { role, start, sources, time } of datasets) {
+    for (const { role, name, facets, sources, time } of datasets) {
       if (event.chars > EVENT_CHARS) yield take();
       const first: string[] = [];
       const rest = sources[Symbol.iterator]();
@@ -127,15 +132,16 @@ class Events {
       let input: string | undefined;
       while (first.length < MOST_SOURCES && (input = next()) !== undefined) first.push(input);
       if (first.length < MOST_SOURCES) {
-        const lineage = first.length === 0 ? '' : `,"lineage":${lineageStart()}${first.join()}]}`;
-        const text = `${start}${lineage}}}`;
-        event[role].push(text);
-        event.chars += text.length;
+        const key = `${name.namespace} ${name.name}`;
+        const there = event[role].get(key);
+        if (there) there.add(facets, first);
+        else event[role].set(key, new EventDataset(name, facets, first));
+        event.chars += JSON.stringify(facets).length + first.reduce((chars, each) => chars + each.length + 1, 0);
         if (!(time < event.time)) event.time = time;
         continue;
       }
       if (event.chars > 0) yield take();
-      yield `${running(time)},"${role}":[${start},"lineage":${lineageStart()}${first.join()}`;
+      yield `${running(time)},"${role}":[${startOf(name, facets)},"lineage":${lineage}${first.join()}`;
       while ((input = next()) !== undefined) yield `,${input}`;
       yield ']}}}]}\n';
     }
@@ -181,9 +187,9 @@ class Events {
     const ids = `SELECT r.record_id FROM records r WHERE ${layout.run} IS NULL ORDER BY r.record_id`;
     try {
       for (const row of this.#rows.complete(connection.stream(ids, [], node), (each) => each)) {
-        const { start } = this.#dataset('outputs', row);
+        const { name, facets } = this.#dataset('outputs', row);
         const event = { eventTime: isoTime(row.time) ?? isoTime(new Date(0)), ...common('DatasetEvent') };
-        yield `${opened(event)},"dataset":${start}`;
+        yield `${opened(event)},"dataset":${startOf(name, facets)}`;
         let before = `,"lineage":${lineageStart()}`;
         for (const raw of sources.of(row.id)) {
           yield before + this.#input(raw);
@@ -206,7 +212,7 @@ class Events {
     const uri = version === undefined ? row.uris[0] : version.uri;
     const name = this.#names.of(row.id, row.name, uri);
     const facets = datasetFacets(this.source, row, uri, version?.id);
-    return { role, start: JSON.stringify({ ...name, facets }).slice(0, -2), sources, time: row.time };
+    return { role, name, facets, sources, time: row.time };
   }
 
   #input([, id, name, uri]: RawSource): string {
@@ -240,6 +246,11 @@ function node(row: readonly [id: number]): readonly [id: number] {
 
 function common(type: 'RunEvent' | 'DatasetEvent'): { producer: string; schemaURL: string } {
   return { producer: producer(), schemaURL: `${SPEC}#/$defs/${type}` };
+}
+
+/** A dataset up to its facets, which are open. */
+function startOf(name: Dataset['name'], facets: Dataset['facets']): string {
+  return JSON.stringify({ ...name, facets }).slice(0, -2);
 }
 
 /** An object to which more is to be added. */

@@ -3,7 +3,15 @@ import { copyFileSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { exportDatabase, postOpenLineage, type ExportOptions } from 'braid-mpi';
+import {
+  BraidData,
+  BraidDB,
+  BraidFact,
+  BraidModel,
+  exportDatabase,
+  postOpenLineage,
+  type ExportOptions,
+} from 'braid-mpi';
 import { braid, makeBraidDbFile, sql } from '../cli/support.js';
 import Database from 'better-sqlite3';
 import { OpenLineageSchemas } from './openlineage-schema.js';
@@ -65,7 +73,7 @@ describe('OpenLineage', function () {
     );
     const [, trained, , inferred] = events;
     assert.match(names(trained.inputs).join(), /^braid:\/\/[0-9a-f]{32} config#1$/);
-    assert.deepEqual(names(trained.outputs), ['file /data/scan.h5', 'file /data/peáks.csv', 'file /data/net.onnx', 'file /data/net.onnx']); // prettier-ignore
+    assert.deepEqual(names(trained.outputs), ['file /data/scan.h5', 'file /data/peáks.csv', 'file /data/net.onnx']); // prettier-ignore
     assert.deepEqual(names(inferred.inputs), ['file /data/peáks.csv', 'file /data/net.onnx']);
     assert.deepEqual(names(inferred.outputs), ['https://example.org /r?id=1', 'file /data/net.onnx']);
     assert.ok(!readFileSync(output, 'utf8').includes('secret'));
@@ -73,15 +81,15 @@ describe('OpenLineage', function () {
 
   it('says what each dataset was made of, and which version of a model it is', async () => {
     const [, { outputs: trained }, , { outputs: inferred }] = await eventsOf(made.path);
-    const [scan, peaks, model, first] = trained;
+    const [scan, peaks, first] = trained;
     const [report, second] = inferred;
     assert.deepEqual(inputsOf(scan), []);
     assert.match(inputsOf(peaks).join(), /^braid:\S+ config#1,file \/data\/scan.h5$/);
-    assert.match(inputsOf(model).join(), /^braid:\S+ config#1$/);
-    assert.deepEqual(inputsOf(first), ['file /data/peáks.csv']);
+    assert.match(inputsOf(first).join(), /^braid:\S+ config#1,file \/data\/peáks.csv$/);
     assert.deepEqual(inputsOf(report), ['file /data/peáks.csv', 'file /data/net.onnx']);
     assert.deepEqual(inputsOf(second), ['https://example.org /r?id=1']);
-    assert.equal(model.facets.version, undefined);
+    const [model] = first.facets.braid_record.earlier as { kind: string; version?: number }[];
+    assert.deepEqual([model.kind, model.version], ['model', undefined]);
     assert.deepEqual(
       [first, second].map(({ facets }) => facets.version.datasetVersion),
       ['1', '2'],
@@ -99,6 +107,31 @@ describe('OpenLineage', function () {
     ]);
     const { kind, id, name, rank } = peaks.facets.braid_record;
     assert.deepEqual([kind, id, name, rank], ['data', made.ids.peaks, 'péaks', 0]);
+  });
+
+  it('has a dataset once in an event, with what all records of it say', async () => {
+    const path = join(folder, 'same.db');
+    const db = await BraidDB.open(path, { mpi: 'off' });
+    const [uri, uris] = ['file:///x', ['file:///x', 'file:///y']];
+    const input = new BraidFact(db, { name: 'in', uris: ['file:///in'], tags: { a: 1 } });
+    const first = new BraidData(db, { name: 'first', uris, tags: { a: 1, b: 1 }, derivedFrom: input });
+    const model = new BraidModel(db, { name: 'net', uris: ['file:///net'] });
+    for (const step of [1, 2, 3]) model.update([first], { step, tags: { loss: 1 / step } });
+    const again = new BraidFact(db, { name: 'again', uris: ['file:///in'], tags: { c: 2 } });
+    new BraidData(db, { name: 'second', uris: [uri], tags: { a: 2 }, derivedFrom: [input, again] });
+    first.invalidate({ cause: 'written over', cascade: false });
+    await db.close();
+    const [, { inputs, outputs }] = await eventsOf(path);
+    assert.deepEqual([names(inputs), names(outputs)], [['file /in'], ['file /x', 'file /net']]);
+    const [x, net] = outputs.map(({ facets }) => facets);
+    assert.deepEqual((x.tags.tags as { key: string; value: string }[]).map(({ key, value }) => `${key}=${value}`), ['a=2', 'b=1']); // prettier-ignore
+    assert.deepEqual(names(x.symlinks.identifiers as Dataset[]), ['file /y']);
+    assert.deepEqual(inputsOf(outputs[0]), ['file /in']);
+    assert.equal(x.braid_record.name, 'second');
+    const [{ name, invalid }] = x.braid_record.earlier as { name: string; invalid?: boolean }[];
+    assert.deepEqual([name, invalid, x.braid_invalidation], ['first', true, undefined]);
+    assert.equal(net.version.datasetVersion, '3');
+    assert.deepEqual((net.braid_record.earlier as { version?: number }[]).map(({ version }) => version), [undefined, 1, 2]); // prettier-ignore
   });
 
   it('says why a dataset is not to be used', async () => {
