@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto';
+import { dashed } from '../uuid-text.js';
 import { batched } from './batched.js';
 import type { ExportSelection, TextExporter } from './exporter.js';
 import { Grouped } from './grouped.js';
 import { noteUsed } from './elsewhere.js';
 import { EventDataset } from './openlineage-dataset.js';
-import { datasetFacets, endFacets, jobFacets, lineageStart, Names, runFacets } from './openlineage-facets.js';
+import { datasetFacets, endFacets, jobFacets, lineageStart, Names, rankFacets, runFacets, type NamedRun } from './openlineage-facets.js'; // prettier-ignore
 import { producer } from './producer.js';
 import { isoTime, runs, titleOf, type Run } from './run.js';
 import { NodeRows, type NodeRow } from '../query/rows.js';
@@ -22,6 +24,9 @@ const named = (id: string) => `${id}, (SELECT n.name FROM records n WHERE n.reco
 
 type RawSource = readonly [of: number, id: number, name: string | null, uri: string | null];
 type RawVersion = readonly [run: number, version: number, modelUri: string | null];
+
+/** What ends a run. */
+const ENDS = { COMPLETED: 'COMPLETE', FAILED: 'FAIL', KILLED: 'ABORT', INCOMPLETE: 'ABORT' } as const;
 
 interface Dataset {
   readonly role: 'inputs' | 'outputs';
@@ -81,26 +86,56 @@ class Events {
   }
 
   *#run(run: Run, versions: Grouped<RawVersion>): IterableIterator<string> {
-    const job = {
-      namespace: this.selection.namespace ?? namespaceOf(run),
-      name: titleOf(run),
-      facets: jobFacets(run),
-    };
-    const about = { run: { runId: run.uuid }, job: { namespace: job.namespace, name: job.name } };
+    const about = this.#named(run);
+    const job = { ...about.job, facets: jobFacets(run) };
+    const facets = runFacets(run, this.#upstream(run));
     const started = isoTime(run.started)!;
-    yield `${JSON.stringify({ eventType: 'START', eventTime: started, run: { ...about.run, facets: runFacets(run) }, job, ...common('RunEvent') })}\n`;
+    yield `${JSON.stringify({ eventType: 'START', eventTime: started, run: { ...about.run, facets }, job, ...common('RunEvent') })}\n`;
     const running = (time: Date) => opened({ eventType: 'RUNNING', eventTime: within(time, run), ...about, ...common('RunEvent') }); // prettier-ignore
     const ending =
       run.status === 'RUNNING'
         ? undefined
         : opened({
-            eventType: { COMPLETED: 'COMPLETE', FAILED: 'FAIL', KILLED: 'ABORT', INCOMPLETE: 'ABORT' }[run.status],
+            eventType: ENDS[run.status],
             eventTime: within(run.ended ?? run.attempts.at(-1)?.ended ?? run.started, run),
-            run: { ...about.run, facets: { ...runFacets(run), ...endFacets(run) } },
+            run: { ...about.run, facets: { ...facets, ...endFacets(run) } },
             job,
             ...common('RunEvent'),
           });
+    if (this.selection.ranks) yield* this.#ranks(run, about);
     yield* this.#events(this.#datasets(run, versions), running, ending);
+  }
+
+  #named(run: Run): NamedRun {
+    const namespace = this.selection.namespace ?? namespaceOf(run);
+    return { run: { runId: run.uuid }, job: { namespace, name: titleOf(run) } };
+  }
+
+  /** Runs that have made what this one has used. */
+  #upstream({ id }: Run): NamedRun[] {
+    const uuids = this.source.connection.column<string>(
+      `SELECT DISTINCT r.uuid FROM temp.used x
+       JOIN attempts a ON a.attempt_id = (SELECT b.attempt_id FROM attempts b WHERE b.id_base < x.record_id ORDER BY b.id_base DESC LIMIT 1)
+       JOIN runs r ON r.run_id = a.run_id
+       WHERE x.run_id = ? AND x.record_id <= a.id_end AND r.run_id <> x.run_id ORDER BY r.run_id`,
+      id,
+    );
+    return uuids.flatMap((uuid) => Array.from(runs(this.source, uuid), (each) => this.#named(each)));
+  }
+
+  /** A run for each rank of each attempt, with nothing but its start and its end: what it has made is its run's. */
+  *#ranks(run: Run, parent: NamedRun): IterableIterator<string> {
+    for (const attempt of run.attempts) {
+      const { status, started, ended } = attempt;
+      for (const rank of attempt.hostOfRank.keys()) {
+        const runId = rankRunId(run.uuid, attempt.attempt, rank);
+        const facets = rankFacets(run, parent, attempt, rank);
+        const event = (eventType: string, time: Date, more: object) =>
+          `${JSON.stringify({ eventType, eventTime: isoTime(time), run: { runId, facets: { ...facets, ...more } }, job: { ...parent.job, name: `${parent.job.name}.rank-${rank}` }, ...common('RunEvent') })}\n`;
+        yield event('START', started, {});
+        if (status !== 'RUNNING') yield event(ENDS[status], ended ?? started, endFacets({ status }));
+      }
+    }
   }
 
   /** Datasets in as many events as they take, of which the last is the one that ends it, if one does. */
@@ -238,6 +273,12 @@ class Events {
   #progress(): void {
     this.selection.onProgress?.({ done: ++this.#done, total: this.#total });
   }
+}
+
+/** The same each time: a UUID of version 8, which are one's own. */
+function rankRunId(run: string, attempt: number, rank: number): string {
+  const digest = createHash('sha256').update(`${run} ${attempt} ${rank}`).digest('hex');
+  return dashed(`${digest.slice(0, 12)}8${digest.slice(13, 16)}a${digest.slice(17, 32)}`);
 }
 
 function node(row: readonly [id: number]): readonly [id: number] {

@@ -134,6 +134,42 @@ describe('OpenLineage', function () {
     assert.deepEqual((net.braid_record.earlier as { version?: number }[]).map(({ version }) => version), [undefined, 1, 2]); // prettier-ignore
   });
 
+  it('says which runs have made what a run has used', async () => {
+    const [{ run: first }, , { run: second }] = await eventsOf(made.path, { namespace: 'lab' });
+    const { upstream } = second.facets.jobDependencies as unknown as { upstream: object[] };
+    assert.deepEqual(upstream, [{ run: { runId: first.runId }, job: { namespace: 'lab', name: 'train' } }]);
+    assert.equal(first.facets.jobDependencies, undefined);
+  });
+
+  it('has a run for each rank on request, as a child of its run', async () => {
+    const path = join(folder, 'ranks.db');
+    copyFileSync(made.path, path);
+    endAs({ ...made, path }, 1, 'FAILED');
+    sql(
+      path,
+      `UPDATE attempts SET size = 2;
+       INSERT INTO ledger (attempt_id, rank, host, spool, anchor) SELECT attempt_id, 1, 'node-b', '', '' FROM attempts`,
+    );
+    const events = await eventsOf(path, { ranks: true });
+    const told = events.map(({ eventType, job }) => `${eventType} ${job.name}`);
+    const ranks = (run: string, end: string) => [0, 1].flatMap((rank) => [`START ${run}.rank-${rank}`, `${end} ${run}.rank-${rank}`]); // prettier-ignore
+    assert.deepEqual(told, [
+      'START train', ...ranks('train', 'COMPLETE'), 'COMPLETE train',
+      'START infer', ...ranks('infer', 'FAIL'), 'FAIL infer',
+    ]); // prettier-ignore
+    const [, start, end, other] = events;
+    assert.equal(start.run.runId, end.run.runId);
+    assert.notEqual(start.run.runId, other.run.runId);
+    const named = { run: { runId: events[0].run.runId }, job: { namespace: 'default', name: 'train' } };
+    const { run, job, root } = start.run.facets.parent;
+    assert.deepEqual([{ run, job }, root], [named, named]);
+    const { rank, hosts, recordedPerRank } = other.run.facets.braid_mpi;
+    assert.deepEqual([rank, hosts, recordedPerRank], [1, ['node-b'], [0]]);
+    await assert.rejects(exportDatabase(path, output, { format: 'csv', ranks: true }), {
+      code: 'ERR_BRAID_OPTION_INVALID',
+    });
+  });
+
   it('says why a dataset is not to be used', async () => {
     const [, { outputs }] = await eventsOf(made.path);
     const invalid = outputs.map(({ facets }) => facets.braid_invalidation);
@@ -161,7 +197,12 @@ describe('OpenLineage', function () {
     const [parent, root] = ['0190a5e2-7d2b-7000-8000-000000000001', '0190a5e2-7d2b-7000-8000-000000000002'];
     const context = {
       argv: ['node', 'train.js', '--steps', '10', '-v', '--rate=-0.5', '--shift', '-3', 'in.h5'],
-      environment: { OPENLINEAGE_PARENT_ID: of(parent), OPENLINEAGE_ROOT_PARENT_ID: of(root) },
+      environment: {
+        OPENLINEAGE_PARENT_ID: of(parent),
+        OPENLINEAGE_ROOT_PARENT_ID: of(root),
+        SLURM_JOB_START_TIME: '1700000000',
+        SLURM_JOB_END_TIME: '1700003600',
+      },
     };
     const db = new Database(path);
     db.prepare('UPDATE attempts SET context = ?').run(JSON.stringify(context));
@@ -175,6 +216,8 @@ describe('OpenLineage', function () {
       parameters.map(({ key, value }) => [key, value]),
       [['steps', '10'], ['v', 'true'], ['rate', '-0.5'], ['shift', '-3']], // prettier-ignore
     );
+    const { nominalStartTime, nominalEndTime } = run.facets.nominalTime;
+    assert.deepEqual([nominalStartTime, nominalEndTime], ['2023-11-14T22:13:20.000Z', '2023-11-14T23:13:20.000Z']);
     const { storageLayer, fileFormat } = outputs[0].facets.storage;
     assert.deepEqual([storageLayer, fileFormat], ['file', 'application/x-hdf5']);
   });
