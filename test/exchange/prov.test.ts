@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import process from 'node:process';
 import { text } from 'node:stream/consumers';
 import { PassThrough } from 'node:stream';
@@ -88,7 +89,9 @@ describe('PROV', function () {
 
     it('has versions as revisions, which an update has made of what it was exposed to', () => {
       const { wasDerivedFrom, wasGeneratedBy, used, specializationOf, activity } = bundle(runs[0]);
-      const revisions = Object.values(wasDerivedFrom).filter((each) => each['prov:type'] !== undefined);
+      const revisions = Object.values(wasDerivedFrom).filter((each) =>
+        isDeepStrictEqual(each['prov:type'], named('prov:Revision')),
+      );
       assert.deepEqual(
         revisions.map((each) => [each['prov:generatedEntity'], each['prov:usedEntity']]),
         [
@@ -106,6 +109,21 @@ describe('PROV', function () {
       // That of a later run derives from a version of the first.
       const [later] = Object.values(bundle(runs[1]).wasDerivedFrom);
       assert.equal(later['prov:usedEntity'], 'db:r3.v1');
+    });
+
+    it('has facts as primary sources, and the work of ranks as parts of runs', () => {
+      const [sources, others] = [true, false].map((is) =>
+        Object.values(bundle(runs[0]).wasDerivedFrom)
+          .filter((each) => isDeepStrictEqual(each['prov:type'], named('prov:PrimarySource')) === is)
+          .map((each) => each['prov:usedEntity']),
+      );
+      assert.ok(sources.length > 0 && sources.every((each) => each === 'db:r1'));
+      assert.ok(others.length > 0 && !others.includes('db:r1'));
+      for (const run of runs) {
+        const part = `db:run.${run}.1.0.work`;
+        assert.deepEqual(document.activity[part]['dcterms:isPartOf'], named(`db:run.${run}`));
+        assert.ok(Object.values(document.wasAssociatedWith).some((each) => each['prov:activity'] === part && each['prov:agent'] === `db:run.${run}.1.0`)); // prettier-ignore
+      }
     });
 
     it('says why what is invalid is so', () => {
@@ -158,6 +176,7 @@ describe('PROV', function () {
         );
       assert.equal(of('r3.v2', 'wasRevisionOf')[0].object.value, `${document.prefix.db}r3.v1`);
       assert.equal(of('r3.v1', 'qualifiedInvalidation').length, 1);
+      assert.equal(of('r2', 'hadPrimarySource')[0].object.value, `${document.prefix.db}r1`);
       assert.equal(of('r1', encodeURIComponent(HOSTILE).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16)}`).replace(/\.$/, '%2E')).length, 1); // prettier-ignore
     });
 

@@ -29,7 +29,17 @@ const ORDERED: ReadonlySet<StatementKind> = new Set(['wasDerivedFrom', 'speciali
 const RECORDS = ['Record', 'Fact', 'Data', 'Model'];
 
 /** What an export of ours says of runs, updates and invalidations: none of it is a record. */
-const ABOUT = ['Run', 'Rank', 'User', 'Recorded', 'ModelUpdate', 'Invalidation', 'InvalidationAction', 'ActionRun'];
+const ABOUT = [
+  'Run',
+  'RankRun',
+  'Rank',
+  'User',
+  'Recorded',
+  'ModelUpdate',
+  'Invalidation',
+  'InvalidationAction',
+  'ActionRun',
+];
 
 export interface PlannedRecord {
   readonly node: ImportedNode;

@@ -5,6 +5,7 @@ export const NAMESPACES = {
   xsd: 'http://www.w3.org/2001/XMLSchema#',
   braid: 'urn:braid-mpi:terms#',
   tag: 'urn:braid-mpi:tag#',
+  dcterms: 'http://purl.org/dc/terms/',
 } as const;
 
 /**
