@@ -14,6 +14,7 @@ export const METADATA = 'ro-crate-metadata.json';
 const CRATE = 'https://w3id.org/ro/crate/1.1';
 const PROFILE = 'https://w3id.org/ro/wfrun/process/0.5';
 const CONTEXT = [`${CRATE}/context`, 'https://w3id.org/ro/terms/workflow-run/context'];
+const SIF_IMAGE = 'https://w3id.org/ro/terms/workflow-run#SIFImage';
 /** How many rows are made at once. */
 const BATCH = 256;
 
@@ -120,6 +121,7 @@ export class CrateMetadata {
         name: `Run of ${titleOf(run)}`,
         description: command,
         instrument: ref(this.#program(run)),
+        containerImage: this.#image(context.environment ?? {}),
         agent: context.user === undefined ? undefined : ref(this.#named('Person', 'user', context.user)),
         startTime: isoTime(started),
         endTime: isoTime(ended),
@@ -214,6 +216,20 @@ export class CrateMetadata {
       softwareVersion: version,
       softwareRequirements: needs.map(ref),
     });
+  }
+
+  /** What it has run in, as Apptainer, or Singularity, says: a file. */
+  #image({ APPTAINER_CONTAINER, SINGULARITY_CONTAINER }: Partial<Record<string, string>>): object | undefined {
+    const image = APPTAINER_CONTAINER ?? SINGULARITY_CONTAINER;
+    if (image === undefined || image === '') return undefined;
+    const id = this.#share({
+      '@id': `#image-${encodeURIComponent(image)}`,
+      '@type': 'ContainerImage',
+      additionalType: image.endsWith('.sif') ? ref(SIF_IMAGE) : undefined,
+      name: basename(image),
+      description: image,
+    });
+    return ref(id);
   }
 
   #named(type: string, prefix: string, name: string): string {

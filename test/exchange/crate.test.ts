@@ -1,14 +1,23 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { BraidData, BraidDB, BraidReader, exportDatabase, verify, type ExportOptions, type SkippedFile } from 'braid-mpi'; // prettier-ignore
 import yauzl, { type Entry, type ZipFile } from 'yauzl';
-import { braid, makeBraidDbFile, query } from '../cli/support.js';
+import { braid, makeBraidDbFile, query, sql } from '../cli/support.js';
 import { endAs, makeDatabase, temporaryFolder, type Made } from './support.js';
 
 type Entity = Record<string, unknown> & { '@id': string; '@type': string };
@@ -28,7 +37,7 @@ const { ROCrate, Validator } = require('ro-crate') as Library;
 /** The context that the library brings, for there may be no network. */
 const { '@context': TERMS } = require('ro-crate/lib/context.json') as { '@context': Record<string, string> };
 /** Terms of https://w3id.org/ro/terms/workflow-run. */
-const RUN_TERMS = ['environment'];
+const RUN_TERMS = ['environment', 'containerImage', 'ContainerImage'];
 
 /** An entity whose every value is a list. */
 function asLists(read: Entity): Entity {
@@ -86,7 +95,7 @@ describe('RO-Crate', function () {
         .flatMap(([key, value]) =>
           // prettier-ignore
           ids(Array.isArray(value) ? value : typeof value === 'object' ? [value] : [])
-          .filter((id) => !graph.has(id) && !(key === 'conformsTo' && each['@id'] === 'ro-crate-metadata.json'))
+          .filter((id) => !graph.has(id) && key !== 'additionalType' && !(key === 'conformsTo' && each['@id'] === 'ro-crate-metadata.json'))
           .map((id) => `${each['@id']} ${key} ${id}`),
         ),
     );
@@ -152,6 +161,25 @@ describe('RO-Crate', function () {
     const { sha256, about } = graph.get('provenance.prov.json')!;
     assert.deepEqual(sha256, [createHash('sha256').update(inside).digest('hex')]);
     assert.equal(ids(about).length, 2);
+  });
+
+  it('says in which container a run was', async () => {
+    const path = join(folder, 'container.db');
+    copyFileSync(made.path, path);
+    const environment = { APPTAINER_CONTAINER: '/images/a b.sif' };
+    sql(
+      path,
+      `UPDATE attempts SET context = '${JSON.stringify({ argv: ['node', 'x.js'], environment })}' WHERE attempt_id = 1`,
+    );
+    const { graph } = await crateOf(path);
+    const [train, infer] = [...graph.values()].filter(({ '@type': type }) => String(type).endsWith('Action'));
+    const image = graph.get(ids(train.containerImage)[0])!;
+    assert.deepEqual([image['@type'], image.name, ids(image.additionalType), infer.containerImage], [
+      ['ContainerImage'],
+      ['a b.sif'],
+      ['https://w3id.org/ro/terms/workflow-run#SIFImage'],
+      undefined,
+    ]); // prettier-ignore
   });
 
   it('says how a run has ended', async () => {
