@@ -64,7 +64,7 @@ export class BraidDB implements HasRecorder {
    * spools on these machines is brought in first.
    *
    * @param path of the SQLite file, the same on every rank. Only the root (rank 0) opens it.
-   * @throws BraidError ERR_BRAID_OPTION_INVALID, ERR_BRAID_PATH_INVALID, ERR_BRAID_PATH_MISMATCH, ERR_BRAID_DB_…, ERR_BRAID_SPOOL_…, ERR_BRAID_MPI_…, ERR_BRAID_COLLECTIVE_MISMATCH, ERR_BRAID_NO_SUCH_RUN, ERR_BRAID_RUN_ALIVE, ERR_BRAID_WRONG_THREAD; the same on every rank
+   * @throws BraidError ERR_BRAID_OPTION_INVALID, ERR_BRAID_TEXT_INVALID, ERR_BRAID_PATH_INVALID, ERR_BRAID_PATH_MISMATCH, ERR_BRAID_DB_…, ERR_BRAID_SPOOL_…, ERR_BRAID_MPI_…, ERR_BRAID_COLLECTIVE_MISMATCH, ERR_BRAID_NO_SUCH_RUN, ERR_BRAID_RUN_ALIVE, ERR_BRAID_WRONG_THREAD; the same on every rank
    */
   static async open(path: string, options?: OpenOptions): Promise<BraidDB> {
     const off = process.env.BRAID === 'off';

@@ -14,3 +14,9 @@ export class BraidError extends Error {
     this.code = code;
   }
 }
+
+/** An error of something that is written beside its place: of that place, as it was named, to whoever asked for it. */
+export function calledAs(error: unknown, beside: string, name: string): unknown {
+  if (!(error instanceof BraidError) || !error.message.includes(beside)) return error;
+  return new BraidError(error.code, error.message.replaceAll(beside, name), { cause: error });
+}

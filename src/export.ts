@@ -47,7 +47,12 @@ export interface ExportOptions extends ExportSelection {
 }
 
 /** What only one format has. */
-const OF_FORMAT = { namespace: 'openlineage', withFiles: 'ro-crate', license: 'ro-crate' } as const;
+const OF_FORMAT = {
+  namespace: 'openlineage',
+  ranks: 'openlineage',
+  withFiles: 'ro-crate',
+  license: 'ro-crate',
+} as const;
 
 /**
  * Writes a database, ours or Braid-DB's, in a format of other tools: as of one moment, and however large it is in bounded

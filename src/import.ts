@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
 import { BraidError } from './errors.js';
+import { checkText } from './frame/encoder.js';
 
 export interface ImportProgress {
   /** Records that are recorded. */
@@ -34,7 +35,7 @@ export interface ImportReport {
  *
  * @param path of the database, which is made if there is none.
  * @param document a file, or what it holds, piece by piece.
- * @throws BraidError ERR_BRAID_IMPORT_INVALID, ERR_BRAID_IMPORT_TOO_LARGE, ERR_BRAID_IMPORT_UNREADABLE, ERR_BRAID_TOO_LARGE, ERR_BRAID_DB_…
+ * @throws BraidError ERR_BRAID_IMPORT_INVALID, ERR_BRAID_IMPORT_TOO_LARGE, ERR_BRAID_IMPORT_UNREADABLE, ERR_BRAID_TEXT_INVALID, ERR_BRAID_TOO_LARGE, ERR_BRAID_DB_…
  */
 export async function importDocument(
   path: string,
@@ -45,6 +46,7 @@ export async function importDocument(
     import('./exchange/prov/import.js'),
     import('./exchange/prov/parse-json.js'),
   ]);
+  if (name !== undefined) checkText(name, 'the name of a document');
   const called = name ?? (typeof document === 'string' ? basename(document) : 'document');
   const pieces = typeof document === 'string' ? createReadStream(document) : document;
   const bytes = await whole(pieces as AsyncIterable<Uint8Array>, called, mostDocumentBytes());

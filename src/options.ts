@@ -2,6 +2,7 @@ import { constants } from 'node:os';
 import * as v from 'valibot';
 import type { RecorderCommunicator } from './comm/communicator.js';
 import { BraidError } from './errors.js';
+import { checkText } from './frame/encoder.js';
 
 export interface OpenOptions {
   /** `auto` (default): MPI when a launcher started this process as a rank, else one process. Or `BRAID_MPI=off`. */
@@ -99,7 +100,7 @@ const SWITCH: Partial<Record<string, boolean>> = { 1: true, 0: false };
 /**
  * Checks options and fills in the environment's and the defaults.
  *
- * @throws BraidError ERR_BRAID_OPTION_INVALID
+ * @throws BraidError ERR_BRAID_OPTION_INVALID, ERR_BRAID_TEXT_INVALID
  */
 export function parseOptions(options: OpenOptions = {}, env: NodeJS.ProcessEnv = process.env): ParsedOptions {
   if (typeof options !== 'object' || options === null) {
@@ -114,7 +115,11 @@ export function parseOptions(options: OpenOptions = {}, env: NodeJS.ProcessEnv =
   }
   for (const [option, value] of Object.entries(options)) if (value !== undefined) given[option] = value;
   const result = v.safeParse(schema, given);
-  if (result.success) return result.output;
+  if (result.success) {
+    const runName = result.output.name;
+    if (runName !== undefined) checkText(runName, 'the name of a run');
+    return result.output;
+  }
   const { message, path, type } = result.issues[0];
   const name = path?.[0].key as string | undefined;
   const variable = name !== undefined && !(name in options) ? VARIABLES[name as keyof typeof VARIABLES] : undefined;

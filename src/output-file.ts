@@ -1,5 +1,5 @@
 import { closeSync, existsSync, openSync, readSync, renameSync, rmSync, statSync, type Stats } from 'node:fs';
-import { BraidError } from './errors.js';
+import { BraidError, calledAs } from './errors.js';
 import { realPath } from './store/real-path.js';
 
 const SQLITE = 'SQLite format 3\0';
@@ -19,10 +19,19 @@ export async function writeBeside(output: string, write: (file: string) => Promi
     if (existsSync(place) && statSync(file).isDirectory()) throw taken(output);
     renameSync(file, place);
   } catch (error) {
-    rmSync(file, { recursive: true, force: true });
-    if (error instanceof BraidError || (error as Error).name === 'AbortError') throw error;
-    const { message } = error as Error;
+    discard(file);
+    if (error instanceof BraidError) throw calledAs(error, file, output);
+    if ((error as Error).name === 'AbortError') throw error;
+    const message = (error as Error).message.replaceAll(file, output);
     throw new BraidError('ERR_BRAID_OUTPUT', `${output} can't be written: ${message}`, { cause: error });
+  }
+}
+
+function discard(file: string): void {
+  try {
+    rmSync(file, { recursive: true, force: true });
+  } catch {
+    // What has gone wrong before is told.
   }
 }
 

@@ -6,6 +6,8 @@ export interface PostOptions {
   run?: string;
   /** Of jobs: `slurm://CLUSTER` if left out, or `default`. */
   namespace?: string;
+  /** A run for each rank, too, as a child of its run. */
+  ranks?: boolean;
   /** Sent as a bearer token. */
   apiKey?: string;
   /** How often an event is sent again where that may help: after an error of the network, a timeout, or an answer 429 or 5xx. 5. */

@@ -22,6 +22,7 @@ interface Options {
   run?: string;
   table?: ExportTable;
   namespace?: string;
+  ranks?: boolean;
   withFiles?: boolean;
   license?: string;
   json?: boolean;
@@ -59,6 +60,7 @@ export function addExport(program: Command): void {
     )
     .option('--run <run>', 'only what this run has recorded: its id, or the beginning of it')
     .option('--namespace <name>', 'openlineage: of jobs; default: OPENLINEAGE_NAMESPACE, or the cluster')
+    .option('--ranks', 'openlineage: a run for each rank, too, as a child of its run')
     .option('--post <url>', 'openlineage: send the events to a server; OPENLINEAGE_API_KEY is its bearer token')
     .option('--with-files', 'ro-crate: copy the files that records have file: URIs of into it')
     .option('--license <uri>', 'ro-crate: its licence')
@@ -98,7 +100,7 @@ interface Told {
 
 async function toFile(
   path: string,
-  { output, run, table, namespace, withFiles, license, json, ...options }: Options,
+  { output, run, table, namespace, ranks, withFiles, license, json, ...options }: Options,
   line: ProgressLine,
   signal: AbortSignal,
 ): Promise<Told | undefined> {
@@ -114,6 +116,7 @@ async function toFile(
     table,
     run: run === undefined ? undefined : await fullRunId(path, run),
     namespace: format === 'openlineage' ? (namespace ?? process.env.OPENLINEAGE_NAMESPACE) : namespace,
+    ranks,
     withFiles,
     license,
     signal,
@@ -142,7 +145,7 @@ async function toFile(
 async function posted(
   path: string,
   url: string,
-  { format = 'openlineage', output, run, table, namespace, withFiles, license }: Options,
+  { format = 'openlineage', output, run, table, namespace, ranks, withFiles, license }: Options,
   line: ProgressLine,
   signal: AbortSignal,
 ): Promise<Told> {
@@ -155,6 +158,7 @@ async function posted(
   const report = await postOpenLineage(path, url, {
     run: run === undefined ? undefined : await fullRunId(path, run),
     namespace: namespace ?? process.env.OPENLINEAGE_NAMESPACE,
+    ranks,
     apiKey: process.env.OPENLINEAGE_API_KEY,
     signal,
     onProgress: ({ done, total }) => line.show(() => `${countText(done)} of ${countText(total)} records`),

@@ -1,7 +1,7 @@
 import { closeSync, existsSync, fsyncSync, linkSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Database } from 'better-sqlite3';
-import { BraidError } from '../errors.js';
+import { BraidError, calledAs } from '../errors.js';
 import { DatabaseFiles } from '../store/database-files.js';
 import { Invalidations } from '../store/invalidation.js';
 import { LockWait } from '../store/lock-wait.js';
@@ -129,8 +129,21 @@ export async function makeBeside(path: string, write: (bulk: Bulk) => Promise<bo
     toDisk(beside);
     renameSync(beside, file);
     toDisk(dirname(file));
+  } catch (error) {
+    throw calledAs(error, beside, path);
   } finally {
-    for (const ending of ['', '-journal']) rmSync(beside + ending, { force: true });
+    discard(beside);
+  }
+}
+
+/** Removes what was written beside a place, as far as it is there: what has gone wrong is told by who knows of it. */
+export function discard(beside: string): void {
+  for (const ending of ['', '-journal', '-wal', '-shm']) {
+    try {
+      rmSync(beside + ending, { force: true });
+    } catch {
+      // One that can't even be looked for, as for its long name.
+    }
   }
 }
 

@@ -1,16 +1,20 @@
-import { constants } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
+import { constants, statSync } from 'node:fs';
+import { lstat, open, realpath, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { CrateWriter } from './crate-writer.js';
 import { noteUsed } from './elsewhere.js';
 import type { ExportSelection } from './exporter.js';
 import { host } from '../host.js';
-import { locationOf } from './location.js';
+import { locationOf, type FileLocation } from './location.js';
 import type { Source } from './source.js';
 
 /** What a crate says of something that a record has a URI of. */
 export interface CrateFile {
   readonly file_id: number;
   readonly uri: string;
+  /** What the crate calls it: its path there, or its URI, of a folder with a slash at the end. */
+  readonly id: string;
+  readonly folder: number;
   /** The first that has it. */
   readonly record_id: number;
   readonly version_id: number | null;
@@ -35,7 +39,8 @@ DROP TABLE IF EXISTS temp.crate_files;
 DROP TABLE IF EXISTS temp.crate_uses;
 CREATE TEMP TABLE crate_files (
   file_id INTEGER PRIMARY KEY, uri TEXT NOT NULL UNIQUE, record_id INTEGER NOT NULL, version_id INTEGER,
-  copied TEXT, bytes INTEGER, sha256 TEXT
+  folder INTEGER NOT NULL, copied TEXT, bytes INTEGER, sha256 TEXT,
+  id TEXT AS (ifnull(copied, iif(folder AND uri NOT LIKE '%/', uri || '/', uri)))
 );
 -- \`item\` is a file, or of parameters a record.
 CREATE TEMP TABLE crate_uses (run_id INTEGER, role INTEGER, item INTEGER, PRIMARY KEY (run_id, role, item)) WITHOUT ROWID;
@@ -53,13 +58,15 @@ export class CrateFiles {
     const { db } = source.connection;
     const { ours } = source.layout;
     db.function('crate_uri', { deterministic: true }, (uri) => crateUri(String(uri)) ?? null);
+    db.function('crate_folder', (uri) => Number(isFolder(String(uri))));
     db.exec(TABLES);
     noteUsed(source, run);
     const insert = (sql: string, ...values: unknown[]) => db.prepare(sql).run(...values);
     const files = (from: string, id: string, version: string, ...values: unknown[]) =>
       insert(
-        `INSERT OR IGNORE INTO temp.crate_files (uri, record_id, version_id)
-         SELECT crate_uri(x.uri) AS u, ${id}, ${version} FROM ${from} AND u IS NOT NULL`,
+        `INSERT INTO temp.crate_files (uri, record_id, version_id, folder)
+         SELECT crate_uri(x.uri) AS u, ${id}, ${version}, crate_folder(x.uri) FROM ${from} AND u IS NOT NULL
+         ON CONFLICT DO UPDATE SET folder = max(folder, excluded.folder)`,
         ...values,
       );
     const record = 'x.record_id';
@@ -120,7 +127,7 @@ export class CrateFiles {
     const sql =
       role === 'parameter'
         ? `SELECT 'x', item FROM temp.crate_uses WHERE run_id = ? AND role = ?`
-        : `SELECT ifnull(copied, uri), copied FROM temp.crate_uses JOIN temp.crate_files f ON f.file_id = item
+        : `SELECT f.id, copied FROM temp.crate_uses JOIN temp.crate_files f ON f.file_id = item
            WHERE run_id = ? AND role = ?`;
     const rows = this.source.connection.stream(sql, [run, ROLES[role]], (row: readonly [string, unknown]) => row);
     for (const [id, second] of rows) yield role === 'parameter' ? parameterId(second as number) : id;
@@ -134,7 +141,7 @@ export class CrateFiles {
   /** Records that are in several files, each once, with the `@id` of those. */
   *collections(): IterableIterator<readonly [record: number, ids: string]> {
     yield* this.source.connection.stream(
-      `SELECT x.record_id, json_group_array(DISTINCT ifnull(f.copied, f.uri)) AS ids
+      `SELECT x.record_id, json_group_array(DISTINCT f.id) AS ids
        FROM main.uris x JOIN temp.crate_files f ON f.uri = crate_uri(x.uri)
        GROUP BY x.record_id HAVING count(DISTINCT f.file_id) > 1`,
       [],
@@ -152,12 +159,13 @@ export class CrateFiles {
   async copy(writer: CrateWriter, { onProgress, onSkipped, signal }: ExportSelection): Promise<void> {
     const total = this.count;
     let done = 0;
+    const within = new Folders();
     const note = this.source.connection.db.prepare(
       'UPDATE temp.crate_files SET copied = ?, bytes = ?, sha256 = ? WHERE file_id = ?',
     );
     for (const { file_id, uri } of this.all()) {
       signal?.throwIfAborted();
-      const found = await openFile(uri);
+      const found = await openFile(uri, within);
       if (typeof found === 'string') onSkipped?.({ uri, why: found });
       else if (found) {
         const { handle, path, modified } = found;
@@ -181,18 +189,75 @@ export function parameterId(record: number): string {
   return `#record-${record}`;
 }
 
-/** What a crate calls it where it isn't a part of it: one for each place, however it was written. */
+/**
+ * What a crate calls it where it isn't a part of it: one for each place, however it was written, and a reference that RFC 3986
+ * takes. That of a file has no slash at its end.
+ */
 export function crateUri(uri: string): string | undefined {
   const location = locationOf(uri);
   if (!location) return undefined;
   const { file } = location;
-  if (file) return file.path === '/' ? undefined : `file://${file.host ?? ''}${encoded(file.path)}`;
-  const { href, username, password } = new URL(uri);
-  if (username === '' && password === '') return href;
-  const url = new URL(href);
-  url.username = '';
-  url.password = '';
-  return url.href;
+  if (file) {
+    const path = file.path.replace(/\/+$/, '');
+    return path === '' ? undefined : `file://${file.host ?? ''}${file.decoded ? encoded(path) : escaped(path)}`;
+  }
+  const { protocol, host: authority, pathname, search, hash } = new URL(uri);
+  const slashes = uri.slice(protocol.length).startsWith('//') || authority !== '' ? '//' : '';
+  // Without user and password.
+  return `${protocol}${slashes}${authority}${escaped(pathname)}${escaped(search)}${hash.slice(0, 1)}${escaped(hash.slice(1))}`;
+}
+
+/** Characters that a URI can't have, or not there, which the WHATWG's URLs leave as they are. */
+function escaped(part: string): string {
+  return part.replace(/%(?![\da-f]{2})|[^\w.~:/?@!$&'()*+,;=%-]/gi, (character) => encodeURIComponent(character));
+}
+
+/** Whether it says so, or is one here. */
+function isFolder(uri: string): boolean {
+  if (uri.endsWith('/')) return true;
+  const file = locationOf(uri)?.file;
+  if (!file) return false;
+  if (file.path.endsWith('/')) return true;
+  if (whyNotHere(file) !== undefined) return false;
+  try {
+    return statSync(file.path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  } catch {
+    // Who may not look doesn't know.
+    return false;
+  }
+}
+
+/** Why a file can't be one that is looked at here. */
+function whyNotHere({ path, decoded, host: elsewhere }: FileLocation): string | undefined {
+  if (elsewhere !== undefined && elsewhere !== host) return `is on ${elsewhere}`;
+  // Such a name leads elsewhere than it says, and would do so in the crate.
+  const parts = path.replace(/\/+$/, '').slice(1).split('/');
+  if (!decoded || /[\0\\]/.test(path) || parts.some((part) => ['', '.', '..'].includes(part))) {
+    return 'has a name that is not safe';
+  }
+  return NO_FILES.test(path) ? 'is no regular file' : undefined;
+}
+
+/** Folders of which it is known whether one may go down to them: the last, for files come folder by folder. */
+class Folders {
+  #last = '';
+  #leaves = false;
+
+  /**
+   * Whether a link on the way to it leads out of the folder that it is in: what is named to be in one is nowhere else. (So
+   * `/home` may be a link, and `data/newest`.)
+   */
+  async leave(folder: string): Promise<boolean> {
+    if (folder === this.#last) return this.#leaves;
+    let leaves = false;
+    for (let path = folder; !leaves && path !== '/'; path = dirname(path)) {
+      if (!(await lstat(path)).isSymbolicLink()) continue;
+      const around = await realpath(dirname(path));
+      leaves = !`${await realpath(path)}/`.startsWith(around === '/' ? '/' : `${around}/`);
+    }
+    [this.#last, this.#leaves] = [folder, leaves];
+    return leaves;
+  }
 }
 
 interface Opened {
@@ -205,27 +270,16 @@ interface Opened {
  * Opens a file to copy it: this one and no other, and nothing that isn't one. Undefined for what is no file of any host; why
  * not, where it can't be copied.
  */
-async function openFile(uri: string): Promise<Opened | string | undefined> {
+async function openFile(uri: string, folders: Folders): Promise<Opened | string | undefined> {
   const file = locationOf(uri)?.file;
   if (!file) return undefined;
+  const why = whyNotHere(file);
+  if (why !== undefined) return why;
   const { path } = file;
-  if (file.host !== undefined && file.host !== host) return `is on ${file.host}`;
-  if (path.endsWith('/')) return 'is a folder';
-  // Such a name leads elsewhere than it says, and would do so in the crate.
-  if (
-    path.includes('\0') ||
-    path.includes('\\') ||
-    path
-      .slice(1)
-      .split('/')
-      .some((part) => ['', '.', '..'].includes(part))
-  ) {
-    return 'has a name that is not safe';
-  }
-  if (NO_FILES.test(path)) return 'is no regular file';
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants;
   let handle: FileHandle;
   try {
+    if (await folders.leave(dirname(path))) return 'is behind a symbolic link that leads out of its folder';
     handle = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;

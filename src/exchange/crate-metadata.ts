@@ -14,6 +14,7 @@ export const METADATA = 'ro-crate-metadata.json';
 const CRATE = 'https://w3id.org/ro/crate/1.1';
 const PROFILE = 'https://w3id.org/ro/wfrun/process/0.5';
 const CONTEXT = [`${CRATE}/context`, 'https://w3id.org/ro/terms/workflow-run/context'];
+const SIF_IMAGE = 'https://w3id.org/ro/terms/workflow-run#SIFImage';
 /** How many rows are made at once. */
 const BATCH = 256;
 
@@ -103,7 +104,7 @@ export class CrateMetadata {
   }
 
   *#fileIds(): IterableIterator<string> {
-    for (const { copied, uri } of this.files.all()) yield copied ?? uri;
+    for (const { id } of this.files.all()) yield id;
   }
 
   *#action(run: Run): IterableIterator<string> {
@@ -120,6 +121,7 @@ export class CrateMetadata {
         name: `Run of ${titleOf(run)}`,
         description: command,
         instrument: ref(this.#program(run)),
+        containerImage: this.#image(context.environment ?? {}),
         agent: context.user === undefined ? undefined : ref(this.#named('Person', 'user', context.user)),
         startTime: isoTime(started),
         endTime: isoTime(ended),
@@ -168,7 +170,11 @@ export class CrateMetadata {
       const nodes = batch.map(({ record_id, version_id }) => (version_id === null ? record_id : -version_id));
       let at = 0;
       for (const row of new NodeRows(this.source.connection, this.source.layout).of(nodes)) {
-        yield entity(fileEntity(batch[at++], row));
+        const file = fileEntity(batch[at++], row);
+        // One that a record has a URI of, too, as a licence: it is described once.
+        const shared = this.#shared.get(file['@id']);
+        yield entity(shared ? { ...shared, ...file, '@type': [file['@type'], shared['@type']] } : file);
+        this.#shared.delete(file['@id']);
       }
     }
   }
@@ -212,6 +218,20 @@ export class CrateMetadata {
     });
   }
 
+  /** What it has run in, as Apptainer, or Singularity, says: a file. */
+  #image({ APPTAINER_CONTAINER, SINGULARITY_CONTAINER }: Partial<Record<string, string>>): object | undefined {
+    const image = APPTAINER_CONTAINER ?? SINGULARITY_CONTAINER;
+    if (image === undefined || image === '') return undefined;
+    const id = this.#share({
+      '@id': `#image-${encodeURIComponent(image)}`,
+      '@type': 'ContainerImage',
+      additionalType: image.endsWith('.sif') ? ref(SIF_IMAGE) : undefined,
+      name: basename(image),
+      description: image,
+    });
+    return ref(id);
+  }
+
   #named(type: string, prefix: string, name: string): string {
     return this.#share({ '@id': `#${prefix}-${encodeURIComponent(name)}`, '@type': type, name });
   }
@@ -222,14 +242,17 @@ export class CrateMetadata {
   }
 }
 
-function fileEntity({ uri, copied, bytes, sha256, version_id }: CrateFile, row: NodeRow | undefined): Entity {
+function fileEntity(
+  { id, uri, folder, copied, bytes, sha256, version_id }: CrateFile,
+  row: NodeRow | undefined,
+): Entity {
   const version = version_id === null || row?.version === undefined ? '' : `@${row.version}`;
   return {
-    '@id': copied ?? uri,
-    '@type': uri.endsWith('/') ? 'Dataset' : 'File',
+    '@id': id,
+    '@type': folder ? 'Dataset' : 'File',
     name: row === undefined ? uri : `${row.name}${version}`,
     ...(row && !row.valid ? { description: 'What was recorded of it has been invalidated.' } : {}),
-    encodingFormat: encodingFormat(new URL(uri).pathname),
+    encodingFormat: folder ? undefined : encodingFormat(new URL(uri).pathname),
     dateCreated: isoTime(row?.time),
     contentSize: bytes === null ? undefined : String(bytes),
     sha256: sha256 ?? undefined,

@@ -21,6 +21,8 @@ export interface ExportSelection {
   run?: string;
   /** Of OpenLineage: the namespace of jobs. `slurm://CLUSTER` if left out, or `default`. */
   namespace?: string;
+  /** Of OpenLineage: a run for each rank, too, as a child of its run. */
+  ranks?: boolean;
   /** Of RO-Crate: copy the files that records have `file:` URIs of into it. */
   withFiles?: boolean;
   /** Of RO-Crate: the licence of it, as a URI. */

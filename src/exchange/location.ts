@@ -9,7 +9,14 @@ export interface Location {
   readonly namespace: string;
   readonly name: string;
   /** Of a file, with its host if it names one. */
-  readonly file?: { readonly path: string; readonly host?: string };
+  readonly file?: FileLocation;
+}
+
+export interface FileLocation {
+  readonly path: string;
+  /** False where its name isn't UTF-8, or has a slash or a NUL in it: then `path` is as in the URI. */
+  readonly decoded: boolean;
+  readonly host?: string;
 }
 
 /** Stores whose names begin after the slash: a key, and no path. */
@@ -17,37 +24,42 @@ const KEYED = new Set(['s3', 's3a', 's3n', 'gs', 'gcs', 'abfs', 'abfss', 'wasb',
 
 /** Undefined for what is neither a URI nor an absolute path. */
 export function locationOf(uri: string): Location | undefined {
-  if (uri.startsWith('/')) return ofFile(posix.normalize(uri), '');
+  if (uri.startsWith('/')) return ofFile(posix.normalize(uri), true, '');
+  // No scheme has one letter.
+  if (/^[a-z]:[\\/]/i.test(uri)) return ofFile(`/${uri.replaceAll('\\', '/')}`, true, '');
   const url = parsed(uri);
   if (!url) return undefined;
   const scheme = url.protocol.slice(0, -1);
-  if (scheme === 'file') return ofFile(decoded(url.pathname), url.hostname);
+  if (scheme === 'file') {
+    const path = decodedPath(url.pathname);
+    return ofFile(path ?? url.pathname, path !== undefined, url.hostname);
+  }
   if (url.host === '') {
     const name = uri.slice(uri.indexOf(':') + 1);
     return name === '' ? undefined : { namespace: scheme, name };
   }
-  const path = decoded(url.pathname) + url.search + url.hash;
+  const path = (decodedPath(url.pathname) ?? url.pathname) + url.search + url.hash;
   // Without user and password: names are shown to everybody.
   const namespace = `${KEYED.has(scheme) ? scheme.replace(/^s3[an]$/, 's3').replace(/^gcs$/, 'gs') : scheme}://${url.host}`;
   return { namespace, name: KEYED.has(scheme) ? path.slice(1) || '/' : path || '/' };
 }
 
-function ofFile(path: string, host: string): Location {
+function ofFile(path: string, decoded: boolean, host: string): Location {
   const elsewhere = host === '' || host === 'localhost' ? undefined : host;
   const namespace = elsewhere === undefined ? 'file' : `file://${elsewhere}`;
-  return { namespace, name: path, file: { path, host: elsewhere } };
+  return { namespace, name: path, file: { path, decoded, host: elsewhere } };
 }
 
 function parsed(uri: string): URL | undefined {
   return URL.canParse(uri) ? new URL(uri) : undefined;
 }
 
-/** A path stays as it is where it isn't UTF-8 below its percent signs, and where it would become another: `..%2F` is no step. */
-function decoded(path: string): string {
-  if (/%(2f|00)/i.test(path)) return path;
+/** Undefined where it isn't UTF-8 below its percent signs, and where it would become another: `..%2F` is no step. */
+function decodedPath(path: string): string | undefined {
+  if (/%(2f|00)/i.test(path)) return undefined;
   try {
     return decodeURIComponent(path);
   } catch {
-    return path;
+    return undefined;
   }
 }

@@ -8,7 +8,7 @@ import { dashed } from '../uuid-text.js';
 import { encodingFormat } from './encoding-format.js';
 import { locationOf, type Location } from './location.js';
 import { producer, schemaUrn } from './producer.js';
-import { commandOf, failureOf, isoTime, program, type Run } from './run.js';
+import { commandOf, failureOf, isoTime, program, type Attempt, type Run } from './run.js';
 import type { Source } from './source.js';
 
 /** The versions of OpenLineage's own schemas that are followed. */
@@ -16,6 +16,8 @@ const FACETS = {
   ProcessingEngineRunFacet: '1-1-0',
   EnvironmentVariablesRunFacet: '1-0-0',
   ParentRunFacet: '1-2-0',
+  NominalTimeRunFacet: '1-0-1',
+  JobDependenciesRunFacet: '1-0-1',
   ExecutionParametersRunFacet: '1-0-0',
   ErrorMessageRunFacet: '1-0-1',
   JobTypeJobFacet: '2-0-4',
@@ -41,17 +43,30 @@ function ourFacet(schema: string, fields: Json): Json {
   return { _producer: producer(), _schemaURL: schemaUrn(schema), ...fields };
 }
 
-/** All that is known of a run when it starts. */
-export function runFacets(run: Run): Json {
+/** A run of a job, as facets name it. */
+export interface NamedRun {
+  readonly run: { readonly runId: string };
+  readonly job: { readonly namespace: string; readonly name: string };
+}
+
+/**
+ * All that is known of a run when it starts.
+ *
+ * @param upstream runs that have made what it has used.
+ */
+export function runFacets(run: Run, upstream: readonly NamedRun[]): Json {
   const { context, attempts } = run;
   const { library, standard, launcher } = (context.mpi ?? {}) as Record<string, unknown>;
   const text = (value: unknown) => (typeof value === 'string' ? value : undefined);
   const last = attempts.at(-1);
   const environment = Object.entries(context.environment ?? {}).map(([name, value]) => ({ name, value }));
   const parent = parentOf(context.environment ?? {});
+  const nominal = nominalTimeOf(context.environment ?? {});
   const parameters = parametersOf(context.argv?.slice(2) ?? []);
   return {
     ...(parent === undefined ? {} : { parent: facet('ParentRunFacet', parent) }),
+    ...(nominal === undefined ? {} : { nominalTime: facet('NominalTimeRunFacet', nominal) }),
+    ...(upstream.length > 0 ? { jobDependencies: facet('JobDependenciesRunFacet', { upstream, downstream: [] }) } : {}),
     ...(parameters.length > 0 ? { executionParameters: facet('ExecutionParametersRunFacet', { parameters }) } : {}),
     processing_engine: facet('ProcessingEngineRunFacet', {
       ...(context.mpi
@@ -68,15 +83,38 @@ export function runFacets(run: Run): Json {
       mpiLibrary: text(library),
       launcher: text(launcher),
       recordedPerRank: last?.recordsOfRanks ?? [],
-      attempts: attempts.map(({ attempt, status, size, started, ended }) => ({
-        attempt,
-        status,
-        size,
-        started: isoTime(started),
-        ended: isoTime(ended),
-      })),
+      attempts: attempts.map(attemptOf),
     }),
   };
+}
+
+function attemptOf({ attempt, status, size, started, ended }: Attempt): Json {
+  return { attempt, status, size, started: isoTime(started), ended: isoTime(ended) };
+}
+
+/** Of the run of a rank, in an attempt of its run. */
+export function rankFacets(run: Run, parent: NamedRun, attempt: Attempt, rank: number): Json {
+  const { root = undefined, ...starter } = parentOf(run.context.environment ?? {}) ?? {};
+  return {
+    parent: facet('ParentRunFacet', { ...parent, root: root ?? ('run' in starter ? starter : parent) }),
+    braid_mpi: ourFacet('BraidMpiRunFacet', {
+      rank,
+      size: attempt.size,
+      hosts: [attempt.hostOfRank[rank]],
+      recordedPerRank: [attempt.recordsOfRanks[rank]],
+      attempts: [attemptOf(attempt)],
+    }),
+  };
+}
+
+/** From when until when its scheduler has given it the nodes: Slurm says so, in seconds since 1970. */
+function nominalTimeOf(environment: Record<string, string>): Json | undefined {
+  const time = (name: string) => {
+    const text = environment[name] ?? '';
+    return /^\d{1,11}$/.test(text) ? isoTime(new Date(Number(text) * 1000)) : undefined;
+  };
+  const nominalStartTime = time('SLURM_JOB_START_TIME');
+  return nominalStartTime === undefined ? undefined : { nominalStartTime, nominalEndTime: time('SLURM_JOB_END_TIME') };
 }
 
 /** Who has started it, as schedulers tell those that they start: `NAMESPACE/JOB/RUN`, and the same of whoever started that. */
@@ -107,7 +145,7 @@ function parametersOf(argv: readonly string[]): { key: string; name: string; val
 }
 
 /** What there is to say of how it ended. */
-export function endFacets({ status }: Run): Json {
+export function endFacets({ status }: Pick<Run, 'status'>): Json {
   const message = failureOf(status);
   return message === undefined
     ? {}

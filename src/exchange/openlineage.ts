@@ -1,8 +1,11 @@
+import { createHash } from 'node:crypto';
+import { dashed } from '../uuid-text.js';
 import { batched } from './batched.js';
 import type { ExportSelection, TextExporter } from './exporter.js';
 import { Grouped } from './grouped.js';
 import { noteUsed } from './elsewhere.js';
-import { datasetFacets, endFacets, jobFacets, lineageStart, Names, runFacets } from './openlineage-facets.js';
+import { EventDataset } from './openlineage-dataset.js';
+import { datasetFacets, endFacets, jobFacets, lineageStart, Names, rankFacets, runFacets, type NamedRun } from './openlineage-facets.js'; // prettier-ignore
 import { producer } from './producer.js';
 import { isoTime, runs, titleOf, type Run } from './run.js';
 import { NodeRows, type NodeRow } from '../query/rows.js';
@@ -22,10 +25,13 @@ const named = (id: string) => `${id}, (SELECT n.name FROM records n WHERE n.reco
 type RawSource = readonly [of: number, id: number, name: string | null, uri: string | null];
 type RawVersion = readonly [run: number, version: number, modelUri: string | null];
 
+/** What ends a run. */
+const ENDS = { COMPLETED: 'COMPLETE', FAILED: 'FAIL', KILLED: 'ABORT', INCOMPLETE: 'ABORT' } as const;
+
 interface Dataset {
   readonly role: 'inputs' | 'outputs';
-  /** Up to its facets, which are open. */
-  readonly start: string;
+  readonly name: { namespace: string; name: string };
+  readonly facets: Record<string, unknown>;
   readonly sources: Iterable<RawSource>;
   readonly time: Date;
 }
@@ -80,26 +86,56 @@ class Events {
   }
 
   *#run(run: Run, versions: Grouped<RawVersion>): IterableIterator<string> {
-    const job = {
-      namespace: this.selection.namespace ?? namespaceOf(run),
-      name: titleOf(run),
-      facets: jobFacets(run),
-    };
-    const about = { run: { runId: run.uuid }, job: { namespace: job.namespace, name: job.name } };
+    const about = this.#named(run);
+    const job = { ...about.job, facets: jobFacets(run) };
+    const facets = runFacets(run, this.#upstream(run));
     const started = isoTime(run.started)!;
-    yield `${JSON.stringify({ eventType: 'START', eventTime: started, run: { ...about.run, facets: runFacets(run) }, job, ...common('RunEvent') })}\n`;
+    yield `${JSON.stringify({ eventType: 'START', eventTime: started, run: { ...about.run, facets }, job, ...common('RunEvent') })}\n`;
     const running = (time: Date) => opened({ eventType: 'RUNNING', eventTime: within(time, run), ...about, ...common('RunEvent') }); // prettier-ignore
     const ending =
       run.status === 'RUNNING'
         ? undefined
         : opened({
-            eventType: { COMPLETED: 'COMPLETE', FAILED: 'FAIL', KILLED: 'ABORT', INCOMPLETE: 'ABORT' }[run.status],
+            eventType: ENDS[run.status],
             eventTime: within(run.ended ?? run.attempts.at(-1)?.ended ?? run.started, run),
-            run: { ...about.run, facets: { ...runFacets(run), ...endFacets(run) } },
+            run: { ...about.run, facets: { ...facets, ...endFacets(run) } },
             job,
             ...common('RunEvent'),
           });
+    if (this.selection.ranks) yield* this.#ranks(run, about);
     yield* this.#events(this.#datasets(run, versions), running, ending);
+  }
+
+  #named(run: Run): NamedRun {
+    const namespace = this.selection.namespace ?? namespaceOf(run);
+    return { run: { runId: run.uuid }, job: { namespace, name: titleOf(run) } };
+  }
+
+  /** Runs that have made what this one has used. */
+  #upstream({ id }: Run): NamedRun[] {
+    const uuids = this.source.connection.column<string>(
+      `SELECT DISTINCT r.uuid FROM temp.used x
+       JOIN attempts a ON a.attempt_id = (SELECT b.attempt_id FROM attempts b WHERE b.id_base < x.record_id ORDER BY b.id_base DESC LIMIT 1)
+       JOIN runs r ON r.run_id = a.run_id
+       WHERE x.run_id = ? AND x.record_id <= a.id_end AND r.run_id <> x.run_id ORDER BY r.run_id`,
+      id,
+    );
+    return uuids.flatMap((uuid) => Array.from(runs(this.source, uuid), (each) => this.#named(each)));
+  }
+
+  /** A run for each rank of each attempt, with nothing but its start and its end: what it has made is its run's. */
+  *#ranks(run: Run, parent: NamedRun): IterableIterator<string> {
+    for (const attempt of run.attempts) {
+      const { status, started, ended } = attempt;
+      for (const rank of attempt.hostOfRank.keys()) {
+        const runId = rankRunId(run.uuid, attempt.attempt, rank);
+        const facets = rankFacets(run, parent, attempt, rank);
+        const event = (eventType: string, time: Date, more: object) =>
+          `${JSON.stringify({ eventType, eventTime: isoTime(time), run: { runId, facets: { ...facets, ...more } }, job: { ...parent.job, name: `${parent.job.name}.rank-${rank}` }, ...common('RunEvent') })}\n`;
+        yield event('START', started, {});
+        if (status !== 'RUNNING') yield event(ENDS[status], ended ?? started, endFacets({ status }));
+      }
+    }
   }
 
   /** Datasets in as many events as they take, of which the last is the one that ends it, if one does. */
@@ -108,15 +144,19 @@ class Events {
     running: (time: Date) => string,
     ending: string | undefined,
   ): IterableIterator<string> {
-    let event = { inputs: [] as string[], outputs: [] as string[], chars: 0, time: new Date(0) };
+    const lineage = lineageStart();
+    const empty = () => ({ inputs: new Map<string, EventDataset>(), outputs: new Map<string, EventDataset>(), chars: 0, time: new Date(0) }); // prettier-ignore
+    let event = empty();
+    const texts = (of: ReadonlyMap<string, EventDataset>) =>
+      Array.from(of.values(), (each) => each.text(lineage)).join();
     const written = (start: string) =>
-      `${start},"inputs":[${event.inputs.join()}],"outputs":[${event.outputs.join()}]}\n`;
+      `${start},"inputs":[${texts(event.inputs)}],"outputs":[${texts(event.outputs)}]}\n`;
     const take = () => {
       const text = written(running(event.time));
-      event = { inputs: [], outputs: [], chars: 0, time: new Date(0) };
+      event = empty();
       return text;
     };
-    for (const { role, start, sources, time } of datasets) {
+    for (const { role, name, facets, sources, time } of datasets) {
       if (event.chars > EVENT_CHARS) yield take();
       const first: string[] = [];
       const rest = sources[Symbol.iterator]();
@@ -127,15 +167,16 @@ class Events {
       let input: string | undefined;
       while (first.length < MOST_SOURCES && (input = next()) !== undefined) first.push(input);
       if (first.length < MOST_SOURCES) {
-        const lineage = first.length === 0 ? '' : `,"lineage":${lineageStart()}${first.join()}]}`;
-        const text = `${start}${lineage}}}`;
-        event[role].push(text);
-        event.chars += text.length;
+        const key = `${name.namespace} ${name.name}`;
+        const there = event[role].get(key);
+        if (there) there.add(facets, first);
+        else event[role].set(key, new EventDataset(name, facets, first));
+        event.chars += JSON.stringify(facets).length + first.reduce((chars, each) => chars + each.length + 1, 0);
         if (!(time < event.time)) event.time = time;
         continue;
       }
       if (event.chars > 0) yield take();
-      yield `${running(time)},"${role}":[${start},"lineage":${lineageStart()}${first.join()}`;
+      yield `${running(time)},"${role}":[${startOf(name, facets)},"lineage":${lineage}${first.join()}`;
       while ((input = next()) !== undefined) yield `,${input}`;
       yield ']}}}]}\n';
     }
@@ -181,9 +222,9 @@ class Events {
     const ids = `SELECT r.record_id FROM records r WHERE ${layout.run} IS NULL ORDER BY r.record_id`;
     try {
       for (const row of this.#rows.complete(connection.stream(ids, [], node), (each) => each)) {
-        const { start } = this.#dataset('outputs', row);
+        const { name, facets } = this.#dataset('outputs', row);
         const event = { eventTime: isoTime(row.time) ?? isoTime(new Date(0)), ...common('DatasetEvent') };
-        yield `${opened(event)},"dataset":${start}`;
+        yield `${opened(event)},"dataset":${startOf(name, facets)}`;
         let before = `,"lineage":${lineageStart()}`;
         for (const raw of sources.of(row.id)) {
           yield before + this.#input(raw);
@@ -206,7 +247,7 @@ class Events {
     const uri = version === undefined ? row.uris[0] : version.uri;
     const name = this.#names.of(row.id, row.name, uri);
     const facets = datasetFacets(this.source, row, uri, version?.id);
-    return { role, start: JSON.stringify({ ...name, facets }).slice(0, -2), sources, time: row.time };
+    return { role, name, facets, sources, time: row.time };
   }
 
   #input([, id, name, uri]: RawSource): string {
@@ -234,12 +275,23 @@ class Events {
   }
 }
 
+/** The same each time: a UUID of version 8, which are one's own. */
+function rankRunId(run: string, attempt: number, rank: number): string {
+  const digest = createHash('sha256').update(`${run} ${attempt} ${rank}`).digest('hex');
+  return dashed(`${digest.slice(0, 12)}8${digest.slice(13, 16)}a${digest.slice(17, 32)}`);
+}
+
 function node(row: readonly [id: number]): readonly [id: number] {
   return row;
 }
 
 function common(type: 'RunEvent' | 'DatasetEvent'): { producer: string; schemaURL: string } {
   return { producer: producer(), schemaURL: `${SPEC}#/$defs/${type}` };
+}
+
+/** A dataset up to its facets, which are open. */
+function startOf(name: Dataset['name'], facets: Dataset['facets']): string {
+  return JSON.stringify({ ...name, facets }).slice(0, -2);
 }
 
 /** An object to which more is to be added. */

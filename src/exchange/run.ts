@@ -30,6 +30,8 @@ export interface Attempt {
   readonly base: number;
   readonly end: number;
   readonly hosts: readonly string[];
+  /** That of each rank. */
+  readonly hostOfRank: readonly string[];
   /** How many each rank has committed. */
   readonly recordsOfRanks: readonly number[];
 }
@@ -82,6 +84,7 @@ export function* runs(source: Source, only?: string): IterableIterator<Run> {
           base,
           end: last,
           hosts: [...new Set(ranks.map(({ host }) => host))],
+          hostOfRank: ranks.map(({ host }) => host),
           recordsOfRanks: ranks.map(({ records }) => records),
         };
       }),

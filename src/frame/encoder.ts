@@ -365,8 +365,12 @@ function misfit(value: number | string, place: string): Error {
   return new RangeError(`${value} does not fit ${place} of an op`);
 }
 
-/** Refuses what SQLite and UTF-8 can't give back as it was. */
-function checkText(text: string, what: string): void {
+/**
+ * Refuses what SQLite and UTF-8 can't give back as it was.
+ *
+ * @throws BraidError ERR_BRAID_TEXT_INVALID
+ */
+export function checkText(text: string, what: string): void {
   if (text.includes('\0')) {
     throw new BraidError('ERR_BRAID_TEXT_INVALID', `${what} must not contain a NUL character`);
   }

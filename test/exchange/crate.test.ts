@@ -1,14 +1,23 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { BraidData, BraidDB, BraidReader, exportDatabase, verify, type ExportOptions, type SkippedFile } from 'braid-mpi'; // prettier-ignore
 import yauzl, { type Entry, type ZipFile } from 'yauzl';
-import { braid, makeBraidDbFile, query } from '../cli/support.js';
+import { braid, makeBraidDbFile, query, sql } from '../cli/support.js';
 import { endAs, makeDatabase, temporaryFolder, type Made } from './support.js';
 
 type Entity = Record<string, unknown> & { '@id': string; '@type': string };
@@ -28,7 +37,7 @@ const { ROCrate, Validator } = require('ro-crate') as Library;
 /** The context that the library brings, for there may be no network. */
 const { '@context': TERMS } = require('ro-crate/lib/context.json') as { '@context': Record<string, string> };
 /** Terms of https://w3id.org/ro/terms/workflow-run. */
-const RUN_TERMS = ['environment'];
+const RUN_TERMS = ['environment', 'containerImage', 'ContainerImage'];
 
 /** An entity whose every value is a list. */
 function asLists(read: Entity): Entity {
@@ -74,18 +83,21 @@ describe('RO-Crate', function () {
     const named = there.map(({ parentPath, name }) => encodeURI(join(parentPath, name).slice(output.length + 1)));
     validator.checkFiles(Object.fromEntries(named.map((name) => [name, { exists: true, isDir: false }])));
     assert.deepEqual(validator.results.filter(({ status }) => status !== 'success' && status !== 'info'), []); // prettier-ignore
-    const terms = new Set(json['@graph'].flatMap((each) => [...Object.keys(each), each['@type']]));
+    const terms = new Set(json['@graph'].flatMap((each) => [...Object.keys(each), each['@type']].flat()));
     const unknown = [...terms].filter((term) => !term.startsWith('@') && !(term in TERMS) && !RUN_TERMS.includes(term));
     assert.deepEqual(unknown, [], 'terms of no context');
     const crate = new ROCrate(json, { array: true, link: false });
     const graph = new Map([...crate.entities()].map((each) => [each['@id'], asLists(each)]));
     // What is referred to is described.
     const dangling = json['@graph'].flatMap((each) =>
-      Object.entries(each).flatMap(([key, value]) =>
-        ids(Array.isArray(value) ? value : typeof value === 'object' ? [value] : [])
-          .filter((id) => !graph.has(id) && !(key === 'conformsTo' && each['@id'] === 'ro-crate-metadata.json'))
+      Object.entries(each)
+        .filter(([key]) => key !== '@type')
+        .flatMap(([key, value]) =>
+          // prettier-ignore
+          ids(Array.isArray(value) ? value : typeof value === 'object' ? [value] : [])
+          .filter((id) => !graph.has(id) && key !== 'additionalType' && !(key === 'conformsTo' && each['@id'] === 'ro-crate-metadata.json'))
           .map((id) => `${each['@id']} ${key} ${id}`),
-      ),
+        ),
     );
     assert.deepEqual(dangling, []);
     return { graph, root: graph.get('./')! };
@@ -149,6 +161,25 @@ describe('RO-Crate', function () {
     const { sha256, about } = graph.get('provenance.prov.json')!;
     assert.deepEqual(sha256, [createHash('sha256').update(inside).digest('hex')]);
     assert.equal(ids(about).length, 2);
+  });
+
+  it('says in which container a run was', async () => {
+    const path = join(folder, 'container.db');
+    copyFileSync(made.path, path);
+    const environment = { APPTAINER_CONTAINER: '/images/a b.sif' };
+    sql(
+      path,
+      `UPDATE attempts SET context = '${JSON.stringify({ argv: ['node', 'x.js'], environment })}' WHERE attempt_id = 1`,
+    );
+    const { graph } = await crateOf(path);
+    const [train, infer] = [...graph.values()].filter(({ '@type': type }) => String(type).endsWith('Action'));
+    const image = graph.get(ids(train.containerImage)[0])!;
+    assert.deepEqual([image['@type'], image.name, ids(image.additionalType), infer.containerImage], [
+      ['ContainerImage'],
+      ['a b.sif'],
+      ['https://w3id.org/ro/terms/workflow-run#SIFImage'],
+      undefined,
+    ]); // prettier-ignore
   });
 
   it('says how a run has ended', async () => {
@@ -236,9 +267,8 @@ describe('RO-Crate', function () {
     assert.deepEqual(found.filter((each) => !each.isDirectory()).map(({ name }) => name).toSorted(), ['new\nline', 'scan.h5']); // prettier-ignore
     assert.deepEqual(skipped.map(({ why }) => why), [
       'is a symbolic link',
-      'is not there',
-      'is not there',
-      'is a folder',
+      'has a name that is not safe',
+      'has a name that is not safe',
       'is a folder',
       'is no regular file',
       'is no regular file',
@@ -248,6 +278,60 @@ describe('RO-Crate', function () {
     ]); // prettier-ignore
     assert.ok(ids(root.hasPart).includes(copied('new\nline').replace('\n', '%0A')));
     assert.ok(ids(root.hasPart).includes('urn:x'));
+  });
+
+  it('follows a link to a folder only where it stays in the folder that it is in', async () => {
+    const [path, secret] = [join(folder, 'linked.db'), join(folder, 'secret')];
+    mkdirSync(secret);
+    writeFileSync(join(secret, 'key'), 'secret');
+    mkdirSync(join(files, 'run-1', 'deep'), { recursive: true });
+    writeFileSync(join(files, 'run-1', 'deep', 'out'), 'result');
+    symlinkSync('run-1', join(files, 'newest'));
+    symlinkSync(secret, join(files, 'out'));
+    symlinkSync('..', join(files, 'run-1', 'up'));
+    const db = await BraidDB.open(path, { mpi: 'off' });
+    for (const name of ['newest/deep/out', 'out/key', 'run-1/up/scan.h5']) {
+      new BraidData(db, { name, uris: [file(name)] });
+    }
+    await db.close();
+    const { output, skipped } = await crateOf(path, { withFiles: true });
+    const why = 'is behind a symbolic link that leads out of its folder';
+    assert.deepEqual(skipped, ['out/key', 'run-1/up/scan.h5'].map((name) => ({ uri: file(name), why }))); // prettier-ignore
+    assert.equal(readFileSync(join(output, 'files', files, 'newest/deep/out'), 'utf8'), 'result');
+    assert.ok(!existsSync(join(output, 'files', files, 'out')));
+  });
+
+  it('names each thing once, folders as such, and all by what is a URI', async () => {
+    const path = join(folder, 'names.db');
+    const license = 'https://spdx.org/licenses/MIT';
+    const uris = [
+      license,
+      'https://w3id.org/ro/wfrun/process/0.5',
+      'https://www.w3.org/submissions/prov-json/',
+      file('.').replace('/.', ''),
+      `${file('.').replace('/.', '')}/`,
+      'https://example.org/set/',
+      'C:\\data\\x y.h5',
+      'urn:a b#c#d%zz',
+      'file:///data/%ff.h5',
+      's3://bucket/a[1]|{2}^.csv',
+      'https://user:pw@example.org:8080/a b?c=[d]',
+    ];
+    const db = await BraidDB.open(path, { mpi: 'off' });
+    for (const uri of uris) new BraidData(db, { name: uri.slice(0, 40), uris: [uri] });
+    await db.close();
+    const { graph, skipped } = await crateOf(path, { license, withFiles: true });
+    for (const uri of uris.slice(0, 2)) assert.deepEqual(graph.get(uri)!['@type'], ['File', 'CreativeWork']);
+    const [directory] = uris.slice(4);
+    assert.deepEqual([graph.get(directory)!['@type'], graph.has(uris[3])], [['Dataset'], false]);
+    const reference =
+      /^[a-z][a-z0-9+.-]*:([\w.~:/?@!$&'()*+,;=-]|%[0-9A-F]{2})*(#([\w.~:/?@!$&'()*+,;=-]|%[0-9A-F]{2})*)?$/i;
+    const external = [...graph.values()].filter(({ '@type': type }) => /File|Dataset/.test(String(type))).map((each) => each['@id']).filter((id) => /^\w+:/.test(id)); // prettier-ignore
+    assert.equal(external.length, uris.length - 1);
+    for (const id of external) assert.match(id, reference);
+    assert.ok(external.includes('file:///C%3A/data/x%20y.h5') && external.includes('file:///data/%ff.h5'));
+    assert.ok(external.includes('https://example.org:8080/a%20b?c=%5Bd%5D'));
+    assert.deepEqual(skipped.find(({ uri }) => uri.includes('ff'))?.uri, 'file:///data/%ff.h5');
   });
 
   it('is a zip file by its name', async () => {

@@ -60,10 +60,15 @@ const CORE = {
 
 const STATES = ['ALTER', 'CREATE', 'DROP', 'OVERWRITE', 'RENAME', 'TRUNCATE'];
 const tag = object({ key: text, value: text, source: text, field: text }, ['key', 'value']);
+const DEPENDENCY = object({ job: object(named, ['namespace', 'name']), run: object({ runId: uuid }, ['runId']) }, [
+  'job',
+]);
 const FACETS: [version: string, file: string, facet: string, base: string, fields: object][] = [
   ['1-1-0', 'ProcessingEngineRunFacet', 'ProcessingEngineRunFacet', 'RunFacet', object({ version: text, name: text, openlineageAdapterVersion: text }, ['version'])], // prettier-ignore
   ['1-0-0', 'EnvironmentVariablesRunFacet', 'EnvironmentVariablesRunFacet', 'RunFacet', object({ environmentVariables: list(object({ name: text, value: text }, ['name', 'value'])) }, ['environmentVariables'])], // prettier-ignore
   ['1-2-0', 'ParentRunFacet', 'ParentRunFacet', 'RunFacet', object({ run: object({ runId: uuid }, ['runId']), job: object(named, ['namespace', 'name']), root: object({ run: object({ runId: uuid }, ['runId']), job: object(named, ['namespace', 'name']) }, ['run', 'job']) }, ['run', 'job'])], // prettier-ignore
+  ['1-0-1', 'NominalTimeRunFacet', 'NominalTimeRunFacet', 'RunFacet', object({ nominalStartTime: time, nominalEndTime: time }, ['nominalStartTime'])], // prettier-ignore
+  ['1-0-1', 'JobDependenciesRunFacet', 'JobDependenciesRunFacet', 'RunFacet', object({ upstream: list(DEPENDENCY), downstream: list(DEPENDENCY) })], // prettier-ignore
   ['1-0-0', 'ExecutionParametersRunFacet', 'ExecutionParametersRunFacet', 'RunFacet', object({ parameters: list(object({ key: text, name: text, description: text, value: text }, ['key'])) })], // prettier-ignore
   ['1-0-1', 'ErrorMessageRunFacet', 'ErrorMessageRunFacet', 'RunFacet', object({ message: text, programmingLanguage: text, stackTrace: text }, ['message', 'programmingLanguage'])], // prettier-ignore
   ['2-0-4', 'JobTypeJobFacet', 'JobTypeJobFacet', 'JobFacet', object({ processingType: text, integration: text, jobType: text }, ['processingType', 'integration'])], // prettier-ignore

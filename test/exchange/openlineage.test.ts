@@ -3,7 +3,15 @@ import { copyFileSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { exportDatabase, postOpenLineage, type ExportOptions } from 'braid-mpi';
+import {
+  BraidData,
+  BraidDB,
+  BraidFact,
+  BraidModel,
+  exportDatabase,
+  postOpenLineage,
+  type ExportOptions,
+} from 'braid-mpi';
 import { braid, makeBraidDbFile, sql } from '../cli/support.js';
 import Database from 'better-sqlite3';
 import { OpenLineageSchemas } from './openlineage-schema.js';
@@ -65,7 +73,7 @@ describe('OpenLineage', function () {
     );
     const [, trained, , inferred] = events;
     assert.match(names(trained.inputs).join(), /^braid:\/\/[0-9a-f]{32} config#1$/);
-    assert.deepEqual(names(trained.outputs), ['file /data/scan.h5', 'file /data/peáks.csv', 'file /data/net.onnx', 'file /data/net.onnx']); // prettier-ignore
+    assert.deepEqual(names(trained.outputs), ['file /data/scan.h5', 'file /data/peáks.csv', 'file /data/net.onnx']); // prettier-ignore
     assert.deepEqual(names(inferred.inputs), ['file /data/peáks.csv', 'file /data/net.onnx']);
     assert.deepEqual(names(inferred.outputs), ['https://example.org /r?id=1', 'file /data/net.onnx']);
     assert.ok(!readFileSync(output, 'utf8').includes('secret'));
@@ -73,15 +81,15 @@ describe('OpenLineage', function () {
 
   it('says what each dataset was made of, and which version of a model it is', async () => {
     const [, { outputs: trained }, , { outputs: inferred }] = await eventsOf(made.path);
-    const [scan, peaks, model, first] = trained;
+    const [scan, peaks, first] = trained;
     const [report, second] = inferred;
     assert.deepEqual(inputsOf(scan), []);
     assert.match(inputsOf(peaks).join(), /^braid:\S+ config#1,file \/data\/scan.h5$/);
-    assert.match(inputsOf(model).join(), /^braid:\S+ config#1$/);
-    assert.deepEqual(inputsOf(first), ['file /data/peáks.csv']);
+    assert.match(inputsOf(first).join(), /^braid:\S+ config#1,file \/data\/peáks.csv$/);
     assert.deepEqual(inputsOf(report), ['file /data/peáks.csv', 'file /data/net.onnx']);
     assert.deepEqual(inputsOf(second), ['https://example.org /r?id=1']);
-    assert.equal(model.facets.version, undefined);
+    const [model] = first.facets.braid_record.earlier as { kind: string; version?: number }[];
+    assert.deepEqual([model.kind, model.version], ['model', undefined]);
     assert.deepEqual(
       [first, second].map(({ facets }) => facets.version.datasetVersion),
       ['1', '2'],
@@ -99,6 +107,67 @@ describe('OpenLineage', function () {
     ]);
     const { kind, id, name, rank } = peaks.facets.braid_record;
     assert.deepEqual([kind, id, name, rank], ['data', made.ids.peaks, 'péaks', 0]);
+  });
+
+  it('has a dataset once in an event, with what all records of it say', async () => {
+    const path = join(folder, 'same.db');
+    const db = await BraidDB.open(path, { mpi: 'off' });
+    const [uri, uris] = ['file:///x', ['file:///x', 'file:///y']];
+    const input = new BraidFact(db, { name: 'in', uris: ['file:///in'], tags: { a: 1 } });
+    const first = new BraidData(db, { name: 'first', uris, tags: { a: 1, b: 1 }, derivedFrom: input });
+    const model = new BraidModel(db, { name: 'net', uris: ['file:///net'] });
+    for (const step of [1, 2, 3]) model.update([first], { step, tags: { loss: 1 / step } });
+    const again = new BraidFact(db, { name: 'again', uris: ['file:///in'], tags: { c: 2 } });
+    new BraidData(db, { name: 'second', uris: [uri], tags: { a: 2 }, derivedFrom: [input, again] });
+    first.invalidate({ cause: 'written over', cascade: false });
+    await db.close();
+    const [, { inputs, outputs }] = await eventsOf(path);
+    assert.deepEqual([names(inputs), names(outputs)], [['file /in'], ['file /x', 'file /net']]);
+    const [x, net] = outputs.map(({ facets }) => facets);
+    assert.deepEqual((x.tags.tags as { key: string; value: string }[]).map(({ key, value }) => `${key}=${value}`), ['a=2', 'b=1']); // prettier-ignore
+    assert.deepEqual(names(x.symlinks.identifiers as Dataset[]), ['file /y']);
+    assert.deepEqual(inputsOf(outputs[0]), ['file /in']);
+    assert.equal(x.braid_record.name, 'second');
+    const [{ name, invalid }] = x.braid_record.earlier as { name: string; invalid?: boolean }[];
+    assert.deepEqual([name, invalid, x.braid_invalidation], ['first', true, undefined]);
+    assert.equal(net.version.datasetVersion, '3');
+    assert.deepEqual((net.braid_record.earlier as { version?: number }[]).map(({ version }) => version), [undefined, 1, 2]); // prettier-ignore
+  });
+
+  it('says which runs have made what a run has used', async () => {
+    const [{ run: first }, , { run: second }] = await eventsOf(made.path, { namespace: 'lab' });
+    const { upstream } = second.facets.jobDependencies as unknown as { upstream: object[] };
+    assert.deepEqual(upstream, [{ run: { runId: first.runId }, job: { namespace: 'lab', name: 'train' } }]);
+    assert.equal(first.facets.jobDependencies, undefined);
+  });
+
+  it('has a run for each rank on request, as a child of its run', async () => {
+    const path = join(folder, 'ranks.db');
+    copyFileSync(made.path, path);
+    endAs({ ...made, path }, 1, 'FAILED');
+    sql(
+      path,
+      `UPDATE attempts SET size = 2;
+       INSERT INTO ledger (attempt_id, rank, host, spool, anchor) SELECT attempt_id, 1, 'node-b', '', '' FROM attempts`,
+    );
+    const events = await eventsOf(path, { ranks: true });
+    const told = events.map(({ eventType, job }) => `${eventType} ${job.name}`);
+    const ranks = (run: string, end: string) => [0, 1].flatMap((rank) => [`START ${run}.rank-${rank}`, `${end} ${run}.rank-${rank}`]); // prettier-ignore
+    assert.deepEqual(told, [
+      'START train', ...ranks('train', 'COMPLETE'), 'COMPLETE train',
+      'START infer', ...ranks('infer', 'FAIL'), 'FAIL infer',
+    ]); // prettier-ignore
+    const [, start, end, other] = events;
+    assert.equal(start.run.runId, end.run.runId);
+    assert.notEqual(start.run.runId, other.run.runId);
+    const named = { run: { runId: events[0].run.runId }, job: { namespace: 'default', name: 'train' } };
+    const { run, job, root } = start.run.facets.parent;
+    assert.deepEqual([{ run, job }, root], [named, named]);
+    const { rank, hosts, recordedPerRank } = other.run.facets.braid_mpi;
+    assert.deepEqual([rank, hosts, recordedPerRank], [1, ['node-b'], [0]]);
+    await assert.rejects(exportDatabase(path, output, { format: 'csv', ranks: true }), {
+      code: 'ERR_BRAID_OPTION_INVALID',
+    });
   });
 
   it('says why a dataset is not to be used', async () => {
@@ -128,7 +197,12 @@ describe('OpenLineage', function () {
     const [parent, root] = ['0190a5e2-7d2b-7000-8000-000000000001', '0190a5e2-7d2b-7000-8000-000000000002'];
     const context = {
       argv: ['node', 'train.js', '--steps', '10', '-v', '--rate=-0.5', '--shift', '-3', 'in.h5'],
-      environment: { OPENLINEAGE_PARENT_ID: of(parent), OPENLINEAGE_ROOT_PARENT_ID: of(root) },
+      environment: {
+        OPENLINEAGE_PARENT_ID: of(parent),
+        OPENLINEAGE_ROOT_PARENT_ID: of(root),
+        SLURM_JOB_START_TIME: '1700000000',
+        SLURM_JOB_END_TIME: '1700003600',
+      },
     };
     const db = new Database(path);
     db.prepare('UPDATE attempts SET context = ?').run(JSON.stringify(context));
@@ -142,6 +216,8 @@ describe('OpenLineage', function () {
       parameters.map(({ key, value }) => [key, value]),
       [['steps', '10'], ['v', 'true'], ['rate', '-0.5'], ['shift', '-3']], // prettier-ignore
     );
+    const { nominalStartTime, nominalEndTime } = run.facets.nominalTime;
+    assert.deepEqual([nominalStartTime, nominalEndTime], ['2023-11-14T22:13:20.000Z', '2023-11-14T23:13:20.000Z']);
     const { storageLayer, fileFormat } = outputs[0].facets.storage;
     assert.deepEqual([storageLayer, fileFormat], ['file', 'application/x-hdf5']);
   });

@@ -1,8 +1,18 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import process from 'node:process';
 import { text } from 'node:stream/consumers';
 import { PassThrough } from 'node:stream';
@@ -16,6 +26,7 @@ import {
   exportDatabase,
   importDocument,
   invalidate,
+  merge,
   revalidate,
   verify,
   type ExportFormat,
@@ -78,7 +89,9 @@ describe('PROV', function () {
 
     it('has versions as revisions, which an update has made of what it was exposed to', () => {
       const { wasDerivedFrom, wasGeneratedBy, used, specializationOf, activity } = bundle(runs[0]);
-      const revisions = Object.values(wasDerivedFrom).filter((each) => each['prov:type'] !== undefined);
+      const revisions = Object.values(wasDerivedFrom).filter((each) =>
+        isDeepStrictEqual(each['prov:type'], named('prov:Revision')),
+      );
       assert.deepEqual(
         revisions.map((each) => [each['prov:generatedEntity'], each['prov:usedEntity']]),
         [
@@ -96,6 +109,21 @@ describe('PROV', function () {
       // That of a later run derives from a version of the first.
       const [later] = Object.values(bundle(runs[1]).wasDerivedFrom);
       assert.equal(later['prov:usedEntity'], 'db:r3.v1');
+    });
+
+    it('has facts as primary sources, and the work of ranks as parts of runs', () => {
+      const [sources, others] = [true, false].map((is) =>
+        Object.values(bundle(runs[0]).wasDerivedFrom)
+          .filter((each) => isDeepStrictEqual(each['prov:type'], named('prov:PrimarySource')) === is)
+          .map((each) => each['prov:usedEntity']),
+      );
+      assert.ok(sources.length > 0 && sources.every((each) => each === 'db:r1'));
+      assert.ok(others.length > 0 && !others.includes('db:r1'));
+      for (const run of runs) {
+        const part = `db:run.${run}.1.0.work`;
+        assert.deepEqual(document.activity[part]['dcterms:isPartOf'], named(`db:run.${run}`));
+        assert.ok(Object.values(document.wasAssociatedWith).some((each) => each['prov:activity'] === part && each['prov:agent'] === `db:run.${run}.1.0`)); // prettier-ignore
+      }
     });
 
     it('says why what is invalid is so', () => {
@@ -148,6 +176,7 @@ describe('PROV', function () {
         );
       assert.equal(of('r3.v2', 'wasRevisionOf')[0].object.value, `${document.prefix.db}r3.v1`);
       assert.equal(of('r3.v1', 'qualifiedInvalidation').length, 1);
+      assert.equal(of('r2', 'hadPrimarySource')[0].object.value, `${document.prefix.db}r1`);
       assert.equal(of('r1', encodeURIComponent(HOSTILE).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16)}`).replace(/\.$/, '%2E')).length, 1); // prettier-ignore
     });
 
@@ -221,6 +250,51 @@ describe('PROV', function () {
       reader.close();
     });
 
+    it('brings back what Braid-DB has invalidated, in a database of ours and of its own', async () => {
+      const insert = (id: string, root: string, cause: string) =>
+        `INSERT INTO invalidations (id, root_invalidation, cause, time) VALUES ('${id}', ${root}, '${cause}', '2026-02-03 04:05:06.000000');`;
+      const theirs = at('invalid-theirs.db');
+      makeBraidDbFile(theirs);
+      sql(theirs, `INSERT INTO records (record_id, name, time) VALUES (3, 'third', '2026-01-02 03:04:07.000000'), (4, 'fourth', '2026-01-02 03:04:08.000000')`); // prettier-ignore
+      const ours = at('invalid-ours.db');
+      copyFileSync(path, ours);
+      for (const [database, first, second, alone] of [
+        [theirs, 1, 2, [3, 4]],
+        [ours, 1, 2, query<{ id: number }>(ours, `SELECT record_id AS id FROM records WHERE name = 'by hand'`).map(({ id }) => id)], // prettier-ignore
+      ] as const) {
+        sql(
+          database,
+          `${insert('a'.repeat(32), 'NULL', 'said there')} ${insert('b'.repeat(32), `'${'a'.repeat(32)}'`, 'said there')}
+           ${insert('c'.repeat(32), 'NULL', 'for several')}
+           UPDATE records SET invalidation_id = '${'a'.repeat(32)}' WHERE record_id = ${first};
+           UPDATE records SET invalidation_id = '${'b'.repeat(32)}' WHERE record_id = ${second};
+           UPDATE records SET invalidation_id = '${'c'.repeat(32)}' WHERE record_id IN (${alone.join()});`,
+        );
+        const [file, back] = [`${database}.json`, `${database}.back.db`];
+        await exportDatabase(database, file, { format: 'prov-json' });
+        await importDocument(back, file);
+        assert.deepEqual(verify(back).problems, []);
+        const causes = (which: string) =>
+          query<{ name: string; cause: string }>(which, 'SELECT r.name, i.cause FROM records r JOIN invalidations i ON i.id = r.invalidation_id ORDER BY r.name'); // prettier-ignore
+        const here = new Map(causes(back).map(({ name, cause }) => [name, cause]));
+        // What derives from it, too: as when it is carried on.
+        for (const { name } of causes(database)) assert.ok(here.has(name), name);
+        const named = (id: number) => query<{ name: string }>(database, `SELECT name FROM records WHERE record_id = ${id}`)[0].name; // prettier-ignore
+        assert.deepEqual([first, second].map((id) => here.get(named(id))), ['said there', 'said there']); // prettier-ignore
+        for (const id of alone) assert.equal(here.get(named(id)), 'for several');
+        assert.equal(query(back, 'SELECT 1 FROM records').length, query(database, 'SELECT 1 FROM records').length);
+      }
+    });
+
+    it('keeps of one run what is invalid for another', async () => {
+      const [one, back] = [at('second.json'), at('second.db')];
+      await exportDatabase(path, one, { format: 'prov-json', run: runs[1] });
+      await importDocument(back, one);
+      const [later] = query<{ cause: string }>(back, `SELECT cause FROM records r JOIN invalidations i ON i.id = r.invalidation_id WHERE r.name = 'later'`); // prettier-ignore
+      assert.equal(later.cause, 'too "high"');
+      assert.ok(!query<{ name: string }>(back, 'SELECT name FROM records').some(({ name }) => name.includes('invalidation'))); // prettier-ignore
+    });
+
     it('changes nothing for a document that was imported before', async () => {
       const again = at('again.db');
       const first = await importDocument(again, join(DATA, 'primer.json'));
@@ -265,6 +339,7 @@ describe('PROV', function () {
       assert.deepEqual(uris, ['file:///report']);
       assert.equal(time.toISOString(), '2011-11-16T16:30:00.123Z');
       assert.deepEqual(tags, {
+        'prov:label@fr': 'bonjour',
         'prov:label': 'the report',
         'prov:location': 'Southampton',
         'prov:value': 42,
@@ -297,12 +372,39 @@ describe('PROV', function () {
     const doc = (body: object) => JSON.stringify({ prefix: { ex: 'http://example.org/' }, ...body });
     const derived = (...pairs: string[]) =>
       Object.fromEntries(pairs.map((pair, i) => [`_:d${i}`, { 'prov:generatedEntity': `ex:${pair[0]}`, 'prov:usedEntity': `ex:${pair[1]}` }])); // prettier-ignore
+    const special = (...pairs: string[]) =>
+      Object.fromEntries(pairs.map((pair, i) => [`_:s${i}`, { 'prov:specificEntity': `ex:${pair[0]}`, 'prov:generalEntity': `ex:${pair[1]}` }])); // prettier-ignore
     const BAD: readonly (readonly [what: string, content: string | Buffer, message: RegExp])[] = [
       ['nothing', '', /it is not JSON/],
       ['half of a document', doc({ entity: e }).slice(0, -3), /it is not JSON.*line 1, column \d+/],
       ['no object', '[1]', /it must be an object/],
       ['JSON of something else', '{"a": 1}', /no PROV-JSON/],
       ['a null', doc({ entity: { 'ex:e': null } }), /\/entity\/ex:e: it must be an object/],
+      [
+        'a key twice, of the same value',
+        '{"entity": {"prov:e": {}, "prov:\\u0065": {}}}',
+        /the key "prov:e" twice, at line 1, column 27/,
+      ],
+      [
+        'a name that is too long to be shown',
+        doc({
+          entity: { [`ex:${'n'.repeat(70_000)}`]: {} },
+          activity: { [`ex:${'n'.repeat(70_000)}`]: { 'prov:startTime': 'x' } },
+        }),
+        /^(?=[^]{0,700}$).*can't be both/,
+      ],
+      [
+        'a source that is itself, of a long name',
+        doc({
+          wasDerivedFrom: {
+            '_:d': {
+              'prov:generatedEntity': `ex:${'n'.repeat(70_000)}`,
+              'prov:usedEntity': `ex:${'n'.repeat(70_000)}`,
+            },
+          },
+        }),
+        /^(?=[^]{0,700}$).*can't come from itself/,
+      ],
       ['text in UTF-16', Buffer.from(`\ufeff${doc({})}`, 'utf16le'), /it is UTF-16/],
       ['text in Latin-1', Buffer.from(doc({ entity: { 'ex:é': {} } }), 'latin1'), /it is not UTF-8/],
       [
@@ -310,7 +412,11 @@ describe('PROV', function () {
         `${'['.repeat(100_000)}${']'.repeat(100_000)}`,
         /nested deeper than PROV-JSON is, at line 1, column 11/,
       ],
-      ['a key twice', '{"entity": {"prov:e": {"prov:label": "a"}, "prov:e": {}}}', /Duplicate key 'prov:e'/],
+      [
+        'a key twice',
+        '{"entity": {"prov:e": {"prov:label": "a"}, "prov:e": {}}}',
+        /an object has the key "prov:e" twice, at line 1, column 44/,
+      ],
       [
         'a name that is an entity and an activity',
         doc({ entity: e, activity: e }),
@@ -325,6 +431,17 @@ describe('PROV', function () {
         'a time that is none',
         doc({ activity: { 'ex:a': { 'prov:startTime': 'yesterday' } } }),
         /"yesterday" is not a time/,
+      ],
+      ['a day that there is not', doc({ used: { '_:u': { 'prov:activity': 'ex:a', 'prov:time': '2012-02-31T00:00:00Z' } } }), /"2012-02-31T00:00:00Z" is not a time/], // prettier-ignore
+      [
+        'a cycle of specializations',
+        doc({ specializationOf: special('ab', 'ba') }),
+        /a cycle.*ex:a from ex:b from ex:a/,
+      ],
+      [
+        'a cycle of both',
+        doc({ wasDerivedFrom: derived('ab'), specializationOf: special('bc', 'ca') }),
+        /a cycle.*from/,
       ],
       ['a value without a value', doc({ entity: { 'ex:e': { 'ex:x': { type: 'ex:t' } } } }), /a value needs its "\$"/],
       ['a bundle in a bundle', doc({ bundle: { 'ex:b': { bundle: {} } } }), /a bundle has none in it/],
@@ -365,6 +482,76 @@ describe('PROV', function () {
       const { imported } = await importDocument(linked, join(DATA, 'primer.json'));
       assert.deepEqual([imported, existsSync(at('behind.db')), verify(linked).problems], [true, true, []]);
       assert.deepEqual(readdirSync(at('.')).filter((name) => /^(linked|behind)/.test(name)), ['behind.db', 'linked.db']); // prettier-ignore
+    });
+
+    it('keeps an activity that uses what it makes, and a name by two prefixes as one', async () => {
+      const file = at('cycle.json');
+      writeFileSync(
+        file,
+        doc({
+          prefix: { ex: 'http://example.org/', same: 'http://example.org/' },
+          entity: { 'ex:e': { 'ex:x': 1 }, 'same:e': { 'ex:y': 2 } },
+          wasGeneratedBy: { '_:g': { 'prov:entity': 'ex:e', 'prov:activity': 'ex:a' } },
+          used: { '_:u': { 'prov:activity': 'ex:a', 'prov:entity': 'same:e' } },
+          wasInformedBy: { '_:i': { 'prov:informed': 'ex:a', 'prov:informant': 'ex:a' } },
+        }),
+      );
+      const cycle = at('cycle.db');
+      await importDocument(cycle, file);
+      assert.deepEqual(verify(cycle).problems, []);
+      const reader = BraidReader.open(cycle);
+      const [entity, activity] = reader.records();
+      assert.deepEqual([entity.tags['ex:x'], entity.tags['ex:y'], activity.name], [1, 2, 'ex:a']);
+      assert.deepEqual(Array.from(reader.ancestors(entity.id), ({ id }) => id), [activity.id]); // prettier-ignore
+      assert.match(String(activity.tags['prov:wasInformedBy ex:a']), /^wasInformedBy/);
+      assert.equal([...reader.records()].length, 2);
+      reader.close();
+    });
+
+    it('brings back what Braid-DB derives from itself, at once or by others', async () => {
+      const [learning, file, back] = [at('learning.db'), at('learning.json'), at('learning-back.db')];
+      makeBraidDbFile(learning);
+      const time = '2026-01-02 03:04:06.000000';
+      sql(
+        learning,
+        `INSERT INTO records (record_id, name, time) VALUES (3, 'third', '${time}');
+         INSERT INTO derivations VALUES (3, 3, '${time}'), (2, 1, '${time}')`,
+      );
+      await exportDatabase(learning, file, { format: 'prov-json' });
+      const { wasInfluencedBy } = JSON.parse(readFileSync(file, 'utf8')) as Document;
+      assert.deepEqual(Object.values(wasInfluencedBy), [{ 'prov:influencee': 'db:r3', 'prov:influencer': 'db:r3' }]);
+      await importDocument(back, file);
+      assert.deepEqual(verify(back).problems, []);
+      const derivations = (of: string) =>
+        query<{ pair: string }>(of, `SELECT s.name || ' ' || r.name AS pair FROM derivations d JOIN records s USING (record_id) JOIN records r ON r.record_id = d.derivation ORDER BY 1`); // prettier-ignore
+      assert.deepEqual(derivations(back), derivations(learning));
+      assert.equal(query<{ kind: number }>(back, `SELECT kind FROM records WHERE name = 'third'`)[0].kind, 3);
+      assert.deepEqual(query(back, `SELECT 1 FROM tags WHERE key LIKE 'prov:was%'`), []);
+    });
+
+    it('names files as they were asked for, and not those that it writes first', async () => {
+      const name = at('n'.repeat(250));
+      const told = (error: unknown) => {
+        assert.ok(error instanceof BraidError);
+        assert.ok(error.message.includes(name) && !error.message.includes('.tmp'), error.message);
+        return true;
+      };
+      await assert.rejects(importDocument(name, join(DATA, 'primer.json')), told);
+      await assert.rejects(exportDatabase(path, name, { format: 'provn' }), told);
+      await assert.rejects(merge(name, [path]), told);
+    });
+
+    it('takes back a name that somebody has written with a NUL, and no document that is called so', async () => {
+      const [nul, file] = [at('nul.db'), at('nul.json')];
+      copyFileSync(path, nul);
+      sql(
+        nul,
+        `UPDATE runs SET name = 'a' || char(0) || 'b'; UPDATE records SET name = 'r' || char(0) WHERE record_id = 1`,
+      );
+      await exportDatabase(nul, file, { format: 'prov-json' });
+      await importDocument(at('nul-back.db'), file);
+      assert.equal(query(at('nul-back.db'), `SELECT 1 FROM records WHERE name = 'r\ufffd'`).length, 1);
+      await assert.rejects(importDocument(nul, file, { name: 'a\0' }), { code: 'ERR_BRAID_TEXT_INVALID' });
     });
 
     it('takes hostile names as they are', async () => {

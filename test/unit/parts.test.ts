@@ -125,6 +125,16 @@ describe('options', () => {
     assert.deepEqual([roundBytes, busyMs, signals, abortMs], [1000, 7, ['SIGTERM', 'SIGINT'], undefined]);
   });
 
+  it('have a name that can be stored, as records have', () => {
+    for (const name of ['a\0b', 'half \ud800'])
+      for (const [options, env] of [
+        [{ name }, {}],
+        [{}, { BRAID_NAME: name }],
+      ] as const)
+        // prettier-ignore
+        assert.throws(() => parseOptions(options, env), { code: 'ERR_BRAID_TEXT_INVALID', message: /the name of a run/ });
+  });
+
   it('are named in what is wrong with them', () => {
     invalid({ roundbytes: 5 }, /roundbytes/);
     invalid({ roundBytes: 2 ** 40 }, /roundBytes/);

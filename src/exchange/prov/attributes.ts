@@ -4,9 +4,9 @@ import { localName } from './terms.js';
 export type Attribute = readonly [name: string, value: Value];
 
 export const typed = (name: string): Attribute => ['prov:type', { name }];
-export const label = (text: string | null): Attribute[] => (text === null ? [] : [['prov:label', text]]);
+export const label = (name: string | null): Attribute[] => text('prov:label', name);
 export const text = (name: string, value: string | null | undefined): Attribute[] =>
-  typeof value === 'string' ? [[name, value]] : [];
+  typeof value === 'string' ? [[name, sayable(value)]] : [];
 export const whole = (name: string, value: number | null | undefined): Attribute[] =>
   typeof value === 'number' ? [[name, { text: String(value), type: 'xsd:long' }]] : [];
 export const time = (name: string, value: string | undefined): Attribute[] =>
@@ -16,7 +16,7 @@ export const flag = (name: string, value: boolean): Attribute[] =>
 
 /** @param json a list of URIs; null for none. */
 export function locations(json: string | null): Attribute[] {
-  return listOf<string>(json).map((uri) => ['prov:location', { text: uri, type: 'xsd:anyURI' }]);
+  return listOf<string>(json).map((uri) => ['prov:location', { text: sayable(uri), type: 'xsd:anyURI' }]);
 }
 
 /** @param json a list of tags, all that were ever added. */
@@ -42,7 +42,12 @@ function literalOf(value: string, type: number, boolean: number): Value {
     if (special !== undefined) return { text: special, type: 'xsd:double' };
     if (/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(value)) return { text: value, type: 'xsd:double' };
   }
-  return value;
+  return sayable(value);
+}
+
+/** Somebody may have stored a NUL by SQL: XML, and so PROV, has no such character. */
+function sayable(text: string): string {
+  return text.includes('\0') ? text.replaceAll('\0', '\ufffd') : text;
 }
 
 const SPECIAL = new Map([

@@ -19,7 +19,7 @@ function* partsOf(source: Source, { run, onProgress }: ExportSelection): Iterabl
   const { connection, layout } = source;
   const all = layout.ours
     ? connection.all<Attempt>(
-        `SELECT attempt_id AS id, uuid AS run, attempt, size, id_base AS base, id_end AS "end"
+        `SELECT attempt_id AS id, uuid AS run, attempt, size, attempts.started, attempts.ended, id_base AS base, id_end AS "end"
          FROM attempts JOIN runs USING (run_id) ORDER BY id_base`,
       )
     : [];
@@ -61,6 +61,7 @@ function* ofDocument(
   yield* invalidated.causes();
   yield* actions.causes();
   yield* nobodys.derivations();
+  yield* nobodys.influences();
   yield* nobodys.attributions();
   yield* runs.associations();
   yield* actions.associations();

@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { captureContext } from '../../context.js';
+import { calledAs } from '../../errors.js';
 import { host } from '../../host.js';
 import type { ImportProgress, ImportReport } from '../../import.js';
 import { Recorder } from '../../record/recorder.js';
 import { checkPath } from '../../store/open-for-writing.js';
+import { explainWriteError } from '../../store/sqlite-error.js';
 import { realPath } from '../../store/real-path.js';
 import { Store } from '../../store/store.js';
-import { putNew } from '../bulk.js';
+import { discard, putNew } from '../bulk.js';
 import { Frames } from '../frames.js';
 import { planOf } from './plan.js';
 import { readProvJson } from './read.js';
@@ -39,8 +41,11 @@ export function importProvJson(
     const report = into(beside);
     // Somebody may have made one meanwhile.
     return putNew(beside, file) ? report : into(path);
+  } catch (error) {
+    const { code } = error as { code?: unknown };
+    throw calledAs(code === undefined ? error : explainWriteError(error, path), beside, path);
   } finally {
-    for (const ending of ['', '-journal', '-wal', '-shm']) rmSync(beside + ending, { force: true });
+    discard(beside);
   }
 }
 

@@ -13,6 +13,7 @@ export const names = {
   update: (version: string) => `${version}.update`,
   run: (uuid: string) => `db:run.${uuid}`,
   rank: (uuid: string, attempt: number, rank: number) => `db:run.${uuid}.${attempt}.${rank}`,
+  rankRun: (uuid: string, attempt: number, rank: number) => `db:run.${uuid}.${attempt}.${rank}.work`,
   bundle: (uuid: string) => `db:recorded.${uuid}`,
   user: (user: string) => `db:user.${localName(user)}`,
   invalidation: (id: string) => `db:invalidation.${localName(id)}`,

@@ -19,6 +19,16 @@ export function invalid(name: string, what: string, options?: ErrorOptions): Bra
   return new BraidError('ERR_BRAID_IMPORT_INVALID', `${name}: ${what}`, options);
 }
 
+/** Somebody's name in a message: whole, unless it is long. */
+export function shown(name: string): string {
+  return name.length <= 80 ? name : `${name.slice(0, 79)}…`.toWellFormed();
+}
+
+/** A place in a document: where it is long, its beginning and its end. */
+export function shownPlace(place: string): string {
+  return place.length <= 300 ? place : `${place.slice(0, 150)}…${place.slice(-120)}`.toWellFormed();
+}
+
 /**
  * JSON, of which nothing is lost: a key that an object has twice is an error, and numbers stay as they are written.
  *
@@ -35,29 +45,57 @@ export function parseJson(bytes: Uint8Array, name: string): unknown {
       cause,
     });
   }
-  checkDepth(text, name);
+  checkForm(text, name);
   try {
     return parse(text, undefined, { parseNumber: (number) => new JsonNumber(number) });
   } catch (cause) {
     const { message } = cause as Error;
     const at = /\s*(?:at|in) position (\d+)/.exec(message);
     const where = at ? ` at ${placeOf(text, Number(at[1]))}` : '';
-    throw invalid(name, `it is not JSON: ${at ? message.replace(at[0], '') : message}${where}`, { cause });
+    throw invalid(name, `it is not JSON: ${shownPlace(at ? message.replace(at[0], '') : message)}${where}`, { cause });
   }
 }
 
-/** Before it is parsed: the parser calls itself for each level. */
-function checkDepth(text: string, name: string): void {
-  let depth = 0;
+/** What the parser doesn't refuse: nesting that it has no stack for, and a key twice, also with the same value. */
+function checkForm(text: string, name: string): void {
+  // Of each object around, its keys; of an array nothing.
+  const around: (Set<string> | undefined)[] = [];
   for (let at = 0; at < text.length; at++) {
     const character = text[at];
     if (character === '"') {
+      const start = at;
       while (++at < text.length && text[at] !== '"') if (text[at] === '\\') at++;
+      const keys = around.at(-1);
+      if (!keys || !isKey(text, at + 1)) continue;
+      const key = unescaped(text.slice(start + 1, at));
+      if (keys.has(key)) {
+        throw invalid(name, `an object has the key ${JSON.stringify(shown(key))} twice, at ${placeOf(text, start)}`);
+      }
+      keys.add(key);
     } else if (character === '[' || character === '{') {
-      if (++depth > MAX_DEPTH) throw invalid(name, `it is nested deeper than PROV-JSON is, at ${placeOf(text, at)}`);
+      if (around.length === MAX_DEPTH) {
+        throw invalid(name, `it is nested deeper than PROV-JSON is, at ${placeOf(text, at)}`);
+      }
+      around.push(character === '{' ? new Set() : undefined);
     } else if (character === ']' || character === '}') {
-      depth--;
+      around.pop();
     }
+  }
+}
+
+/** Whether a colon is next. */
+function isKey(text: string, at: number): boolean {
+  while (/\s/.test(text.charAt(at))) at++;
+  return text[at] === ':';
+}
+
+function unescaped(key: string): string {
+  if (!key.includes('\\')) return key;
+  try {
+    return JSON.parse(`"${key}"`) as string;
+  } catch {
+    // The parser says so.
+    return key;
   }
 }
 

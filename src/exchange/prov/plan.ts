@@ -1,5 +1,5 @@
 import { groupBy } from '../../group-by.js';
-import { invalid } from './parse-json.js';
+import { invalid, shown } from './parse-json.js';
 import type { ImportedDocument, ImportedNode, ImportedRelation } from './read.js';
 import { NAMESPACES, type StatementKind } from './terms.js';
 
@@ -22,8 +22,24 @@ const DEPENDS: Partial<Record<StatementKind, readonly number[]>> = {
   hadMember: [1],
 };
 
+/** Of which PROV says that the one is there before the other. An activity may use what it makes. */
+const ORDERED: ReadonlySet<StatementKind> = new Set(['wasDerivedFrom', 'specializationOf', 'mentionOf']);
+
+/** Records of an export of ours, by their kinds. */
+const RECORDS = ['Record', 'Fact', 'Data', 'Model'];
+
 /** What an export of ours says of runs, updates and invalidations: none of it is a record. */
-const ABOUT = ['Run', 'Rank', 'User', 'Recorded', 'ModelUpdate', 'Invalidation', 'InvalidationAction', 'ActionRun'];
+const ABOUT = [
+  'Run',
+  'RankRun',
+  'Rank',
+  'User',
+  'Recorded',
+  'ModelUpdate',
+  'Invalidation',
+  'InvalidationAction',
+  'ActionRun',
+];
 
 export interface PlannedRecord {
   readonly node: ImportedNode;
@@ -50,17 +66,29 @@ export interface PlannedDerivation {
   readonly time?: string;
 }
 
+export interface PlannedInvalidation {
+  readonly node: ImportedNode;
+  /** A record, or a version. */
+  readonly of: ImportedNode;
+  readonly cascade: boolean;
+}
+
 /** What becomes of a document. */
 export interface Plan {
   readonly records: readonly PlannedRecord[];
   readonly versions: readonly PlannedVersion[];
   readonly derivations: readonly PlannedDerivation[];
-  readonly invalidations: readonly ImportedNode[];
+  readonly invalidations: readonly PlannedInvalidation[];
 }
 
 /** Whether a node is said to be of one of our types. */
 export function isOurs(node: ImportedNode, type: string): boolean {
   return attributeOf(node, 'prov', 'type').some(({ iri }) => iri === NAMESPACES.braid + type);
+}
+
+/** Whether a node is a record of an export of ours. */
+export function isOwnRecord(node: ImportedNode): boolean {
+  return RECORDS.some((type) => isOurs(node, type));
 }
 
 /** The values of an attribute. */
@@ -89,7 +117,12 @@ export function planOf({ nodes, relations }: ImportedDocument, name: string): Pl
     for (const argument of DEPENDS[relation.kind] ?? []) {
       const source = relation.args[argument];
       if (!isNode(source)) continue;
-      if (source === derived) throw invalid(relation.place, `${source.name} can't come from itself`);
+      if (source === derived && !isOwnRecord(derived)) {
+        if (ORDERED.has(relation.kind)) {
+          throw invalid(name, `${relation.place}: ${shown(source.name)} can't come from itself`);
+        }
+        continue;
+      }
       derivations.push({
         derived,
         source,
@@ -98,7 +131,7 @@ export function planOf({ nodes, relations }: ImportedDocument, name: string): Pl
       });
     }
   }
-  checkCycles(relations, (node) => modelOf.has(node) || isOurs(node, 'Model'), name);
+  checkCycles(relations, (node) => modelOf.has(node) || isOwnRecord(node), name);
   const derived = groupBy(derivations, (each) => each.derived);
   const said = groupBy(relations, ({ args }) => args[0] as ImportedNode);
   const timeOf = (node: ImportedNode) =>
@@ -109,7 +142,7 @@ export function planOf({ nodes, relations }: ImportedDocument, name: string): Pl
       .filter((node) => !about.has(node) && !modelOf.has(node))
       .map((node) => ({
         node,
-        kind: kindOf(node, derived.has(node)),
+        kind: kindOf(node, derived.get(node) ?? []),
         generated: timeOf(node),
         relations: (said.get(node) ?? []).filter(
           ({ args }) => !args.some((arg) => typeof arg === 'object' && about.has(arg)),
@@ -127,8 +160,44 @@ export function planOf({ nodes, relations }: ImportedDocument, name: string): Pl
       ],
     })),
     derivations: derivations.filter((each) => !modelOf.has(each.derived)),
-    invalidations: [...about].filter((node) => isOurs(node, 'Invalidation')),
+    invalidations: invalidationsOf(nodes, relations, about),
   };
+}
+
+/**
+ * What somebody has said, and nobody has taken back: what is invalid for it follows. Where what that was said of is not in the
+ * document, as in that of one run, what is invalid for it is so alone.
+ */
+function invalidationsOf(
+  nodes: readonly ImportedNode[],
+  relations: readonly ImportedRelation[],
+  about: ReadonlySet<ImportedNode>,
+): PlannedInvalidation[] {
+  const byIri = new Map(nodes.map((node) => [node.iri, node]));
+  const named = (node: ImportedNode, name: string) =>
+    attributeOf(node, 'braid', name).flatMap(({ iri }) => byIri.get(iri ?? '') ?? []);
+  const targets = (node: ImportedNode) => named(node, 'of').filter((each) => !about.has(each));
+  const rootOf = (node: ImportedNode) => {
+    const way = new Set([node]);
+    for (const each of way) for (const root of named(each, 'rootInvalidation')) way.add(root);
+    return [...way].at(-1)!;
+  };
+  const invalid = groupBy(
+    relations.filter(({ kind, args }) => kind === 'wasInvalidatedBy' && typeof args[1] === 'object'),
+    ({ args }) => args[1] as ImportedNode,
+  );
+  return [...about]
+    .filter((node) => isOurs(node, 'Invalidation'))
+    .flatMap((node): PlannedInvalidation[] => {
+      if (attributeOf(node, 'braid', 'revalidatedAtTime').length > 0) return [];
+      if (attributeOf(node, 'braid', 'of').length > 0) {
+        const cascade = attributeOf(node, 'braid', 'cascade').some(({ text }) => text === 'true');
+        return targets(node).map((of) => ({ node, of, cascade }));
+      }
+      const root = rootOf(node);
+      if (root !== node && targets(root).length > 0) return [];
+      return (invalid.get(node) ?? []).map(({ args }) => ({ node, of: args[0] as ImportedNode, cascade: false }));
+    });
 }
 
 /** Versions of an export of ours, and their models. */
@@ -143,13 +212,17 @@ function modelsOf(relations: readonly ImportedRelation[]): Map<ImportedNode, Imp
   return models;
 }
 
-function kindOf(node: ImportedNode, derives: boolean): PlannedRecord['kind'] {
-  if (isOurs(node, 'Model')) return 'model';
+function kindOf(node: ImportedNode, derivations: readonly PlannedDerivation[]): PlannedRecord['kind'] {
+  // What derives from itself went on learning.
+  if (isOurs(node, 'Model') || derivations.some(({ source }) => source === node)) return 'model';
   if (isOurs(node, 'Data')) return 'data';
-  return derives || node.is.has('activity') ? 'data' : 'fact';
+  return derivations.length > 0 || node.is.has('activity') ? 'data' : 'fact';
 }
 
-/** What is derived from itself, by however many steps, no entity can be. Of models it may be so: their versions tell them apart. */
+/**
+ * What is derived from itself, or a special case of itself, by however many steps, no entity can be. Records of ours may: models
+ * go on learning, and Braid-DB has no versions that tell one from the next.
+ */
 function checkCycles(
   relations: readonly ImportedRelation[],
   mayBe: (node: ImportedNode) => boolean,
@@ -158,7 +231,7 @@ function checkCycles(
   const sources = new Map<ImportedNode, ImportedNode[]>();
   for (const { kind, args } of relations) {
     const [derived, source] = args as ImportedNode[];
-    if (kind !== 'wasDerivedFrom' || !source || mayBe(derived) || mayBe(source)) continue;
+    if (!ORDERED.has(kind) || !source || mayBe(derived) || mayBe(source)) continue;
     const list = sources.get(derived);
     if (list) list.push(source);
     else sources.set(derived, [source]);
@@ -181,11 +254,11 @@ function checkCycles(
         onWay.delete(node);
         done.add(node);
       } else if (onWay.has(next)) {
-        const cycle = way.slice(way.findIndex((each) => each.node === next)).map((each) => each.node.name);
-        const shown = cycle.length > 6 ? [...cycle.slice(0, 5), '…'] : cycle;
+        const cycle = way.slice(way.findIndex((each) => each.node === next)).map((each) => shown(each.node.name));
+        const some = cycle.length > 6 ? [...cycle.slice(0, 5), '…'] : cycle;
         throw invalid(
           name,
-          `/wasDerivedFrom: a cycle, which no derivation can be: ${[...shown, next.name].join(' from ')}`,
+          `a cycle, which no derivation or specialization can be: ${[...some, shown(next.name)].join(' from ')}`,
         );
       } else if (!done.has(next)) {
         enter(next);

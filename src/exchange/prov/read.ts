@@ -1,6 +1,6 @@
 import type { BraidError } from '../../errors.js';
 import { parseMicros } from './micros.js';
-import { invalid, JsonNumber, parseJson } from './parse-json.js';
+import { invalid, JsonNumber, parseJson, shown, shownPlace } from './parse-json.js';
 import { isTime, NAMESPACES, STATEMENTS, type StatementKind } from './terms.js';
 
 /** The value of an attribute, as it was written. */
@@ -141,7 +141,7 @@ class Reading {
     for (const [kind, section] of Object.entries(body)) {
       if (kind === 'prefix') continue;
       if (!Object.hasOwn(STATEMENTS, kind)) {
-        throw this.#wrong(`${place}/${kind}`, `PROV-JSON has no ${JSON.stringify(kind.slice(0, 80))}`);
+        throw this.#wrong(`${place}/${kind}`, `PROV-JSON has no ${JSON.stringify(shown(kind))}`);
       }
       for (const [id, content] of Object.entries(this.#object(section, `${place}/${kind}`))) {
         const at = `${place}/${kind}/${id}`;
@@ -170,7 +170,7 @@ class Reading {
     const other = scope.get(node.iri);
     if (element !== 'agent') {
       if (other !== undefined && other !== element) {
-        throw this.#wrong(place, `${id} can't be both an entity and an activity`);
+        throw this.#wrong(place, `${shown(id)} can't be both an entity and an activity`);
       }
       scope.set(node.iri, element);
     }
@@ -183,7 +183,7 @@ class Reading {
           this.#time(attribute.value.text, `${place}/${name}`);
           const before = node.attributes.find((each) => each.iri === attribute.iri);
           if (before && before.value.text !== attribute.value.text) {
-            throw this.#wrong(`${place}/${name}`, `another statement says ${before.value.text}`);
+            throw this.#wrong(`${place}/${name}`, `another statement says ${shown(before.value.text)}`);
           }
           if (before) continue;
         }
@@ -214,7 +214,7 @@ class Reading {
         args: said.map((value, i) => this.#argument(args[i], value, prefixes, `${place}/prov:${args[i]}`)),
         attributes,
         bundle,
-        place: `${this.#name}: ${place}`,
+        place: shownPlace(place),
       });
     }
   }
@@ -253,7 +253,7 @@ class Reading {
     const { $: value, type, lang, ...unknown } = this.#object(json, place);
     const [stranger] = Object.keys(unknown);
     if (stranger !== undefined)
-      throw this.#wrong(place, `a value has $, type and lang, and no ${JSON.stringify(stranger)}`);
+      throw this.#wrong(place, `a value has $, type and lang, and no ${JSON.stringify(shown(stranger))}`);
     if (value === undefined) throw this.#wrong(place, 'a value needs its "$"');
     const scalar = value instanceof JsonNumber ? value.text : typeof value === 'boolean' ? String(value) : value;
     const text = this.#string(scalar, `${place}/$`);
@@ -282,13 +282,13 @@ class Reading {
     const namespace = prefixes.get(prefix ?? 'default') ?? (prefix === '' ? prefixes.get('default') : undefined);
     if (namespace !== undefined) return namespace + local;
     if (prefix !== undefined && (local.startsWith('//') || /^(urn|tag)$/i.test(prefix))) return name;
-    const why = prefix === undefined ? 'there is no default namespace' : `the prefix ${JSON.stringify(prefix.slice(0, 80))} is not declared`; // prettier-ignore
-    throw this.#wrong(place, `${JSON.stringify(name.slice(0, 80))} can't be resolved: ${why}`);
+    const why = prefix === undefined ? 'there is no default namespace' : `the prefix ${JSON.stringify(shown(prefix))} is not declared`; // prettier-ignore
+    throw this.#wrong(place, `${JSON.stringify(shown(name))} can't be resolved: ${why}`);
   }
 
   #time(text: string, place: string): void {
     if (parseMicros(text) === undefined) {
-      throw this.#wrong(place, `${JSON.stringify(text.slice(0, 80))} is not a time, such as 2026-07-28T09:30:00Z`);
+      throw this.#wrong(place, `${JSON.stringify(shown(text))} is not a time, such as 2026-07-28T09:30:00Z`);
     }
   }
 
@@ -313,7 +313,7 @@ class Reading {
   }
 
   #wrong(place: string, what: string): BraidError {
-    return invalid(this.#name, place === '' ? what : `${place.slice(0, 300)}: ${what}`);
+    return invalid(this.#name, place === '' ? what : `${shownPlace(place)}: ${what}`);
   }
 }
 

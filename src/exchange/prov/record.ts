@@ -7,7 +7,15 @@ import type { Recorder } from '../../record/recorder.js';
 import { randomUUID } from 'node:crypto';
 import { groupBy } from '../../group-by.js';
 import { parseMicros } from './micros.js';
-import { attributeOf, isOurs, type Plan, type PlannedDerivation, type PlannedVersion } from './plan.js';
+import {
+  attributeOf,
+  isOurs,
+  type Plan,
+  type PlannedDerivation,
+  type PlannedInvalidation,
+  type PlannedVersion,
+} from './plan.js';
+import { shown } from './parse-json.js';
 import type { ImportedNode } from './read.js';
 import { contentOf, contentOfNode, nameOf, ofText, ofWhole, type Content, type StoredTag } from './tags.js';
 
@@ -74,13 +82,12 @@ class Recording {
     for (const ofModel of byModel.values()) this.#nameVersions(ofModel);
     for (const version of versions) this.#update(version);
     for (const derivation of derivations) this.#derive(derivation);
-    let invalid = 0;
-    for (const node of invalidations) if (this.#invalidate(node)) invalid++;
+    for (const invalidation of invalidations) this.#invalidate(invalidation);
     return {
       records: records.length,
       versions: versions.length,
       derivations: derivations.length,
-      invalidations: invalid,
+      invalidations: invalidations.length,
     };
   }
 
@@ -140,23 +147,17 @@ class Recording {
     return { id: this.#ids.get(source)!, version: anyVersion ? 'unknown' : 'none' };
   }
 
-  /** What somebody has said, and nobody has taken back; what is invalid for it follows. */
-  #invalidate(node: ImportedNode): boolean {
-    const [of] = attributeOf(node, 'braid', 'of');
-    const [cause] = attributeOf(node, 'braid', 'cause');
-    const taken = attributeOf(node, 'braid', 'revalidatedAtTime').length > 0;
-    const target = of?.iri === undefined ? undefined : this.#byIri.get(of.iri);
-    if (!target || taken || !cause?.text) return false;
-    const made = this.#made.get(target);
-    const record = made?.model ?? this.#ids.get(target);
-    if (record === undefined) return false;
-    const cascade = attributeOf(node, 'braid', 'cascade').some(({ text }) => text === 'true');
+  #invalidate({ node, of, cascade }: PlannedInvalidation): void {
+    const made = this.#made.get(of);
+    const record = made?.model ?? this.#ids.get(of)!;
+    const cause = attributeOf(node, 'braid', 'cause')[0]?.text || 'not recorded';
     const uuid = randomUUID().replaceAll('-', '');
     const time = timeOf(node, undefined);
-    this.#recorder.write(OP_BOUND + textBound(cause.text), (encoder) => {
-      encoder.invalidation(uuid, record, cascade, time, cause.text, made?.name);
-    });
-    return true;
+    told(node, () =>
+      this.#recorder.write(OP_BOUND + textBound(cause), (encoder) => {
+        encoder.invalidation(uuid, record, cascade, time, cause, made?.name);
+      }),
+    );
   }
 
   /** Of an export of ours. What Braid-DB's users have stored in a form of their own stays as it was said. */
@@ -204,6 +205,6 @@ function told<T>(node: ImportedNode, record: () => T): T {
     return record();
   } catch (cause) {
     if (!(cause instanceof BraidError)) throw cause;
-    throw new BraidError(cause.code, `${node.name.slice(0, 80)}: ${cause.message}`, { cause });
+    throw new BraidError(cause.code, `${shown(node.name)}: ${cause.message}`, { cause });
   }
 }

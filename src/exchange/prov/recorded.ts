@@ -11,6 +11,8 @@ export interface Attempt {
   readonly run: string;
   readonly attempt: number;
   readonly size: number;
+  readonly started: string;
+  readonly ended: string | null;
   readonly base: number;
   readonly end: number;
 }
@@ -74,6 +76,7 @@ export class Recorded {
     yield* this.generations();
     yield* this.#uses();
     yield* this.derivations();
+    yield* this.influences();
     yield* this.attributions();
     yield* this.#associations();
     yield* this.#specializations();
@@ -162,34 +165,18 @@ export class Recorded {
   }
 
   *derivations(): Iterable<Statement> {
-    const { ours } = this.#source.layout;
-    const sql = ours
-      ? `SELECT d.derivation, d.record_id, x.version_id, s.number, ${anyVersion('d')}, iif(d.time = r.time, NULL, d.time)
-         FROM derivations d
-         LEFT JOIN derivation_versions x ON x.derivation = d.derivation AND x.record_id = d.record_id
-         LEFT JOIN versions s ON s.version_id = x.version_id
-         LEFT JOIN records r ON r.record_id = d.derivation LEFT JOIN records k ON k.record_id = d.record_id
-         WHERE d.derivation BETWEEN ? AND ? AND d.stated = 1`
-      : 'SELECT derivation, record_id, NULL, NULL, 0, NULL FROM derivations WHERE derivation BETWEEN ? AND ?';
-    type Raw = [derived: number, source: number, of: number | null, number: number | null, any: number, time: string | null]; // prettier-ignore
-    for (const [derived, source, of, number, any, at] of this.#inRanges<Raw>(sql)) {
-      yield {
-        kind: 'wasDerivedFrom',
-        args: [names.record(derived), nodeName(source, of, number)],
-        attributes: [...flag('braid:anyVersion', any === 1), ...time('braid:time', isoTime(at))],
-      };
-    }
-    const exposures = `SELECT DISTINCT ${VERSION}, e.source_id, e.version_id, s.number, ${anyVersion('e')}
+    yield* this.#stated('wasDerivedFrom', 'd.record_id <> d.derivation');
+    const exposures = `SELECT DISTINCT ${VERSION}, e.source_id, e.version_id, s.number, ${anyVersion('e')}, k.kind
       FROM versions v CROSS JOIN updates u USING (version_id) CROSS JOIN exposures e USING (update_id)
       LEFT JOIN versions s ON s.version_id = e.version_id LEFT JOIN records k ON k.record_id = e.source_id
       WHERE v.attempt_id = ?`;
-    type RawExposure = [...RawName, source: number, of: number | null, number: number | null, any: number];
-    for (const [, [row, model, number, source, of, ofNumber, any]] of this.#ofAttempts<RawExposure>(exposures)) {
+    type RawExposure = [...RawName, source: number, of: number | null, number: number | null, any: number, kind: number | null]; // prettier-ignore
+    for (const [, [row, model, number, source, of, ofNumber, any, kind]] of this.#ofAttempts<RawExposure>(exposures)) {
       const version = names.version(model, number, row);
       yield {
         kind: 'wasDerivedFrom',
         args: [version, nodeName(source, of, ofNumber), names.update(version)],
-        attributes: flag('braid:anyVersion', any === 1),
+        attributes: [...this.#primary(kind, source), ...flag('braid:anyVersion', any === 1)],
       };
     }
     // Those that its ranks had seen, and that of the step before.
@@ -207,6 +194,41 @@ export class Recorded {
         attributes: [typed('prov:Revision')],
       };
     }
+  }
+
+  /** What Braid-DB derives from itself is a model that went on learning: PROV has no such derivation. */
+  influences(): Iterable<Statement> {
+    return this.#stated('wasInfluencedBy', 'd.record_id = d.derivation');
+  }
+
+  *#stated(kind: 'wasDerivedFrom' | 'wasInfluencedBy', where: string): Iterable<Statement> {
+    const { ours } = this.#source.layout;
+    const sql = ours
+      ? `SELECT d.derivation, d.record_id, x.version_id, s.number, ${anyVersion('d')}, iif(d.time = r.time, NULL, d.time), k.kind
+         FROM derivations d
+         LEFT JOIN derivation_versions x ON x.derivation = d.derivation AND x.record_id = d.record_id
+         LEFT JOIN versions s ON s.version_id = x.version_id
+         LEFT JOIN records r ON r.record_id = d.derivation LEFT JOIN records k ON k.record_id = d.record_id
+         WHERE d.derivation BETWEEN ? AND ? AND d.stated = 1 AND ${where}`
+      : `SELECT d.derivation, d.record_id, NULL, NULL, 0, NULL, NULL FROM derivations d WHERE d.derivation BETWEEN ? AND ? AND ${where}`;
+    type Raw = [derived: number, source: number, of: number | null, number: number | null, any: number, time: string | null, kind: number | null]; // prettier-ignore
+    for (const [derived, source, of, number, any, at, sourceKind] of this.#inRanges<Raw>(sql)) {
+      yield {
+        kind,
+        args: [names.record(derived), nodeName(source, of, number)],
+        attributes: [
+          ...this.#primary(sourceKind, source),
+          ...flag('braid:anyVersion', any === 1),
+          ...time('braid:time', isoTime(at)),
+        ],
+      };
+    }
+  }
+
+  /** What is trusted from outside is a primary source; not what was inferred to be a fact. */
+  #primary(kind: number | null, source: number): Attribute[] {
+    const isFact = kind !== null && KINDS[kind] === 'fact' && !isKindInferred(this.#source.layout, source);
+    return isFact ? [typed('prov:PrimarySource')] : [];
   }
 
   /** Whose rank recorded it follows from its id. */

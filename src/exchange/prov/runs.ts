@@ -48,6 +48,21 @@ export class Runs {
       ];
       yield { kind: 'activity', id: names.run(uuid), args: [isoTime(started), isoTime(ended)], attributes };
     }
+    // PROV has no parts of activities.
+    for (const [{ run, attempt, started, ended }, { rank }] of this.#ranks()) {
+      const attributes = [
+        typed('braid:RankRun'),
+        ['dcterms:isPartOf', { name: names.run(run) }] as const,
+        ...whole('braid:rank', rank),
+        ...whole('braid:attempt', attempt),
+      ];
+      yield {
+        kind: 'activity',
+        id: names.rankRun(run, attempt, rank),
+        args: [isoTime(started), isoTime(ended)],
+        attributes,
+      };
+    }
   }
 
   *agents(): Iterable<Statement> {
@@ -86,7 +101,9 @@ export class Runs {
       yield { kind: 'wasAssociatedWith', args: [names.run(run), names.user(user)], attributes: [] };
     }
     for (const [{ run, attempt }, { rank }] of this.#ranks()) {
-      yield { kind: 'wasAssociatedWith', args: [names.run(run), names.rank(run, attempt, rank)], attributes: [] };
+      for (const activity of [names.run(run), names.rankRun(run, attempt, rank)]) {
+        yield { kind: 'wasAssociatedWith', args: [activity, names.rank(run, attempt, rank)], attributes: [] };
+      }
     }
   }
 

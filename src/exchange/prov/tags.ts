@@ -1,5 +1,5 @@
 import { TagType, type TagTypeCode } from '../../frame/format.js';
-import { attributeOf, isOurs, type PlannedRecord } from './plan.js';
+import { attributeOf, isOwnRecord, type PlannedRecord } from './plan.js';
 import { lineOf } from './provn.js';
 import type { ImportedAttribute, ImportedNode, ImportedRelation, Literal } from './read.js';
 import { NAMESPACES, textOfLocalName, type Value } from './terms.js';
@@ -17,7 +17,6 @@ export interface Content {
   readonly tags: StoredTag[];
 }
 
-const RECORDS = ['Record', 'Fact', 'Data', 'Model'];
 const WHOLE =
   /(integer|long|int|short|byte|nonNegativeInteger|positiveInteger|unsignedLong|unsignedInt|unsignedShort|unsignedByte)$/;
 
@@ -30,7 +29,7 @@ export function nameOf(node: ImportedNode): string {
 /** Of a record: its attributes, and all that is said of it as tags. */
 export function contentOf({ node, relations }: PlannedRecord): Content {
   const content = contentOfNode(node);
-  const ours = RECORDS.some((type) => isOurs(node, type));
+  const ours = isOwnRecord(node);
   if (!ours) {
     for (const [element, name] of [
       ['activity', 'prov:Activity'],
@@ -42,9 +41,12 @@ export function contentOf({ node, relations }: PlannedRecord): Content {
   const times = new Map<string, number>();
   for (const relation of relations) {
     // Of ours, that is what a dependency says, or the time of a record.
-    if (ours && (relation.kind === 'wasDerivedFrom' || (relation.kind === 'wasGeneratedBy' && !relation.args[1])))
-      continue;
     const [, other] = relation.args;
+    if (
+      ours &&
+      (relation.kind === 'wasDerivedFrom' || (relation.kind === 'wasGeneratedBy' && !other) || other === node)
+    )
+      continue;
     const key = `prov:${relation.kind}${typeof other === 'object' ? ` ${other.name}` : ''}`;
     const time = (times.get(key) ?? 0) + 1;
     times.set(key, time);
@@ -60,8 +62,11 @@ export function contentOfNode(node: ImportedNode): Content {
   let named = false;
   for (const attribute of node.attributes) {
     const { iri, value } = attribute;
-    if (iri === `${NAMESPACES.prov}label` && !named && value.text !== '') named = true;
-    else if (iri === `${NAMESPACES.prov}location` && isUri(value)) uris.push(value.iri ?? value.text);
+    if (iri === `${NAMESPACES.prov}label` && !named && value.text !== '') {
+      named = true;
+      // A name has no language.
+      if (value.language !== undefined) tags.push(tagOf(attribute));
+    } else if (iri === `${NAMESPACES.prov}location` && isUri(value)) uris.push(value.iri ?? value.text);
     else if (!iri.startsWith(NAMESPACES.braid) && !value.iri?.startsWith(NAMESPACES.braid)) tags.push(tagOf(attribute));
   }
   tags.push(ofText('prov:id', node.iri));

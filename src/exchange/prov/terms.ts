@@ -5,6 +5,7 @@ export const NAMESPACES = {
   xsd: 'http://www.w3.org/2001/XMLSchema#',
   braid: 'urn:braid-mpi:terms#',
   tag: 'urn:braid-mpi:tag#',
+  dcterms: 'http://purl.org/dc/terms/',
 } as const;
 
 /**
@@ -68,7 +69,7 @@ export interface ProvDocument {
 export function localName(text: string): string {
   // No text of ours has a NUL, and a name can't be empty.
   if (text === '') return '%00';
-  return encodeURIComponent(text.toWellFormed())
+  return encodeURIComponent(text.toWellFormed().replaceAll('\0', '\ufffd'))
     .replace(/[!'()*~]/g, hex)
     .replace(/^[-.]|\.$/g, hex);
 }

@@ -15,10 +15,14 @@ const QUALIFIED: Partial<Record<StatementKind, readonly [name: string, end: stri
   wasInformedBy: ['Communication', 'activity'],
   wasInvalidatedBy: ['Invalidation', 'activity'],
   wasDerivedFrom: ['Derivation', 'entity'],
+  wasInfluencedBy: ['Influence', 'influencer'],
   wasAttributedTo: ['Attribution', 'agent'],
   wasAssociatedWith: ['Association', 'agent'],
   actedOnBehalfOf: ['Delegation', 'agent'],
 };
+
+/** Derivations that have a name of their own. */
+const DERIVATIONS: Record<string, string> = { Revision: 'wasRevisionOf', PrimarySource: 'hadPrimarySource' };
 
 /** The other arguments of those. */
 const MORE: Record<string, string> = { time: 'atTime', activity: 'hadActivity', plan: 'hadPlan' };
@@ -78,9 +82,11 @@ function triplesOf(
     return [node(id), ...triples, ...described];
   }
   const [from, to] = args;
-  const isRevision = attributes.some(([, value]) => typeof value === 'object' && 'name' in value && value.name === 'prov:Revision'); // prettier-ignore
+  const types = attributes.map(([, value]) => (typeof value === 'object' && 'name' in value ? value.name.slice('prov:'.length) : '')); // prettier-ignore
+  const derivation = types.find((type) => Object.hasOwn(DERIVATIONS, type));
   const triples: Triple[] = [];
-  if (to !== undefined) triples.push([node(isRevision ? 'prov:wasRevisionOf' : `prov:${kind}`), node(to)]);
+  if (to !== undefined)
+    triples.push([node(`prov:${derivation === undefined ? kind : DERIVATIONS[derivation]}`), node(to)]);
   const more = STATEMENTS[kind].flatMap((argument, i): Triple[] => {
     const value = i < 2 ? undefined : args[i];
     if (value === undefined) return [];
@@ -92,11 +98,12 @@ function triplesOf(
   ];
   if (ofEntity !== undefined && args[2] !== undefined) triples.push([node(ofEntity), time(args[2])]);
   const [name, end] = QUALIFIED[kind] ?? [];
-  if (name !== undefined && (described.length > 0 || (more.length > 0 && ofEntity === undefined))) {
-    const qualified = isRevision ? 'Revision' : name;
+  const about = described.filter((_, i) => attributes[i][0] !== 'prov:type');
+  if (name !== undefined && (about.length > 0 || (more.length > 0 && ofEntity === undefined))) {
+    const qualified = derivation ?? name;
     const content: Triple[] = [[node('prov:type'), node(`prov:${qualified}`)]];
     if (to !== undefined) content.push([node(`prov:${end}`), node(to)]);
-    content.push(...more, ...described.filter((_, i) => attributes[i][0] !== 'prov:type'));
+    content.push(...more, ...about);
     triples.push([node(`prov:qualified${qualified}`), blank(content)]);
   }
   return [node(from!), ...triples];
