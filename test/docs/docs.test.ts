@@ -217,6 +217,16 @@ describe('the sources', function () {
     );
   });
 
+  it('go with packages of licences that allow it only', () => {
+    const { packages } = JSON.parse(read('package-lock.json')) as {
+      packages: Record<string, { dev?: true; license: string }>;
+    };
+    const allowed = /\b(Apache-2\.0|MIT|ISC|BSD-[23]-Clause|BlueOak-1\.0\.0)\b/;
+    const installed = Object.entries(packages).filter(([name, { dev }]) => name !== '' && !dev);
+    assert.ok(installed.length > 20);
+    assert.deepEqual(installed.filter(([, { license }]) => !allowed.test(license)), []); // prettier-ignore
+  });
+
   it('hold no path of a machine and no host of a registry', () => {
     const wrong = [
       // Not of a URI: https://host/home/…
