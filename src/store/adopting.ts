@@ -46,30 +46,34 @@ const STRANGERS = `
  */
 export function adopt(db: Database, invalidations: Invalidations, all = false): number {
   const before = all ? NOTHING : lookedThrough(db);
-  const after: LookedThrough = {
+  const { record, invalidation } = present(db);
+  let invalidated = 0;
+  // One that is lower was pruned, and given out again.
+  const since = { invalidation: invalidation < before.invalidation ? 0 : before.invalidation };
+  const foreign = db.prepare(`SELECT i.id FROM invalidations i WHERE ${FOREIGN}`);
+  if (invalidation > since.invalidation && foreign.get(since) !== undefined) {
+    db.exec('CREATE TEMP TABLE braid_theirs (id TEXT NOT NULL PRIMARY KEY)');
+    db.prepare(`INSERT INTO braid_theirs ${foreign.source}`).run(since);
+    ({ invalidated } = sayAgain(db, invalidations, TAKE));
+  }
+  if (record > before.record) invalidated += invalidations.reachStrangers(STRANGERS, before, all);
+  noteLookedThrough(db);
+  return invalidated;
+}
+
+/** What is there now needs no look any more: it was looked through, or is ours. */
+export function noteLookedThrough(db: Database): void {
+  const now = JSON.stringify(present(db));
+  db.prepare(
+    `INSERT INTO meta (key, value) VALUES (@key, @now) ON CONFLICT (key) DO UPDATE SET value = @now WHERE value <> @now`,
+  ).run({ key: LOOKED_THROUGH, now });
+}
+
+function present(db: Database): LookedThrough {
+  return {
     record: db.prepare('SELECT ifnull(max(record_id), 0) FROM records').pluck().get() as number,
     invalidation: db.prepare('SELECT ifnull(max(rowid), 0) FROM invalidations').pluck().get() as number,
   };
-  let invalidated = 0;
-  // One that is lower was pruned, and given out again.
-  const since = after.invalidation < before.invalidation ? 0 : before.invalidation;
-  if (
-    after.invalidation > since &&
-    db.prepare(`SELECT 1 FROM invalidations i WHERE ${FOREIGN} LIMIT 1`).get({ invalidation: since })
-  ) {
-    db.exec('CREATE TEMP TABLE braid_theirs (id TEXT NOT NULL PRIMARY KEY)');
-    db.prepare(`INSERT INTO braid_theirs SELECT i.id FROM invalidations i WHERE ${FOREIGN}`).run({
-      invalidation: since,
-    });
-    ({ invalidated } = sayAgain(db, invalidations, TAKE));
-  }
-  if (after.record > before.record) invalidated += invalidations.reachStrangers(STRANGERS, before, all);
-  if (!all && after.record === before.record && after.invalidation === before.invalidation) return invalidated;
-  db.prepare('INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value').run(
-    LOOKED_THROUGH,
-    JSON.stringify(after),
-  );
-  return invalidated;
 }
 
 /** Whether there is something to carry on, by what can be read of it. */

@@ -15,7 +15,7 @@ import { checkPath, openForWriting } from './open-for-writing.js';
 import { realPath } from './real-path.js';
 import { ExtensionTables } from './round-tables.js';
 import { buildSearchIndexes, lacksSearchIndexes, wantSearchIndexes } from './search-indexes.js';
-import { adopt } from './adopting.js';
+import { adopt, noteLookedThrough } from './adopting.js';
 import { leaveWal } from './settle.js';
 import { explainWriteError, type Writer } from './sqlite-error.js';
 import { Transactions } from './transactions.js';
@@ -242,7 +242,9 @@ export class Store {
   invalidate(targets: readonly Target[], cause: string, cascade: boolean): Invalidated & { ids: string[] } {
     return this.#write(() => {
       adopt(this.#db, this.#invalidations);
-      return invalidate(this.#invalidations, targets, cause, cascade);
+      const invalidated = invalidate(this.#invalidations, targets, cause, cascade);
+      noteLookedThrough(this.#db);
+      return invalidated;
     });
   }
 
