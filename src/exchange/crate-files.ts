@@ -209,7 +209,7 @@ export function crateUri(uri: string): string | undefined {
 
 /** Characters that a URI can't have, or not there, which the WHATWG's URLs leave as they are. */
 function escaped(part: string): string {
-  return part.replace(/%(?![\da-f]{2})|[^\w.~:/?@!$&'()*+,;=%-]/gi, (character) => encodeURIComponent(character));
+  return part.replace(/%(?![\da-fA-F]{2})|[^\w.~:/?@!$&'()*+,;=%-]/gu, (character) => encodeURIComponent(character));
 }
 
 /** Whether it says so, or is one here. */

@@ -3,7 +3,7 @@ import { pathToFileURL } from 'node:url';
 import { packageVersion } from '../package.js';
 import { NodeRows, type NodeRow } from '../query/rows.js';
 import { batched } from './batched.js';
-import { parameterId, type CrateFile, type CrateFiles, type Role } from './crate-files.js';
+import { crateUri, parameterId, type CrateFile, type CrateFiles, type Role } from './crate-files.js';
 import type { Written } from './crate-writer.js';
 import { encodingFormat } from './encoding-format.js';
 import type { ExportSelection } from './exporter.js';
@@ -68,13 +68,14 @@ export class CrateMetadata {
 
   *#root(): IterableIterator<string> {
     const { license, run } = this.selection;
+    const terms = license === undefined ? undefined : (crateUri(license) ?? license);
     const titles: string[] = [];
     let count = 0;
     for (const each of this.#runs()) if (count++ < 3) titles.push(titleOf(each));
     const what = titles.length === 0 ? basename(this.source.path) : titles.join(', ') + (count > 3 ? ', …' : '');
     const profile = count > 0 ? [PROFILE] : [];
     if (count > 0) this.#share({ '@id': PROFILE, '@type': 'CreativeWork', name: 'Process Run Crate', version: '0.5' });
-    if (license !== undefined) this.#share({ '@id': license, '@type': 'CreativeWork', name: license });
+    if (terms !== undefined) this.#share({ '@id': terms, '@type': 'CreativeWork', name: license });
     yield* list(
       {
         '@id': './',
@@ -85,7 +86,7 @@ export class CrateMetadata {
             ? `What ${count === 1 ? 'a run' : `${count} runs`} recorded with Braid-MPI ${packageVersion()}: inputs, outputs, models and what each was derived from.`
             : `What one run recorded with Braid-MPI ${packageVersion()}: inputs, outputs, models and what each was derived from.`,
         datePublished: new Date().toISOString(),
-        license: license === undefined ? 'No licence is stated.' : ref(license),
+        license: terms === undefined ? 'No licence is stated.' : ref(terms),
         ...(profile.length > 0 ? { conformsTo: profile.map(ref) } : {}),
       },
       {
