@@ -26,7 +26,8 @@ export interface SaidAgain {
 
 /**
  * Says again as ours what Braid-DB has invalidated: the first of each cascade for its record, and with it what derives from
- * that. What is invalid by no derivation that is known here stays so by an invalidation of its own. Inside a transaction.
+ * that; unless something that had been derived from it before stayed valid, which only one without a cascade leaves. What is invalid
+ * by no derivation that is known here stays so by an invalidation of its own. Inside a transaction.
  *
  * @param fill SQL that fills `braid_chains` (id, parent, cause, time) and `braid_invalid`, whose records it makes valid.
  */
@@ -39,7 +40,9 @@ export function sayAgain(db: Database, invalidations: Invalidations, fill: strin
     .prepare(
       `SELECT c.id, min(w.record) AS record, c.cause, c.time,
          EXISTS (SELECT 1 FROM braid_chains x WHERE x.parent = c.id)
-           OR NOT EXISTS (SELECT 1 FROM derivations d WHERE d.record_id = w.record) AS cascade
+           OR NOT EXISTS (SELECT 1 FROM derivations d CROSS JOIN records r ON r.record_id = d.derivation
+             WHERE d.record_id = w.record AND d.time <= c.time AND r.invalidation_id IS NULL
+               AND r.record_id NOT IN (SELECT record FROM braid_invalid)) AS cascade
        FROM braid_chains c CROSS JOIN braid_invalid w ON w.id = c.id WHERE c.root = c.id GROUP BY c.id`,
     )
     .all() as (Omit<InvalidationRequest, 'cascade'> & { cascade: number })[];
