@@ -9,6 +9,7 @@ import { openAttempts } from '../store/ledger.js';
 import { checkSchema } from '../store/schema.js';
 import { explainWriteError } from '../store/sqlite-error.js';
 import { timeText } from '../time.js';
+import { adopt, noteLookedThrough } from '../store/adopting.js';
 import { Bulk } from './bulk.js';
 import { countOmissions } from './omissions.js';
 import { cutPruned, PRUNED, selectPruned } from './prune-tables.js';
@@ -43,12 +44,17 @@ export async function pruneDatabase(path: string, options: PruneOptions): Promis
         if (run !== undefined && !db.prepare('SELECT 1 FROM runs WHERE uuid = ?').get(run)) {
           throw new BraidError('ERR_BRAID_NO_SUCH_RUN', `${path} has no run ${run}: braid stats lists its runs`);
         }
+        adopt(db, bulk.invalidations);
         db.exec(PRUNED);
         await pause('what is meant');
         selectPruned(db, { before: before && timeText(before.getTime() * 1000), run, invalid });
         await pause('what is needed');
         const needed = leaveNeeded(db, path, keepNeeded);
-        return cut ? { ...(await cutAndCount(db, pause)), needed } : undefined;
+        if (!cut) return undefined;
+        const counts = await cutAndCount(db, pause);
+        // What comes next may get the rows of what was cut.
+        noteLookedThrough(db);
+        return { ...counts, needed };
       });
       if (vacuum && keep) {
         await pause('the room that is free');

@@ -47,16 +47,16 @@ const STRANGERS = `
 export function adopt(db: Database, invalidations: Invalidations, all = false): number {
   const before = all ? NOTHING : lookedThrough(db);
   const { record, invalidation } = present(db);
-  let invalidated = 0;
   // One that is lower was pruned, and given out again.
   const since = { invalidation: invalidation < before.invalidation ? 0 : before.invalidation };
   const foreign = db.prepare(`SELECT i.id FROM invalidations i WHERE ${FOREIGN}`);
+  // First, so that what is invalid for what we know says nothing of what Braid-DB has said.
+  let invalidated = record > before.record ? invalidations.reachStrangers(STRANGERS, before, all) : 0;
   if (invalidation > since.invalidation && foreign.get(since) !== undefined) {
     db.exec('CREATE TEMP TABLE braid_theirs (id TEXT NOT NULL PRIMARY KEY)');
     db.prepare(`INSERT INTO braid_theirs ${foreign.source}`).run(since);
-    ({ invalidated } = sayAgain(db, invalidations, TAKE));
+    invalidated += sayAgain(db, invalidations, TAKE).invalidated;
   }
-  if (record > before.record) invalidated += invalidations.reachStrangers(STRANGERS, before, all);
   noteLookedThrough(db);
   return invalidated;
 }

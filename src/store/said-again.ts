@@ -40,9 +40,12 @@ export function sayAgain(db: Database, invalidations: Invalidations, fill: strin
     .prepare(
       `SELECT c.id, min(w.record) AS record, c.cause, c.time,
          EXISTS (SELECT 1 FROM braid_chains x WHERE x.parent = c.id)
-           OR NOT EXISTS (SELECT 1 FROM derivations d CROSS JOIN records r ON r.record_id = d.derivation
-             WHERE d.record_id = w.record AND d.time <= c.time AND r.invalidation_id IS NULL
-               AND r.record_id NOT IN (SELECT record FROM braid_invalid)) AS cascade
+           OR NOT EXISTS (
+             WITH RECURSIVE down (record) AS (
+               SELECT w.record
+               UNION SELECT d.derivation FROM down CROSS JOIN derivations d ON d.record_id = down.record AND d.time <= c.time)
+             SELECT 1 FROM down CROSS JOIN records r ON r.record_id = down.record AND r.invalidation_id IS NULL
+             WHERE r.record_id NOT IN (SELECT record FROM braid_invalid)) AS cascade
        FROM braid_chains c CROSS JOIN braid_invalid w ON w.id = c.id WHERE c.root = c.id GROUP BY c.id`,
     )
     .all() as (Omit<InvalidationRequest, 'cascade'> & { cascade: number })[];

@@ -12,6 +12,7 @@ import {
   BraidReader,
   invalidate,
   merge,
+  prune,
   recover,
   revalidate,
   upgrade,
@@ -157,6 +158,16 @@ describe(`Braid-DB${python ? '' : ': there is no python3 with sqlmodel (Debian: 
       revalidate(path, 'name:a', { reason: 'right' });
       assert.equal(revalidate(path, 'name:b', { reason: 'right' }).records, 4);
       assert.deepEqual(validity(path), ['a', 'b', 'c', 'd', 'e']);
+      sound(path);
+    });
+
+    it('what it derives from what is invalid is pruned with that', async () => {
+      const path = await ours('pruned', ['a', 'b']);
+      await invalidate(path, 'name:a', { cause: 'wrong' });
+      await braidDb(path, 'add');
+      const { records } = await prune(path, { invalid: true });
+      assert.equal(records, 3);
+      assert.deepEqual(validity(path), []);
       sound(path);
     });
 
