@@ -158,8 +158,12 @@ export class Invalidations {
     storeCauses(this.#db);
   }
 
-  /** Asks for invalidations now, of what is there. */
-  invalidate(requests: readonly InvalidationRequest[]): Invalidated {
+  /**
+   * Asks for invalidations now, of what is there.
+   *
+   * @param lost SQL for nodes whose causes are not stored any more.
+   */
+  invalidate(requests: readonly InvalidationRequest[], lost?: string): Invalidated {
     const insert = this.#db.prepare(
       'INSERT INTO invalidation_requests (id, record_id, version_id, cascade, cause, time) VALUES (?, ?, ?, ?, ?, ?)',
     );
@@ -169,6 +173,7 @@ export class Invalidations {
     this.#begin();
     const arrived = this.#arrived.all() as Arrived[];
     this.#carryOut(arrived);
+    if (lost !== undefined) this.#db.exec(`INSERT OR IGNORE INTO temp.braid_changed (node) ${lost}`);
     this.#reach!.spread(arrived.filter(({ cascade }) => cascade === 1));
     return storeCauses(this.#db);
   }

@@ -49,7 +49,9 @@ export function sayAgain(db: Database, invalidations: Invalidations, fill: strin
        FROM braid_chains c CROSS JOIN braid_invalid w ON w.id = c.id WHERE c.root = c.id GROUP BY c.id`,
     )
     .all() as (Omit<InvalidationRequest, 'cascade'> & { cascade: number })[];
-  invalidations.invalidate(first.map((request) => ({ ...request, cascade: request.cascade === 1 })));
+  const requests = first.map((request) => ({ ...request, cascade: request.cascade === 1 }));
+  // Some are invalid for something else, too, that came before.
+  invalidations.invalidate(requests, 'SELECT record FROM braid_invalid');
   const rest = db
     .prepare(
       `SELECT ifnull(c.id, w.id) AS id, w.record, ifnull(c.cause, 'not recorded') AS cause, ifnull(c.time, r.time) AS time
