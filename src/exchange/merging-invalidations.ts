@@ -14,7 +14,7 @@ const FOREIGN = (schema: string) => `
       SELECT i.id, i.root_invalidation FROM $invalidations i
       WHERE NOT EXISTS (SELECT 1 FROM ${schema}.invalidation_requests q WHERE q.id = ifnull(i.root_invalidation, i.id))),
     down (id) AS (
-      SELECT t.id FROM theirs t WHERE NOT EXISTS (SELECT 1 FROM theirs p WHERE p.id = t.parent)
+      SELECT t.id FROM theirs t WHERE NOT EXISTS (SELECT 1 FROM theirs p WHERE p.id = t.parent AND p.id <> t.id)
         AND NOT EXISTS (SELECT 1 FROM main.invalidation_requests q WHERE q.id = t.id)
       UNION SELECT t.id FROM down d JOIN theirs t ON t.parent = d.id)
     SELECT id FROM down;
@@ -40,7 +40,7 @@ const REVALIDATIONS = `INSERT OR IGNORE INTO revalidations (request_id, reason, 
   WHERE b.request_id NOT IN (SELECT value FROM json_each(@later))`;
 
 const FOREIGN_ONES = `INSERT OR IGNORE INTO invalidations (id, root_invalidation, cause, time, inferred)
-  SELECT i.id, i.root_invalidation, i.cause, i.time, i.inferred FROM temp.braid_foreign f CROSS JOIN $invalidations i ON i.id = f.id`;
+  SELECT i.id, i.root_invalidation, CAST(i.cause AS TEXT), i.time, i.inferred FROM temp.braid_foreign f CROSS JOIN $invalidations i ON i.id = f.id`;
 const FOREIGN_RECORDS = `UPDATE records SET invalidation_id = f.invalidation_id FROM (
     SELECT ${mapped('r.record_id')} AS here, r.invalidation_id FROM $records r
     WHERE r.invalidation_id IN (SELECT id FROM temp.braid_foreign)) f

@@ -199,7 +199,7 @@ class OldTables {
 
 /** What `sayAgain` is to say. */
 function invalidOf(old: OldTables): string {
-  return `INSERT INTO braid_chains (id, parent, cause, time) SELECT id, root_invalidation, cause, time FROM ${old.named('invalidations')};
+  return `INSERT INTO braid_chains (id, parent, cause, time) SELECT id, root_invalidation, CAST(cause AS TEXT), CAST(time AS TEXT) FROM ${old.named('invalidations')};
     INSERT INTO braid_invalid SELECT record_id, invalidation_id FROM ${old.named('records')} WHERE invalidation_id IS NOT NULL`;
 }
 

@@ -26,7 +26,7 @@ export function planCall(name: string, input: unknown, warn: (text: string) => v
   checkDepth(input);
   const perform = FUNCTIONS[name].plan(input, warn);
   return async (desk) => {
-    const result = desk.perform(() => perform(desk));
+    const result = await desk.perform(() => perform(desk));
     try {
       await desk.commit();
       return { result };

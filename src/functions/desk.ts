@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { BraidDB } from '../braid-db.js';
 import { BraidError } from '../errors.js';
 import { parseOptions, type OpenOptions } from '../options.js';
@@ -7,6 +8,9 @@ import { BraidData } from '../record/data.js';
 import { RECORDER } from '../record/recorder.js';
 import { Store } from '../store/store.js';
 import type { PlannedTag } from './tags.js';
+
+/** After which a database that was locked is tried again. */
+const LOCKED_MS = 20;
 
 /** A record that is to be made. */
 export interface PlannedRecord {
@@ -94,10 +98,22 @@ export class Desk {
   }
 
   /** Keeps an action, by itself: it is of no record yet, and so of no run. */
-  addAction(action: StoredAction): void {
+  async addAction(action: StoredAction): Promise<void> {
     if (this.reader.isOff) return;
-    const { busyMs } = parseOptions();
-    const store = new Store({ path: this.db.path, busyMs, existing: true, commit: 'statements', writer: 'atOnce' });
+    // Another's lock is waited for without keeping the event loop, on which others are served.
+    const end = performance.now() + parseOptions().busyMs;
+    for (;;) {
+      try {
+        return this.#addAction(action);
+      } catch (error) {
+        if ((error as BraidError).code !== 'ERR_BRAID_DB_BUSY' || performance.now() > end) throw error;
+      }
+      await sleep(LOCKED_MS);
+    }
+  }
+
+  #addAction(action: StoredAction): void {
+    const store = new Store({ path: this.db.path, busyMs: 0, existing: true, commit: 'statements', writer: 'atOnce' });
     try {
       store.addAction(action);
     } finally {

@@ -95,7 +95,10 @@ export function checked<Schema extends v.GenericSchema>(
 function deepest(issue: v.BaseIssue<unknown>): { path: unknown[]; message: string } {
   const path = (issue.path ?? []).map(({ key }) => key);
   const inner = (issue.issues ?? []).map(deepest).sort((a, b) => b.path.length - a.path.length)[0];
-  if (!inner || inner.path.length === 0) return { path, message: issue.message };
+  if (!inner || inner.path.length === 0) {
+    const missing = issue.input === undefined && issue.message.startsWith('Invalid key');
+    return { path, message: missing ? 'is missing' : issue.message };
+  }
   return { path: [...path, ...inner.path], message: inner.message };
 }
 

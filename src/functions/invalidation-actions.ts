@@ -30,8 +30,8 @@ export function planAction(input: CreateInvalidationAction): StoredAction {
   return storedAction({ name: name ?? 'Not Provided', type, command, args: params ?? [] });
 }
 
-export function createAction(desk: Desk, action: StoredAction): CreateInvalidationActionResult {
-  desk.addAction(action);
+export async function createAction(desk: Desk, action: StoredAction): Promise<CreateInvalidationActionResult> {
+  await desk.addAction(action);
   return { invalidation_action_id: dashed(action.id) };
 }
 

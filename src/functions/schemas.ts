@@ -21,10 +21,14 @@ const text = v.pipe(
 );
 const filled = v.pipe(text, v.nonEmpty('must not be empty'));
 
+const AN_ID = 'must be the id of a record: a whole number, or its digits';
 const recordId = v.pipe(
   v.union(
-    [v.pipe(v.number(), v.safeInteger(), v.minValue(1)), v.pipe(v.string(), v.regex(/^[1-9][0-9]{0,15}$/))],
-    'must be the id of a record: a whole number, or its digits',
+    [
+      v.pipe(v.number(), v.safeInteger(AN_ID), v.minValue(1, AN_ID)),
+      v.pipe(v.string(), v.regex(/^[1-9][0-9]{0,15}$/, AN_ID)),
+    ],
+    AN_ID,
   ),
   v.check((id) => Number(id) <= MAX_ID, 'is larger than any id'),
   v.description('The id of a record, as a number or in digits.'),
@@ -55,7 +59,7 @@ const recordDefinitions = v.nullish(
 );
 export const typedTag: v.GenericSchema<TypedTag> = v.object({
   value: v.union(
-    [text, v.pipe(v.number(), v.finite()), v.bigint(), v.boolean()],
+    [text, v.pipe(v.number(), v.finite('must be a finite number')), v.bigint(), v.boolean()],
     'must be Unicode text, a finite number or a boolean',
   ),
   type: v.pipe(
@@ -163,11 +167,12 @@ export const createActionOutput = v.object({
   invalidation_action_id: actionId,
 }) satisfies v.GenericSchema<types.CreateInvalidationActionResult>;
 
+const AN_ACTION_ID = 'must be the id of an invalidation action, which is a UUID, or what an earlier step gave';
 export const addActionInput = v.object({
   record_id: idOrStep,
   invalidation_action_id: v.union(
-    [v.pipe(v.string(), v.regex(/^[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$/i)), stepOutput],
-    'must be the id of an invalidation action, which is a UUID, or what an earlier step gave',
+    [v.pipe(v.string(), v.regex(/^[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$/i, AN_ACTION_ID)), stepOutput],
+    AN_ACTION_ID,
   ),
 }) satisfies v.GenericSchema<types.AddInvalidationAction>;
 export const addActionOutput = v.object({

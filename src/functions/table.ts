@@ -13,7 +13,7 @@ export interface RemoteFunction {
   readonly summary: string;
   readonly input: v.GenericSchema;
   readonly output: v.GenericSchema;
-  /** Checks all of the input, and gives what carries it out: synchronously, so that nobody comes between. */
+  /** Checks all of the input, and gives what carries it out. What it records it records at once, so that nobody comes between. */
   plan(input: unknown, warn: (text: string) => void): (desk: Desk) => unknown;
 }
 

@@ -19,7 +19,7 @@ const FOREIGN = `i.rowid > @invalidation
 /** What is taken from where it is, to be said again. */
 const TAKE = `
   INSERT INTO braid_chains (id, parent, cause, time)
-    SELECT i.id, i.root_invalidation, i.cause, i.time FROM invalidations i JOIN braid_theirs f ON f.id = i.id;
+    SELECT i.id, i.root_invalidation, CAST(i.cause AS TEXT), CAST(i.time AS TEXT) FROM invalidations i JOIN braid_theirs f ON f.id = i.id;
   INSERT INTO braid_invalid SELECT record_id, invalidation_id FROM records WHERE invalidation_id IN (SELECT id FROM braid_theirs);
   UPDATE records SET invalidation_id = NULL WHERE record_id IN (SELECT record FROM braid_invalid);
   DELETE FROM invalidations WHERE id IN (SELECT id FROM braid_theirs);

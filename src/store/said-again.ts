@@ -13,8 +13,8 @@ const TABLES = `
 /** Its `root_invalidation` names what an invalidation comes from at once. */
 const ROOTS = `
   WITH RECURSIVE down (id, root) AS (
-    SELECT id, id FROM braid_chains WHERE parent IS NULL OR parent NOT IN (SELECT id FROM braid_chains)
-    UNION ALL SELECT c.id, d.root FROM down d CROSS JOIN braid_chains c ON c.parent = d.id)
+    SELECT id, id FROM braid_chains WHERE parent IS NULL OR parent = id OR parent NOT IN (SELECT id FROM braid_chains)
+    UNION SELECT c.id, d.root FROM down d CROSS JOIN braid_chains c ON c.parent = d.id)
   UPDATE braid_chains SET root = down.root FROM down WHERE down.id = braid_chains.id;
 `;
 

@@ -40,7 +40,7 @@ const EXPLAINED: readonly Explanation[] = [
   [
     'SQLITE_CORRUPT',
     'ERR_BRAID_DB_CORRUPT',
-    'it is damaged: see braid verify; what is not committed stays in the spools',
+    'it is damaged: see braid verify; what a run has not committed stays in its spools',
   ],
   ['SQLITE_IOERR', 'ERR_BRAID_DB_IO', 'its disk reports an error; what is not committed stays in the spools'],
 ];

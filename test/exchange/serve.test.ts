@@ -372,6 +372,21 @@ describe('braid serve', function () {
     assert.deepEqual(verify(db).problems, []);
   });
 
+  it('serves others while an action waits for a lock', async () => {
+    const db = join(directory.path, 'waiting.db');
+    const { url, child, ended } = await serve(['--db', db]);
+    const lock = new Database(db);
+    lock.exec('BEGIN IMMEDIATE');
+    const action = post(url, '/create_invalidation_action', { command: 'true' });
+    // It has come.
+    await sleep(200);
+    assert.equal((await fetch(`${url}/openapi.json`)).status, 200);
+    lock.close();
+    assert.equal((await action).status, 200);
+    child.kill('SIGTERM');
+    assert.equal((await ended)[0], 0);
+  });
+
   it('ends on SIGTERM when what has come is answered', async () => {
     const db = join(directory.path, 'stopped.db');
     const { url, child, ended } = await serve(['--db', db]);
