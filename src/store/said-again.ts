@@ -18,6 +18,20 @@ const ROOTS = `
   UPDATE braid_chains SET root = down.root FROM down WHERE down.id = braid_chains.id;
 `;
 
+/**
+ * SQL for whether Braid-DB has left nothing valid that had been derived from a record by a time, however far: only an invalidation
+ * without a cascade leaves such.
+ *
+ * @param valid what else is true of a row `r` of records that is valid.
+ */
+export function allInvalid(record: string, time: string, valid = 'true'): string {
+  return `NOT EXISTS (
+    WITH RECURSIVE down (record) AS (
+      SELECT ${record}
+      UNION SELECT d.derivation FROM down CROSS JOIN main.derivations d ON d.record_id = down.record AND d.time <= ${time})
+    SELECT 1 FROM down CROSS JOIN main.records r ON r.record_id = down.record AND r.invalidation_id IS NULL WHERE ${valid})`;
+}
+
 /** What was said again, and how many records are invalid by it that were valid. */
 export interface SaidAgain {
   readonly requests: number;
@@ -40,12 +54,7 @@ export function sayAgain(db: Database, invalidations: Invalidations, fill: strin
     .prepare(
       `SELECT c.id, min(w.record) AS record, c.cause, c.time,
          EXISTS (SELECT 1 FROM braid_chains x WHERE x.parent = c.id)
-           OR NOT EXISTS (
-             WITH RECURSIVE down (record) AS (
-               SELECT w.record
-               UNION SELECT d.derivation FROM down CROSS JOIN derivations d ON d.record_id = down.record AND d.time <= c.time)
-             SELECT 1 FROM down CROSS JOIN records r ON r.record_id = down.record AND r.invalidation_id IS NULL
-             WHERE r.record_id NOT IN (SELECT record FROM braid_invalid)) AS cascade
+           OR ${allInvalid('w.record', 'c.time', 'r.record_id NOT IN (SELECT record FROM braid_invalid)')} AS cascade
        FROM braid_chains c CROSS JOIN braid_invalid w ON w.id = c.id WHERE c.root = c.id GROUP BY c.id`,
     )
     .all() as (Omit<InvalidationRequest, 'cascade'> & { cascade: number })[];

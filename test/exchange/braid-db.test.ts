@@ -10,6 +10,8 @@ import {
   BraidFact,
   BraidModel,
   BraidReader,
+  exportDatabase,
+  importDocument,
   invalidate,
   merge,
   prune,
@@ -169,6 +171,19 @@ describe(`Braid-DB${python ? '' : ': there is no python3 with sqlmodel (Debian: 
       assert.equal(records, 3);
       assert.deepEqual(validity(path), []);
       sound(path);
+    });
+
+    it('what it has invalidated and then derived from is told in PROV as it is carried on', async () => {
+      const path = await ours('told', ['a', 'b']);
+      await braidDb(path, 'invalidate 2 theirs');
+      await braidDb(path, 'add');
+      const document = join(directory.path, 'told.json');
+      await exportDatabase(path, document, { format: 'prov-json' });
+      const imported = join(directory.path, 'told-again.db');
+      await importDocument(imported, document);
+      await recover(path);
+      assert.deepEqual(validity(path), ['a', 'b: theirs', 'by Braid-DB: theirs']);
+      assert.deepEqual(validity(imported).toSorted(), validity(path).toSorted());
     });
 
     it('what it has written is merged as if it had been carried on', async () => {

@@ -1,3 +1,4 @@
+import { allInvalid } from '../../store/said-again.js';
 import type { Source } from '../source.js';
 import { flag, text, time, typed, type Attribute } from './attributes.js';
 import { isoTime, names } from './names.js';
@@ -105,7 +106,7 @@ export class Invalidated {
     const { layout, connection } = this.#source;
     const theirs = `(SELECT json_group_array(json_array(w.node)) FROM temp.prov_invalid w WHERE w.id = s.id AND s.root IS NULL)`;
     const cascades = `s.root IS NULL AND (EXISTS (SELECT 1 FROM temp.prov_said x WHERE x.root = s.id)
-      OR NOT EXISTS (SELECT 1 FROM temp.prov_invalid w JOIN main.derivations d ON d.record_id = w.node WHERE w.id = s.id))`;
+      OR ${allInvalid('(SELECT min(w.node) FROM temp.prov_invalid w WHERE w.id = s.id)', 'i.time')})`;
     const sql = layout.ours
       ? `SELECT s.id, s.root, ifnull(q.cause, ${CAUSE}), ifnull(q.time, i.time),
            iif(q.id IS NULL, ${theirs}, json_array(json_array(q.record_id, q.version_id, v.number))),
