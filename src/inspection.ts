@@ -1,4 +1,3 @@
-import { isToAdopt } from './store/adopting.js';
 import { resolve } from 'node:path';
 import type { Database } from 'better-sqlite3';
 import { BraidError } from './errors.js';
@@ -18,18 +17,16 @@ export interface Survey {
   readonly database: string;
   /** A run that begins afterwards isn't among them: it would be missed among the spools, too. */
   readonly open: readonly OpenAttempt[];
-  /** Whether Braid-DB has written what is to be carried on. */
-  readonly toAdopt: boolean;
 }
 
 export function survey(path: string, assumeDead: string | undefined): Survey {
   return readDatabase(path, (db) => {
     const kind = databaseKind(db);
     // Who was killed while it wrote to it has left a transaction, and no spools.
-    if (kind === 'braid-db') return { database: braidDbUuid(db) ?? '', open: [], toAdopt: false };
+    if (kind === 'braid-db') return { database: braidDbUuid(db) ?? '', open: [] };
     const database = checkSchema(db, kind);
     if (assumeDead !== undefined) checkRun(db, assumeDead);
-    return { database, open: openAttempts(db), toAdopt: isToAdopt(db) };
+    return { database, open: openAttempts(db) };
   });
 }
 

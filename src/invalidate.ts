@@ -5,7 +5,7 @@ import { nodeOf, resolveNode, type NodeName } from './query/resolve.js';
 import { checkCause } from './record/invalidation.js';
 import type { Tags } from './record/tags.js';
 import type { Target } from './store/invalidation.js';
-import { Store } from './store/store.js';
+import { writeOnce } from './store/write-once.js';
 
 /** What to invalidate: records and versions, by id, name or key; or all records and versions that have these tags, by value and type. */
 export type Invalidable = NodeName | readonly NodeName[] | { readonly tag: Tags };
@@ -81,7 +81,9 @@ export async function invalidate(
   const limits = actionLimits(actions);
   const { targets, affected } = resolved(path, what, dryRun ? cascade : undefined);
   if (affected) return { ...affected, invalidations: [], dryRun, actions: [] };
-  const { ids: invalidations, ...counts } = writing(path, busyMs, (store) => store.invalidate(targets, cause, cascade));
+  const { ids: invalidations, ...counts } = writeOnce(path, busyMs, (store) =>
+    store.invalidate(targets, cause, cascade),
+  );
   // The invalidation stands, whatever comes of them.
   const whose = { nodes: targets.map(nodeOf), cascade, retry: run === 'retry' };
   const results = run ? await runActions(path, whose, busyMs, limits, actions.onAction) : [];
@@ -98,7 +100,7 @@ export function revalidate(path: string, what: Invalidable, options: RevalidateO
   const { reason, busyMs = BUSY_MS } = options ?? {};
   checkText(reason, 'reason', 'calibrated again, it was right');
   const { targets } = resolved(path, what);
-  const { ids: invalidations, ...counts } = writing(path, busyMs, (store) =>
+  const { ids: invalidations, ...counts } = writeOnce(path, busyMs, (store) =>
     store.revalidate(targets, reason, isByTag(what)),
   );
   return { ...counts, invalidations };
@@ -173,13 +175,4 @@ function isByTag(what: Invalidable): what is { readonly tag: Tags } {
 function checked<T>(names: readonly T[], message: string): readonly T[] {
   if (names.length > 0) return names;
   throw new BraidError('ERR_BRAID_NO_SUCH_RECORD', message);
-}
-
-function writing<T>(path: string, busyMs: number, write: (store: Store) => T): T {
-  const store = new Store({ path, busyMs, existing: true, commit: 'statements', writer: 'atOnce' });
-  try {
-    return write(store);
-  } finally {
-    store.close();
-  }
 }

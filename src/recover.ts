@@ -23,10 +23,12 @@ import {
   type Scans,
 } from './recovery.js';
 import { reportOf, type Findings, type RecoverReport, type Waiting } from './recovery-report.js';
+import { readDatabase } from './query/open.js';
 import { leftoverDirectories } from './spool/directories.js';
+import { isToAdopt } from './store/adopting.js';
 import { settle } from './store/settle.js';
 import { StoreClient } from './store/store-client.js';
-import { Store } from './store/store.js';
+import { writeOnce } from './store/write-once.js';
 
 export interface RecoverOptions {
   /** Collective: every rank of the MPI job calls it, and one on each host looks there. Else only this process does. */
@@ -128,7 +130,9 @@ class Recovery {
         checkHellos(hellos);
         if (!this.options.dryRun && existsSync(this.path)) settle(this.path, this.#parsed.busyMs);
         found = survey(this.path, assumeDead);
-        if (found.toAdopt && !this.options.dryRun) invalidated = adoptAll(this.path, this.#parsed.busyMs);
+        if (!this.options.dryRun && readDatabase(this.path, isToAdopt)) {
+          invalidated = writeOnce(this.path, this.#parsed.busyMs, (store) => store.adoptAll());
+        }
         const hosts = hellos.map((hello) => hello.host);
         return { database: found.database, assumeDead, scans: scansOf(hosts, found.open, assumeDead !== undefined) };
       },
@@ -300,15 +304,6 @@ function checkHellos(hellos: readonly Hello[]): void {
   const nowhere = first.missing.find((directory) => hellos.every(({ missing }) => missing.includes(directory)));
   if (nowhere === undefined) return;
   throw new BraidError('ERR_BRAID_OPTION_INVALID', `spoolDirs: ${nowhere} does not exist`);
-}
-
-function adoptAll(path: string, busyMs: number): number {
-  const store = new Store({ path, busyMs, existing: true, commit: 'statements' });
-  try {
-    return store.adoptAll();
-  } finally {
-    store.close();
-  }
 }
 
 function explained(error: Error): string {

@@ -1,6 +1,6 @@
 import type { Database, Statement } from 'better-sqlite3';
 import type { MergeCounts } from '../merge.js';
-import { adopt } from '../store/adopting.js';
+import { adopt, ofNoRequest } from '../store/adopting.js';
 import { cascadedId } from '../store/causes.js';
 import type { Bulk } from './bulk.js';
 import { mapped, withInput, type Input } from './mapped.js';
@@ -12,7 +12,7 @@ const FOREIGN = (schema: string) => `
   DELETE FROM temp.braid_foreign;
   INSERT INTO temp.braid_foreign (id) WITH RECURSIVE theirs (id, parent) AS MATERIALIZED (
       SELECT i.id, i.root_invalidation FROM $invalidations i
-      WHERE NOT EXISTS (SELECT 1 FROM ${schema}.invalidation_requests q WHERE q.id = ifnull(i.root_invalidation, i.id))),
+      WHERE ${ofNoRequest(schema)}),
     down (id) AS (
       SELECT t.id FROM theirs t WHERE NOT EXISTS (SELECT 1 FROM theirs p WHERE p.id = t.parent AND p.id <> t.id)
         AND NOT EXISTS (SELECT 1 FROM main.invalidation_requests q WHERE q.id = t.id)

@@ -6,7 +6,7 @@ import { BraidReader } from '../query/reader.js';
 import { recordAction, type StoredAction } from '../record/action.js';
 import { BraidData } from '../record/data.js';
 import { RECORDER } from '../record/recorder.js';
-import { Store } from '../store/store.js';
+import { writeOnce } from '../store/write-once.js';
 import type { PlannedTag } from './tags.js';
 
 /** After which a database that was locked is tried again. */
@@ -104,20 +104,11 @@ export class Desk {
     const end = performance.now() + parseOptions().busyMs;
     for (;;) {
       try {
-        return this.#addAction(action);
+        return writeOnce(this.db.path, 0, (store) => store.addAction(action));
       } catch (error) {
         if ((error as BraidError).code !== 'ERR_BRAID_DB_BUSY' || performance.now() > end) throw error;
       }
       await sleep(LOCKED_MS);
-    }
-  }
-
-  #addAction(action: StoredAction): void {
-    const store = new Store({ path: this.db.path, busyMs: 0, existing: true, commit: 'statements', writer: 'atOnce' });
-    try {
-      store.addAction(action);
-    } finally {
-      store.close();
     }
   }
 

@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import type { Invalidations } from './invalidation.js';
 import { sayAgain } from './said-again.js';
+import { databaseKind } from './schema.js';
 
 /** In `meta`, as JSON: through which record, and which row of `invalidations`, what Braid-DB has written was looked for. */
 const LOOKED_THROUGH = 'looked_through';
@@ -12,9 +13,11 @@ interface LookedThrough {
 
 const NOTHING: LookedThrough = { record: 0, invalidation: 0 };
 
-/** Rows `i` of `invalidations` that no request of ours is the root of. */
-const FOREIGN = `i.rowid > @invalidation
-  AND NOT EXISTS (SELECT 1 FROM invalidation_requests q WHERE q.id = ifnull(i.root_invalidation, i.id))`;
+/** True of rows `i` of `invalidations` that no request of ours is the root of: Braid-DB has made them. */
+export const ofNoRequest = (schema: string): string =>
+  `NOT EXISTS (SELECT 1 FROM ${schema}.invalidation_requests q WHERE q.id = ifnull(i.root_invalidation, i.id))`;
+
+const FOREIGN = `i.rowid > @invalidation AND ${ofNoRequest('main')}`;
 
 /** What is taken from where it is, to be said again. */
 const TAKE = `
@@ -78,6 +81,7 @@ function present(db: Database): LookedThrough {
 
 /** Whether there is something to carry on, by what can be read of it. */
 export function isToAdopt(db: Database): boolean {
+  if (databaseKind(db) !== 'ours') return false;
   const found = db
     .prepare(
       `SELECT EXISTS (SELECT 1 FROM invalidations i WHERE ${FOREIGN}) OR EXISTS (
