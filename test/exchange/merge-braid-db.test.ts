@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BraidData, BraidDB, BraidReader, extract, invalidate, merge, upgrade, type MergeReport } from 'braid-mpi';
+import { BraidData, BraidDB, extract, invalidate, merge, upgrade, type MergeReport } from 'braid-mpi';
 import { braidInThread, makeBraidDbFile, query, sql } from '../cli/support.js';
+import { reading } from './support.js';
 import { contentOf, problemsOf } from './tables.js';
 
 const counts = (report: MergeReport) => Object.fromEntries(Object.entries(report).filter(([, count]) => typeof count === 'number' && count > 0)); // prettier-ignore
@@ -21,14 +22,6 @@ describe('merging what Braid-DB has made', function () {
   });
   afterEach(() => rmSync(directory, { recursive: true }));
 
-  const reading = <T>(path: string, read: (reader: BraidReader) => T): T => {
-    const reader = BraidReader.open(path);
-    try {
-      return read(reader);
-    } finally {
-      reader.close();
-    }
-  };
   const recorded = async (path: string) => {
     const db = await BraidDB.open(path);
     new BraidData(db, { name: 'ours' });

@@ -6,7 +6,6 @@ import {
   BraidData,
   BraidDB,
   BraidModel,
-  BraidReader,
   extract,
   invalidate,
   merge,
@@ -16,6 +15,7 @@ import {
 } from 'braid-mpi';
 import fc from 'fast-check';
 import { LONG } from '../support/trials.js';
+import { reading } from './support.js';
 import { contentOf, problemsOf } from './tables.js';
 
 const RUNS = LONG ? 300 : 8;
@@ -75,15 +75,6 @@ describe('joining any models', function () {
       if (models.length > 0) BraidModel.ref(db, models[other % models.length].id).update([scan], { step: other });
     } finally {
       await db.close();
-    }
-  }
-
-  function reading<T>(path: string, read: (reader: BraidReader) => T): T {
-    const reader = BraidReader.open(path);
-    try {
-      return read(reader);
-    } finally {
-      reader.close();
     }
   }
 

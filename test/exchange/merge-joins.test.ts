@@ -2,18 +2,9 @@ import assert from 'node:assert/strict';
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  BraidData,
-  BraidDB,
-  BraidModel,
-  BraidReader,
-  extract,
-  merge,
-  prune,
-  type BraidError,
-  type MergeReport,
-} from 'braid-mpi';
+import { BraidData, BraidDB, BraidModel, extract, merge, prune, type BraidError, type MergeReport } from 'braid-mpi';
 import { braidInThread, query } from '../cli/support.js';
+import { reading } from './support.js';
 import { contentOf, problemsOf } from './tables.js';
 
 const counts = (report: MergeReport) => Object.fromEntries(Object.entries(report).filter(([, count]) => typeof count === 'number' && count > 0)); // prettier-ignore
@@ -46,14 +37,6 @@ describe('joining models', function () {
     const copy = file();
     copyFileSync(path, copy);
     return copy;
-  };
-  const reading = <T>(path: string, read: (reader: BraidReader) => T): T => {
-    const reader = BraidReader.open(path);
-    try {
-      return read(reader);
-    } finally {
-      reader.close();
-    }
   };
   const models = (path: string) =>
     query<{ id: number; name: string; versions: number }>(path, 'SELECT record_id AS id, name, (SELECT count(*) FROM versions WHERE model_id = record_id) AS versions FROM records WHERE kind = 3 ORDER BY 1'); // prettier-ignore

@@ -19,7 +19,6 @@ import {
   BraidDB,
   BraidFact,
   BraidModel,
-  BraidReader,
   extract,
   invalidate,
   merge,
@@ -32,6 +31,7 @@ import {
 } from 'braid-mpi';
 import Database from 'better-sqlite3';
 import { braidInThread, makeBraidDbFile, query, sql } from '../cli/support.js';
+import { reading } from './support.js';
 import { contentOf, problemsOf } from './tables.js';
 
 const code = (code: string) => (error: BraidError) => error.code === code;
@@ -53,15 +53,6 @@ function record(db: BraidDB, scans: number, name: string): BraidModel {
     new BraidData(db, { name: `${name}-peaks-${step}`, derivedFrom: model });
   }
   return model;
-}
-
-function reading<T>(path: string, read: (reader: BraidReader) => T): T {
-  const reader = BraidReader.open(path);
-  try {
-    return read(reader);
-  } finally {
-    reader.close();
-  }
 }
 
 describe('merging databases', function () {

@@ -11,9 +11,10 @@ import { text as readAll } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import Database from 'better-sqlite3';
-import { addRecords, BraidReader, recover, serveFunctions, verify, type AddedRecord } from 'braid-mpi';
+import { addRecords, recover, serveFunctions, verify, type AddedRecord } from 'braid-mpi';
 import { BRAID, makeDirectory } from '../cli/support.js';
 import { endWithTest } from '../support/children.js';
+import { reading } from './support.js';
 
 const TOKEN = '0123456789abcdef0123456789abcdef';
 
@@ -71,16 +72,7 @@ async function add(url: string, name: string): Promise<number> {
   return (body as AddedRecord[])[0].record_id;
 }
 
-function read<T>(path: string, fn: (reader: BraidReader) => T): T {
-  const reader = BraidReader.open(path);
-  try {
-    return fn(reader);
-  } finally {
-    reader.close();
-  }
-}
-
-const namesOf = (path: string) => read(path, (reader) => new Set([...reader.records()].map(({ name }) => name)));
+const namesOf = (path: string) => reading(path, (reader) => new Set([...reader.records()].map(({ name }) => name)));
 
 describe('braid serve', function () {
   this.timeout(60_000);
@@ -109,7 +101,7 @@ describe('braid serve', function () {
       assert.match(url, /^http:\/\/127\.0\.0\.1:\d+$/);
       const id = await add(url, 'first');
       assert.equal(
-        read(db, (reader) => reader.record(id)!.name),
+        reading(db, (reader) => reader.record(id)!.name),
         'first',
       );
       const ids = await Promise.all(Array.from({ length: 100 }, (_, i) => add(url, `together-${i}`)));
@@ -135,7 +127,7 @@ describe('braid serve', function () {
         flow_state_record_id: number;
       };
       assert.equal(exception_str, null);
-      const names = read(db, (reader) => reader.sources(id).map(({ name }) => name));
+      const names = reading(db, (reader) => reader.sources(id).map(({ name }) => name));
       assert.deepEqual(names.toSorted(), ['Action Step A', 'out']);
       const action = await post(url, '/create_invalidation_action', { command: 'true' });
       const added = await post(url, '/add_invalidation_action_to_record', {
@@ -258,7 +250,7 @@ describe('braid serve', function () {
       const answer = await post(url, '/add_records', body);
       const [{ record_id: id, tags }] = answer.body as AddedRecord[];
       assert.equal(tags!.a.value, '9007199254740993');
-      read(db, (reader) => {
+      reading(db, (reader) => {
         assert.deepEqual(reader.record(id)!.tags, { a: 9007199254740993n, b: -9223372036854775808n });
       });
     });
@@ -362,7 +354,7 @@ describe('braid serve', function () {
     const id = await add(url, 'after');
     assert.deepEqual(namesOf(db), new Set([...kept, 'after']));
     assert.equal(
-      read(db, (reader) => reader.record(id)!.name),
+      reading(db, (reader) => reader.record(id)!.name),
       'after',
     );
     child.kill('SIGTERM');
@@ -407,7 +399,7 @@ describe('braid serve', function () {
     const [code, signal] = await ended;
     assert.deepEqual([code, signal], [0, null]);
     assert.deepEqual(namesOf(db), new Set(['before', 'during']));
-    assert.deepEqual(read(db, (reader) => reader.runs().map(({ name, status }) => `${name} ${status}`)), ['braid serve COMPLETED']); // prettier-ignore
+    assert.deepEqual(reading(db, (reader) => reader.runs().map(({ name, status }) => `${name} ${status}`)), ['braid serve COMPLETED']); // prettier-ignore
   });
 
   it('has lost nothing of what it has answered when it is killed', async () => {
@@ -434,7 +426,7 @@ describe('braid serve', function () {
     await recover(db);
     const recovered = namesOf(db);
     for (const name of committed) assert.ok(recovered.has(name), name);
-    const records = read(db, (reader) => [...reader.records()]);
+    const records = reading(db, (reader) => [...reader.records()]);
     assert.equal(new Set(records.map(({ name }) => name)).size, records.length, 'each is there once');
     assert.deepEqual(verify(db).problems, []);
     const [more] = (await addRecords({ name: 'afterwards' }, { db })) as AddedRecord[];

@@ -1,7 +1,7 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BraidData, BraidDB, BraidFact, BraidModel } from 'braid-mpi';
+import { BraidData, BraidDB, BraidFact, BraidModel, BraidReader } from 'braid-mpi';
 import { sql } from '../cli/support.js';
 
 export function temporaryFolder(): string {
@@ -62,4 +62,14 @@ export function endAs(
     `UPDATE attempts ${set} WHERE run_id = (SELECT run_id FROM runs WHERE uuid = '${runs[run]}');
      UPDATE runs ${set} WHERE uuid = '${runs[run]}'`,
   );
+}
+
+/** Asks a database that is opened for it. */
+export function reading<Result>(path: string, read: (reader: BraidReader) => Result): Result {
+  const reader = BraidReader.open(path);
+  try {
+    return read(reader);
+  } finally {
+    reader.close();
+  }
 }
