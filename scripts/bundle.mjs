@@ -4,8 +4,8 @@
  * instance of it, whoever imports it. The thread that writes the database has a file of its own, and that is CommonJS, in
  * which Node starts sooner (docs/decisions/0019). Declarations are made by `tsc`.
  */
-import { readFileSync, readdirSync } from 'node:fs';
-import { dirname, relative } from 'node:path';
+import { mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { build } from 'rolldown';
 
 const modules = readdirSync('src', { recursive: true })
@@ -21,6 +21,7 @@ const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
 const common = {
   platform: 'node',
   external: Object.keys(dependencies),
+  write: false,
   tsconfig: 'src/tsconfig.json',
   // Of a package that has both, what can be taken in parts.
   resolve: { mainFields: ['module', 'main'] },
@@ -47,7 +48,7 @@ const footer = ({ name }) =>
     )
     .join('\n');
 
-await Promise.all([
+const built = await Promise.all([
   build({
     ...common,
     input: Object.fromEntries([...modules.filter(isLibrary), 'cli/braid'].map((name) => [name, `src/${name}.ts`])),
@@ -67,3 +68,20 @@ await Promise.all([
     output: { file: 'dist/worker.cjs', format: 'cjs', sourcemap: true },
   }),
 ]);
+
+// A program that runs meanwhile finds every file as it was or as it is now; and what is the same stays as old as it is.
+for (const { fileName, code, source = code } of built.flatMap(({ output }) => output)) {
+  const path = join('dist', fileName);
+  if (isAsItWas(path, source)) continue;
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(`${path}.new`, source);
+  renameSync(`${path}.new`, path);
+}
+
+function isAsItWas(path, content) {
+  try {
+    return readFileSync(path, 'utf8') === content;
+  } catch {
+    return false;
+  }
+}
