@@ -51,6 +51,8 @@ export interface DoctorReport {
 const THREAD_LEVELS = ['single', 'funneled', 'serialized', 'multiple'];
 const VENDOR_NAMES = { openmpi: 'Open MPI', mpich: 'MPICH', mpiabi: 'MPI ABI' } as const;
 const ASK_MS = 5_000;
+/** An MPI may lie on a file system that many nodes read at once. */
+const LOAD_MS = 60_000;
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 /** A spool grows by segments of 1 MiB, each a mapping of its own. */
@@ -442,9 +444,11 @@ function chosenVendor(launched: Launch | null, built: ReturnType<typeof builtVen
 /** Why the dynamic loader refuses an addon; asked of another process, which forgets it again. */
 function loadProblem(path: string): string | undefined {
   const program = 'process.dlopen({ exports: {} }, process.argv[1])';
-  const { status, stderr } = spawnSync(process.execPath, ['-e', program, path], { encoding: 'utf8', timeout: ASK_MS });
+  // Without its hooks UCX can't break the heap (`keepUcxOffTheHeap`), which it does in one load of a few hundred.
+  const env = { UCX_MEM_EVENTS: 'no', ...process.env };
+  const { status, signal, stderr } = spawnSync(process.execPath, ['-e', program, path], { encoding: 'utf8', timeout: LOAD_MS, env }); // prettier-ignore
   if (status === 0) return undefined;
-  return /^Error: (.*)$/m.exec(stderr)?.[1] ?? (stderr.trim() || 'no answer');
+  return /^Error: (.*)$/m.exec(stderr)?.[1] ?? (stderr.trim() || `no answer (${signal ?? `exit status ${status}`})`);
 }
 
 /** What is not guaranteed on a file system that is not known to be this machine's own. */

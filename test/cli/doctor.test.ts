@@ -23,7 +23,7 @@ describe('doctor', function () {
 
   it('looks at all that a job stands on, and leaves no trace', async () => {
     const { code, stdout, stderr } = await braid(['doctor', path]);
-    assert.deepEqual([code, stderr], [0, '']);
+    assert.deepEqual([code, stderr], [0, ''], stdout);
     for (const title of ['Software', 'MPI', 'Database', 'Spool of this process', 'System']) {
       assert.match(stdout, new RegExp(`^${title}$`, 'm'));
     }
