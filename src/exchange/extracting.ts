@@ -133,7 +133,8 @@ function* found(path: string, start: readonly number[], ever: boolean): Iterable
   const source = Source.open(path);
   try {
     let batch: number[] = [];
-    for (const [node] of new Walks(source.connection, source.layout).nodes('ancestors', new Visits(start), { ever })) {
+    const visits = new Visits(start, { depths: false });
+    for (const [node] of new Walks(source.connection, source.layout).nodes('ancestors', visits, { ever })) {
       if (batch.push(node) < BATCH) continue;
       yield batch;
       batch = [];

@@ -115,7 +115,9 @@ function leaveNeeded(db: Database, path: string, keepNeeded: boolean): number {
   if (!keepNeeded) throw neededError(db, path, kept);
   const needed: number[] = [];
   const meant = new Set(pruned);
-  for (const [node] of walks.nodes('ancestors', new Visits(kept))) if (meant.has(node)) needed.push(node);
+  for (const [node] of walks.nodes('ancestors', new Visits(kept, { depths: false }))) {
+    if (meant.has(node)) needed.push(node);
+  }
   db.prepare('DELETE FROM temp.braid_pruned WHERE node IN (SELECT value FROM json_each(?))').run(
     JSON.stringify(needed),
   );

@@ -30,6 +30,8 @@ export interface Step {
   readonly needs?: 'versions' | 'attempts';
   /** What the row `w` of the walk is joined with, in this order; the last of them by what its index finds and nothing else. */
   readonly from: string;
+  /** It leads on and on from one to the next: a walk that isn't to tell depths goes such a chain to its end at once. */
+  readonly chains?: true;
   /** It leads to all versions of a model that were made up to a time, in place of one node. */
   readonly until?: Until;
   /** The node that the step leads to. */
@@ -132,6 +134,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     {
       relation: 'seen',
       inferred: false,
+      chains: true,
       needs: 'versions',
       from: 'updates u ON w.node < 0 AND u.version_id = -w.node',
       to: '-u.seen',
@@ -230,6 +233,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     {
       relation: 'seen',
       inferred: false,
+      chains: true,
       needs: 'versions',
       from: 'updates u ON w.node < 0 AND u.seen = -w.node',
       to: '-u.version_id',

@@ -26,6 +26,8 @@ export interface VisitOptions {
   readonly inferredStart?: readonly number[];
   /** Nodes that the walk is not to go to. */
   readonly known?: ReadonlySet<number>;
+  /** Without them it is told only what is met, and whether for certain: that takes less where the way is long. Default true. */
+  readonly depths?: boolean;
   /** Told every step that there is from what is met, also one to where the walk has been. */
   readonly onStep?: OnStep;
 }
@@ -55,11 +57,14 @@ export class Visits {
   /** From where steps are still to be gone, by whether the way has something inferred, then by depth. */
   readonly #waiting: readonly [Levels, Levels] = [new Levels(), new Levels()];
   #size = LARGEST_BATCH;
+  /** Whether it is told how far nodes are; if not, all are one step away. Who follows steps goes each by itself. */
+  readonly depths: boolean;
 
   constructor(
     readonly start: readonly number[],
-    { arrivals = false, onStep, known, inferredStart = [] }: VisitOptions = {},
+    { arrivals = false, onStep, known, inferredStart = [], depths = true }: VisitOptions = {},
   ) {
+    this.depths = depths || arrivals || onStep !== undefined;
     if (known) for (const node of known) this.certain.set(node, 0);
     for (const node of start) {
       this.certain.set(node, 0);
@@ -93,7 +98,7 @@ export class Visits {
     { relation, inferred: step }: Step,
     found: readonly number[] | readonly [number, number][],
   ): void {
-    const depth = batch.depth + 1;
+    const depth = this.depths ? batch.depth + 1 : 1;
     const inferred = step ? 1 : batch.inferred;
     for (const each of found) {
       if (typeof each === 'number') {
@@ -105,6 +110,11 @@ export class Visits {
       this.#onStep?.(from, to, arrival);
       if (this.#visit(to, inferred, depth)) this.#arrivals?.[inferred].set(to, arrival);
     }
+  }
+
+  /** Where a chain leads from a batch: whether it is to go on from there. */
+  follow(node: number, { inferred }: Batch): boolean {
+    return this.#visit(node, inferred, 1);
   }
 
   /** After what has come of a batch: how many nodes the next may have. */
@@ -221,6 +231,9 @@ export class WalkFunctions {
       db.function(name, { deterministic: false, directOnly: true, varargs }, call as (...args: unknown[]) => unknown);
     add('braid_next', (walk: number, ...found: string[]) => this.#next(this.#walks.get(walk)!, found), true);
     add('braid_depth', (walk: number) => this.batch(walk).depth);
+    add('braid_visit', (walk: number, node: number) =>
+      Number(this.#walks.get(walk)!.visits.follow(node, this.batch(walk))),
+    );
     add('braid_inferred', (walk: number) => this.batch(walk).inferred);
     add('braid_after', (walk: number, key: string | number, time: string) =>
       this.#walks.get(walk)!.visits.after(this.batch(walk).inferred, String(key), time),
@@ -245,10 +258,12 @@ export class WalkFunctions {
   }
 
   /** @param found where each of the steps leads from the batch before. */
-  #next(walk: Walk, found: readonly string[]): string | null {
+  #next(walk: Walk, found: readonly (string | number)[]): string | null {
     const { visits, steps, batch } = walk;
     let count = 0;
     found.forEach((text, i) => {
+      // Of a chain, which has been followed.
+      if (typeof text === 'number') return;
       if (text === '[]') return;
       const each = JSON.parse(text) as number[];
       count += each.length;

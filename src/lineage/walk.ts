@@ -101,21 +101,28 @@ const BATCH = '(SELECT j.value AS node FROM json_each(b.nodes) j) w';
 export type Unless = (node: string, inferred: string) => string;
 
 /** `WITH batches (nodes)`: all that a walk meets, by the functions of the connection, `@walk` and `@depth`. */
-export function walkSql(steps: readonly Step[], { follows }: Visits, unless?: Unless): string {
+export function walkSql(steps: readonly Step[], visits: Visits, unless?: Unless): string {
   return `WITH RECURSIVE batches (nodes) AS (
     SELECT braid_next(@walk)
     UNION ALL
     SELECT CASE WHEN braid_depth(@walk) < @depth
-      THEN braid_next(@walk, ${steps.map((step) => stepSql(step, follows, unless)).join(',\n')})
+      THEN braid_next(@walk, ${steps.map((step) => stepSql(step, visits, unless)).join(',\n')})
       ELSE braid_next(@walk) END
     FROM batches b WHERE b.nodes IS NOT NULL
   )`;
 }
 
-/** Where one step leads from all nodes of a batch; and from which of them, if that is of interest. */
-function stepSql(step: Step, follows: boolean, unless: Unless | undefined): string {
-  const { inferred, to, where } = step;
+/** Where one step leads from all nodes of a batch; and from which of them, if that is of interest. Of a chain, how many it has. */
+function stepSql(step: Step, { follows, depths }: Visits, unless: Unless | undefined): string {
+  const { inferred, to, where, chains } = step;
   const found = follows ? `json_array(w.node, ${to})` : to;
   const condition = unless ? `${where} AND NOT ${unless(to, inferred ? '1' : 'braid_inferred(@walk)')}` : where;
-  return `(SELECT json_group_array(${found}) FROM ${BATCH} CROSS JOIN ${joinsOf(step)} WHERE ${condition})`;
+  if (depths || !chains) {
+    return `(SELECT json_group_array(${found}) FROM ${BATCH} CROSS JOIN ${joinsOf(step)} WHERE ${condition})`;
+  }
+  return `(WITH RECURSIVE chain (node) AS (
+    SELECT w.node FROM ${BATCH}
+    UNION ALL
+    SELECT ${to} FROM chain w CROSS JOIN ${joinsOf(step)} WHERE CASE WHEN ${condition} THEN braid_visit(@walk, ${to}) END
+  ) SELECT count(*) FROM chain)`;
 }

@@ -1,7 +1,7 @@
 import { KINDS, type Kind } from '../frame/format.js';
 import { versionKey } from '../record/version-key.js';
 import { Attempts } from './attempts.js';
-import type { Connection } from './connection.js';
+import type { Connection, Table } from './connection.js';
 import type { Layout } from './layout.js';
 import { RECORD_INVALIDATION, VERSION_INVALIDATION } from './rows.js';
 import { Visits } from '../lineage/visits.js';
@@ -23,14 +23,23 @@ export interface AncestryNode {
   readonly inferred: boolean;
 }
 
-type RawNode = readonly [node: number, id: number, kind: number, invalidation: string | null, isRoot: number, attempt?: number, number?: number | null, step?: number | null, rank?: number, ordinal?: number]; // prettier-ignore
+/** What is read of some nodes; the last columns of versions only. */
+type RawNodes = readonly [...RawRecords, ...(RawVersions | [])];
+type RawRecords = [
+  nodes: number[],
+  ids: number[],
+  kinds: number[],
+  invalidations: (string | null)[],
+  areRoots: number[],
+];
+type RawVersions = [attempts: number[], numbers: (number | null)[], steps: (number | null)[], ranks: number[], ordinals: number[]]; // prettier-ignore
 
 /** How many are asked about at once, by one statement. */
 const BATCH = 4096;
 
 /** What a record, or a version, comes from: by one walk, and a statement for each of some thousands of nodes. */
 export class Ancestry {
-  /** The subject first, then the nearest first. */
+  /** The subject first; of the versions of a model, the newest first. */
   readonly nodes = new Map<number, AncestryNode>();
   /** Ids that are named as sources, and of which no record is committed. */
   readonly dangling: number[] = [];
@@ -45,64 +54,83 @@ export class Ancestry {
   ) {
     const inferred = new Set<number>();
     const met = [...start];
-    for (const [node, isInferred, depth] of walks.nodes('ancestors', new Visits(start))) {
+    for (const [node] of walks.nodes('ancestors', new Visits(start), { depth: 1 })) this.direct.push(node);
+    for (const [node, isInferred] of walks.nodes('ancestors', new Visits(start, { depths: false }))) {
       met.push(node);
       if (isInferred === 1) inferred.add(node);
-      if (depth === 1) this.direct.push(node);
     }
     this.#describe(met, inferred);
   }
 
-  /** The rows that a query finds for some of the nodes: it has `?`, a JSON array of them, once. */
-  query<Raw>(nodes: readonly number[], columns: string, from: string): Raw[] {
-    const rows: Raw[] = [];
+  /** The columns of a table of some of the nodes, which are in `batch (node)`: of some thousands of them at a time. */
+  *columns<Found>(nodes: readonly number[], table: Table): IterableIterator<Found> {
     for (let at = 0; at < nodes.length; at += BATCH) {
       const list = JSON.stringify(nodes.slice(at, at + BATCH));
-      for (const row of this.connection.packed<Raw>(columns, from, list, Infinity)!) rows.push(row);
+      const [found] = this.connection.columns(
+        [table],
+        'batch (node) AS (SELECT value FROM json_each(?))',
+        list,
+        Infinity,
+      )!;
+      yield found as Found;
     }
-    return rows;
   }
 
   #describe(met: readonly number[], inferred: ReadonlySet<number>): void {
-    const { layout } = this;
-    const attempts = layout.ours ? new Attempts(this.connection) : undefined;
-    const records = this.query<RawNode>(
-      met.filter((node) => node > 0),
-      `r.record_id, r.record_id, ${layout.kind}, ${RECORD_INVALIDATION},
-        NOT EXISTS (SELECT 1 FROM derivations d WHERE d.derivation = r.record_id)`,
-      'records r WHERE r.record_id IN (SELECT value FROM json_each(?))',
-    );
-    const versions = this.query<RawNode>(
-      met.filter((node) => node < 0),
-      `-v.version_id, v.model_id, ${layout.kind}, ${VERSION_INVALIDATION}, 0, v.attempt_id, v.number, v.step, v.rank, v.ordinal`,
-      'versions v CROSS JOIN records r ON r.record_id = v.model_id WHERE v.version_id IN (SELECT -value FROM json_each(?))',
-    );
-    const raws = new Map([...records, ...versions].map((raw) => [raw[0], raw]));
-    for (const node of met) {
-      const raw = raws.get(node);
-      if (!raw) {
-        if (node > 0) this.dangling.push(node);
-        continue;
+    const { kind, ours } = this.layout;
+    const attempts = ours ? new Attempts(this.connection) : undefined;
+    const described = new Map<number, AncestryNode>();
+    const records = {
+      columns: [
+        ...['r.record_id', 'r.record_id', kind, RECORD_INVALIDATION],
+        'NOT EXISTS (SELECT 1 FROM derivations d WHERE d.derivation = r.record_id)',
+      ],
+      from: 'records r WHERE r.record_id IN (SELECT node FROM batch)',
+    };
+    const versions = {
+      columns: [
+        ...['-v.version_id', 'v.model_id', kind, VERSION_INVALIDATION, '0'],
+        ...['v.attempt_id', 'v.number', 'v.step', 'v.rank', 'v.ordinal'],
+      ],
+      from: 'versions v CROSS JOIN records r ON r.record_id = v.model_id WHERE v.version_id IN (SELECT -node FROM batch)',
+    };
+    for (const [wanted, table] of [
+      [met.filter((node) => node > 0), records],
+      [met.filter((node) => node < 0), versions],
+    ] as const) {
+      for (const columns of this.columns<RawNodes>(wanted, table)) {
+        columns[0].forEach((node, i) => described.set(node, nodeAt(columns, i, inferred.has(node), attempts)));
       }
-      const [, id, kind, invalidation, isRoot, attempt, number, step, rank, ordinal] = raw;
-      const version =
-        attempt === undefined
-          ? { attempt: attempts?.of(id)?.id }
-          : {
-              attempt,
-              number: number ?? undefined,
-              key: versionKey({ model: id, ...attempts!.get(attempt), step: step ?? undefined, rank, ordinal }),
-            };
-      this.nodes.set(node, {
-        id,
-        kind: KINDS[kind] ?? 'record',
-        invalidation: invalidation ?? undefined,
-        isRoot: isRoot === 1,
-        inferred: inferred.has(node),
-        ...version,
-      });
+    }
+    for (const node of met) {
+      const known = described.get(node);
+      if (known) this.nodes.set(node, known);
+      else if (node > 0) this.dangling.push(node);
     }
   }
+}
+
+function nodeAt(
+  [, ids, kinds, invalidations, areRoots, ...version]: RawNodes,
+  i: number,
+  inferred: boolean,
+  attempts: Attempts | undefined,
+): AncestryNode {
+  const id = ids[i];
+  const kind = KINDS[kinds[i]] ?? 'record';
+  const invalidation = invalidations[i] ?? undefined;
+  const isRoot = areRoots[i] === 1;
+  if (version.length === 0) return { id, kind, invalidation, isRoot, inferred, attempt: attempts?.of(id)?.id };
+  const [attemptIds, numbers, steps, ranks, ordinals] = version;
+  const attempt = attemptIds[i];
+  const key = versionKey({
+    model: id,
+    ...attempts!.get(attempt),
+    step: steps[i] ?? undefined,
+    rank: ranks[i],
+    ordinal: ordinals[i],
+  });
+  return { id, kind, invalidation, isRoot, inferred, attempt, number: numbers[i] ?? undefined, key };
 }
 
 /** What the versions among some nodes were exposed to: each source once, and how often all were. */
@@ -115,14 +143,13 @@ export interface Training {
 export function training(ancestry: Ancestry, versions: readonly number[]): Training {
   const sources = new Set<number>();
   const updates = new Set<number>();
-  const rows = ancestry.query<readonly [update: number, source: number]>(
-    versions,
-    'u.update_id, ifnull(-e.version_id, e.source_id)',
-    `updates u CROSS JOIN exposures e USING (update_id) WHERE u.version_id IN (SELECT -value FROM json_each(?))`,
-  );
-  for (const [update, source] of rows) {
-    updates.add(update);
-    sources.add(source);
+  let exposures = 0;
+  const columns = ['u.update_id', 'ifnull(-e.version_id, e.source_id)'];
+  const from = 'updates u CROSS JOIN exposures e USING (update_id) WHERE u.version_id IN (SELECT -node FROM batch)';
+  for (const [of, to] of ancestry.columns<[updates: number[], sources: number[]]>(versions, { columns, from })) {
+    for (const update of of) updates.add(update);
+    for (const source of to) sources.add(source);
+    exposures += to.length;
   }
-  return { updates: updates.size, exposures: rows.length, sources: [...sources] };
+  return { updates: updates.size, exposures, sources: [...sources] };
 }

@@ -112,7 +112,7 @@ export function common(walks: Walks, nodes: Nodes, a: readonly number[], b: read
 /** The nodes that are met, and those of the start. */
 export function walk(walks: Walks, start: readonly number[]): Set<number> {
   const met = new Set(start);
-  for (const [node] of walks.nodes('ancestors', new Visits(start))) met.add(node);
+  for (const [node] of walks.nodes('ancestors', new Visits(start, { depths: false }))) met.add(node);
   return met;
 }
 

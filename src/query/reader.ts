@@ -284,7 +284,8 @@ export class BraidReader {
   /** @internal These nodes, and with `cascade` all that derives from them. */
   reached(nodes: readonly number[], cascade: boolean): Set<number> {
     const reached = new Set(nodes);
-    if (cascade) for (const [node] of this.#walks.nodes('descendants', new Visits(nodes))) reached.add(node);
+    if (!cascade) return reached;
+    for (const [node] of this.#walks.nodes('descendants', new Visits(nodes, { depths: false }))) reached.add(node);
     return reached;
   }
 

@@ -3,7 +3,7 @@ import { tagValue, type Tag, type Tags } from '../record/tags.js';
 import { versionKey } from '../record/version-key.js';
 import { parseTime } from '../time.js';
 import { Attempts } from './attempts.js';
-import type { Connection } from './connection.js';
+import type { Connection, Table } from './connection.js';
 import { isKindInferred, type Layout } from './layout.js';
 
 export interface RecordRow {
@@ -42,23 +42,26 @@ export interface VersionFields {
 export interface NodeRow extends RecordRow, VersionFields {}
 
 type RawTag = readonly [key: string, value: string, type: number, boolean: number];
-type RawRecord = readonly [node: number, id: number, kind: number, name: string, time: string, valid: number, uris: string[], tags: readonly RawTag[]]; // prettier-ignore
-type RawNode = readonly [...RawRecord, ...Partial<RawVersion>];
-type RawVersion = readonly [attempt: number | null, number: number | null, step: number | null, rank: number, ordinal: number, onlyRank: number | null]; // prettier-ignore
 
-const VERSION_COLUMNS = `v.attempt_id, v.number, v.step, v.rank, v.ordinal,
-  (SELECT CASE WHEN min(x.rank) = max(x.rank) THEN min(x.rank) END FROM updates x WHERE x.version_id = v.version_id)`;
+/** What is read of a batch: the nodes, the last columns of versions only; their URIs; and their tags. */
+type RawTables = readonly [RawNodes, [nodes: number[], uris: string[]], RawTags];
+type RawNodes = readonly [...RawRecords, ...(RawVersions | [])];
+type RawRecords = [nodes: number[], ids: number[], kinds: number[], names: string[], times: string[], valid: number[]];
+type RawVersions = [attempts: number[], numbers: (number | null)[], steps: (number | null)[], ranks: number[], ordinals: number[], onlyRanks: (number | null)[]]; // prettier-ignore
+type RawTags = [nodes: number[], keys: string[], values: string[], types: number[], booleans: number[]];
+
+/** The only rank that has updated a version. */
+const ONLY_RANK =
+  '(SELECT CASE WHEN min(x.rank) = max(x.rank) THEN min(x.rank) END FROM updates x WHERE x.version_id = v.version_id)';
 
 /** The invalidation of a row `r` of records, and that of a version `v` of the model `r`; the time of that version. */
 export const RECORD_INVALIDATION = 'r.invalidation_id';
 export const VERSION_INVALIDATION = 'ifnull(v.invalidation_id, r.invalidation_id)';
 export const VERSION_TIME = 'ifnull(v.time, r.time)';
 
-/** Those of a batch, in a list of JSON, that are records, and the rows of those that are versions. */
+/** Those of a list of JSON that are records, and the rows of those that are versions. */
 const BATCH_OF_RECORDS = 'batch (id) AS MATERIALIZED (SELECT value FROM json_each(?) WHERE value > 0)';
 const BATCH_OF_VERSIONS = 'batch (id) AS MATERIALIZED (SELECT -value FROM json_each(?) WHERE value < 0)';
-/** Braid-DB has no index that leads from a record to its tags: those of the batch are picked out once. */
-const TAGS_OF_BATCH = 'batch_tags AS MATERIALIZED (SELECT * FROM tags WHERE record_id IN (SELECT id FROM batch))';
 
 /** How many rows are made at once. */
 const FIRST_BATCH = 8;
@@ -66,10 +69,7 @@ const LARGEST_BATCH = 256;
 /** Of a batch, as text. Fewer rows are made at once where they are large. */
 const BATCH_BYTES = 2 ** 20;
 
-/**
- * Makes the rows of one query, of nodes: records by their ids, versions by the negative of their row's. What SQLite finds of a
- * batch of them comes as one text of JSON: rows one by one take half as long again.
- */
+/** Makes the rows of one query, of nodes: records by their ids, versions by the negative of their row's. */
 export class NodeRows {
   /** Read with the first row, and so as of the same moment. */
   #attempts: Attempts | undefined;
@@ -113,69 +113,101 @@ export class NodeRows {
 
   /** By node; undefined where they are too large to be made at once. */
   #batch(nodes: readonly number[]): ReadonlyMap<number, NodeRow> | undefined {
-    const list = JSON.stringify(nodes);
-    const most = nodes.length === 1 ? Infinity : BATCH_BYTES;
     const rows = new Map<number, NodeRow>();
-    const add = (columns: string, from: string, batch: string): boolean => {
-      const found = this.connection.packed<RawNode>(columns, from, list, most, batch);
-      for (const raw of found ?? []) rows.set(raw[0], this.#row(raw));
+    const most = nodes.length === 1 ? Infinity : BATCH_BYTES;
+    const list = JSON.stringify([...new Set(nodes)]);
+    const add = (tables: readonly Table[], batch: string) => {
+      const found = this.connection.columns(tables, batch, list, most);
+      if (found) this.#add(rows, found as unknown as RawTables);
       return found !== undefined;
     };
     const made =
-      (!nodes.some((node) => node > 0) || add(...this.#records)) &&
-      (!nodes.some((node) => node < 0) || add(...this.#versions));
+      (!nodes.some((node) => node > 0) || add(this.#records, BATCH_OF_RECORDS)) &&
+      (!nodes.some((node) => node < 0) || add(this.#versions, BATCH_OF_VERSIONS));
     return made ? rows : undefined;
   }
 
   // What a record or a version has several of comes in the order of an index, and of its rows: as it was added.
 
-  get #records(): [columns: string, from: string, batch: string] {
+  get #records(): Table[] {
     const { ours, kind, boolean } = this.layout;
-    const tags = ours ? 'tags' : 'batch_tags';
     return [
-      `r.record_id, r.record_id, ${kind}, r.name, r.time, ${RECORD_INVALIDATION} IS NULL,
-       (SELECT json_group_array(u.uri) FROM uris u WHERE u.record_id = r.record_id),
-       (SELECT json_group_array(json_array(t.key, t.value, t.tag_type, ${boolean})) FROM ${tags} t WHERE t.record_id = r.record_id)`,
-      'batch CROSS JOIN records r ON r.record_id = batch.id',
-      ours ? BATCH_OF_RECORDS : `${BATCH_OF_RECORDS}, ${TAGS_OF_BATCH}`,
+      {
+        columns: ['r.record_id', 'r.record_id', kind, 'r.name', 'r.time', `${RECORD_INVALIDATION} IS NULL`],
+        from: 'batch CROSS JOIN records r ON r.record_id = batch.id',
+      },
+      { columns: ['u.record_id', 'u.uri'], from: 'batch CROSS JOIN uris u ON u.record_id = batch.id' },
+      {
+        columns: ['t.record_id', 't.key', 't.value', 't.tag_type', boolean],
+        // Braid-DB has no index that leads from a record to its tags: those of the batch are picked out together.
+        from: ours
+          ? 'batch CROSS JOIN tags t ON t.record_id = batch.id'
+          : 'tags t WHERE t.record_id IN (SELECT id FROM batch)',
+      },
     ];
   }
 
-  get #versions(): [columns: string, from: string, batch: string] {
+  get #versions(): Table[] {
     return [
-      `-v.version_id, r.record_id, ${this.layout.kind}, r.name, ${VERSION_TIME}, ${VERSION_INVALIDATION} IS NULL,
-       ${VERSION_URIS}, ${VERSION_TAGS}, ${VERSION_COLUMNS}`,
-      `batch CROSS JOIN versions v ON v.version_id = batch.id CROSS JOIN records r ON r.record_id = v.model_id`,
-      BATCH_OF_VERSIONS,
+      {
+        columns: [
+          ...[
+            '-v.version_id',
+            'r.record_id',
+            this.layout.kind,
+            'r.name',
+            VERSION_TIME,
+            `${VERSION_INVALIDATION} IS NULL`,
+          ],
+          ...['v.attempt_id', 'v.number', 'v.step', 'v.rank', 'v.ordinal', ONLY_RANK],
+        ],
+        from: `batch CROSS JOIN versions v ON v.version_id = batch.id CROSS JOIN records r ON r.record_id = v.model_id`,
+      },
+      {
+        columns: ['-u.version_id', 'u.uri'],
+        from: 'batch CROSS JOIN version_uris u ON u.version_id = batch.id',
+      },
+      {
+        columns: ['-t.version_id', 't.key', 't.value', 't.tag_type', 't.boolean'],
+        from: 'batch CROSS JOIN version_tags t ON t.version_id = batch.id',
+      },
     ];
   }
 
-  #row(raw: RawNode): NodeRow {
-    const [, id, kind, name, time, valid, uris, tags, attemptId] = raw;
+  #add(rows: Map<number, NodeRow>, [nodes, [uriNodes, uris], [tagNodes, keys, values, types, booleans]]: RawTables) {
     const attempts = this.layout.ours ? (this.#attempts ??= new Attempts(this.connection, this.only)) : undefined;
-    const isVersion = typeof attemptId === 'number';
-    const maker = isVersion ? undefined : attempts?.of(id);
+    nodes[0].forEach((node, i) => rows.set(node, this.#row(nodes, i, attempts)));
+    // There may be some of records that are not committed.
+    uriNodes.forEach((node, i) => rows.get(node)?.uris.push(uris[i]));
+    tagNodes.forEach((node, i) => {
+      const row = rows.get(node);
+      if (row) addTag(row, keys[i], values[i], types[i], booleans[i]);
+    });
+  }
+
+  #row([, ids, kinds, names, times, valid, ...version]: RawNodes, i: number, attempts: Attempts | undefined): NodeRow {
+    const id = ids[i];
+    const maker = version.length > 0 ? undefined : attempts?.of(id);
     const row: NodeRow = {
       id,
-      kind: KINDS[kind] ?? 'record',
-      name,
-      time: parseTime(time),
-      uris,
+      kind: KINDS[kinds[i]] ?? 'record',
+      name: names[i],
+      time: parseTime(times[i]),
+      uris: [],
       tags: {},
-      valid: valid === 1,
+      valid: valid[i] === 1,
       run: maker?.run,
       rank: maker?.rank,
     };
-    addTags(row, tags);
     if (row.kind !== 'record' && isKindInferred(this.layout, id)) row.kindInferred = true;
-    if (!isVersion) return row;
-    const [number, step, rank, ordinal, onlyRank] = raw.slice(9) as [number | null, number | null, number, number, number | null]; // prettier-ignore
-    const { run, attempt } = attempts!.get(attemptId);
+    if (version.length === 0) return row;
+    const [attemptIds, numbers, steps, ranks, ordinals, onlyRanks] = version;
+    const { run, attempt } = attempts!.get(attemptIds[i]);
     row.run = run;
-    row.rank = onlyRank ?? undefined;
-    row.version = number ?? undefined;
-    row.step = step ?? undefined;
-    row.key = versionKey({ model: id, run, attempt, step: row.step, rank, ordinal });
+    row.rank = onlyRanks[i] ?? undefined;
+    row.version = numbers[i] ?? undefined;
+    row.step = steps[i] ?? undefined;
+    row.key = versionKey({ model: id, run, attempt, step: row.step, rank: ranks[i], ordinal: ordinals[i] });
     return row;
   }
 }
@@ -202,23 +234,21 @@ type Tagged = Pick<RecordRow, 'tags' | 'tagValues'>;
 /** The tags of a version, from their JSON. */
 export function toTags(json: string): Tagged {
   const tagged = { tags: {} };
-  if (json !== '[]') addTags(tagged, JSON.parse(json) as RawTag[]);
+  if (json !== '[]') for (const tag of JSON.parse(json) as RawTag[]) addTag(tagged, ...tag);
   return tagged;
 }
 
-function addTags(row: Tagged, all: readonly RawTag[]): void {
+function addTag(row: Tagged, ...[key, text, type, boolean]: RawTag): void {
   const { tags } = row;
-  for (const [key, text, type, boolean] of all) {
-    const value = tagValue(text, type, boolean);
-    if (Object.hasOwn(tags, key) && tags[key] !== value) {
-      row.tagValues ??= {};
-      // Those before it were all the same, if there is no list of them yet.
-      const values = Object.hasOwn(row.tagValues, key) ? row.tagValues[key] : [tags[key]];
-      if (!values.includes(value)) values.push(value);
-      setOwn(row.tagValues, key, values);
-    }
-    setOwn(tags, key, value);
+  const value = tagValue(text, type, boolean);
+  if (Object.hasOwn(tags, key) && tags[key] !== value) {
+    row.tagValues ??= {};
+    // Those before it were all the same, if there is no list of them yet.
+    const values = Object.hasOwn(row.tagValues, key) ? row.tagValues[key] : [tags[key]];
+    if (!values.includes(value)) values.push(value);
+    setOwn(row.tagValues, key, values);
   }
+  setOwn(tags, key, value);
 }
 
 /** An own property of whatever name. */

@@ -27,9 +27,16 @@ export interface Sentence {
 /** Of a name. */
 const MOST_CHARS = 80;
 
+/** The names of a whole ancestry, sorted once: many sentences are supported by most of it. */
+interface Sorted {
+  readonly names: readonly string[];
+  readonly places: ReadonlyMap<number, number>;
+}
+
 /** What sentences are made of. */
 export class Composer {
   readonly sentences: Sentence[] = [];
+  #sorted: Sorted | undefined;
 
   constructor(
     readonly ancestry: Ancestry,
@@ -39,20 +46,35 @@ export class Composer {
 
   /** @param support nodes; the first of them are listed. */
   say(topic: Topic, id: string, text: string, support: readonly number[]): void {
-    const named = support.map((node) => this.ancestry.nodes.get(node)?.key ?? Math.abs(node));
-    const shown = named.slice(0, this.limit);
+    const shown = support.slice(0, this.limit).map((node) => this.#named(node));
     const sentence: Sentence = {
       id,
       topic,
       text,
-      count: named.length,
+      count: support.length,
       records: shown.filter((name) => typeof name === 'number'),
       versions: shown.filter((name) => typeof name === 'string'),
     };
-    if (shown.length < named.length) {
-      sentence.digest = createHash('sha256').update(named.map(String).sort().join('\n')).digest('hex');
-    }
+    if (shown.length < support.length) sentence.digest = this.#digest(support);
     this.sentences.push(sentence);
+  }
+
+  #named(node: number): string | number {
+    return this.ancestry.nodes.get(node)?.key ?? Math.abs(node);
+  }
+
+  #digest(support: readonly number[]): string {
+    const { names, places } = (this.#sorted ??= this.#sort());
+    const order = Uint32Array.from(support, (node) => places.get(node)!).sort();
+    const text = Array.from(order, (place) => names[place]).join('\n');
+    return createHash('sha256').update(text).digest('hex');
+  }
+
+  #sort(): Sorted {
+    const { nodes, dangling } = this.ancestry;
+    const named = [...nodes.keys(), ...dangling].map((node) => ({ node, name: String(this.#named(node)) }));
+    named.sort((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)));
+    return { names: named.map(({ name }) => name), places: new Map(named.map(({ node }, place) => [node, place])) };
   }
 
   /** "scan-1 [4], scan-2 [5], … 8 more", of those that are there. */

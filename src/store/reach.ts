@@ -118,7 +118,7 @@ export class Reach {
     for (const node of certain) inferred.delete(node);
     if (certain.size + inferred.size === 0) return;
     const { request: id, time } = seeds[0];
-    const visits = new Visits([...certain], { inferredStart: [...inferred] });
+    const visits = new Visits([...certain], { inferredStart: [...inferred], depths: false });
     const steps = stepsThere('descendants', this.#has());
     const walk = this.#functions.begin(visits, steps);
     try {

@@ -66,6 +66,24 @@ describe('lineage that respects time, against its definition', function () {
     });
   });
 
+  it('is the same to a statement, which asks for no depths', () => {
+    holds(RUNS, (reader, oracle) => {
+      for (const node of oracle.nodes) {
+        const rows = [...reader.ancestors(nameOf(node))];
+        const { sentences } = reader.statement(nameOf(node), { limit: 10_000 });
+        for (const [id, wanted] of [
+          ['ancestry', undefined],
+          ['ancestry-inferred', true],
+        ] as const) {
+          // prettier-ignore
+          const said = sentences.find((sentence) => sentence.id === id);
+          const expected = rows.filter(({ inferred }) => inferred === wanted).map(({ key, id }) => key ?? String(id));
+          assert.deepEqual([...(said?.versions ?? []), ...(said?.records ?? []).map(String)].sort(), expected.sort());
+        }
+      }
+    });
+  });
+
   it('explains each dependence by a chain that is as short as any, and certain where there is such', () => {
     holds(RUNS, (reader, oracle) => {
       for (const node of oracle.nodes) {
