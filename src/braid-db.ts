@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { channelOf } from './channels.js';
 import { exitWaitMs } from './comm/mpi-runtime.js';
 import type { Request } from './comm/request.js';
-import { seemsRoot, selectCommunicator } from './comm/select.js';
+import { selectCommunicator } from './comm/select.js';
 import { BraidError } from './errors.js';
 import { jsonText } from './json-text.js';
 import { sayEnd, unwatchExit, watchExit, type ExitAware } from './exit.js';
@@ -21,7 +21,6 @@ import { RecordReference } from './record/reference.js';
 import { BraidVersion } from './record/version.js';
 import { LAST_WORDS_MS, Session } from './session.js';
 import type { CommitTotals } from './store/commit.js';
-import { StoreClient } from './store/store-client.js';
 import { AskedPromise } from './waiting.js';
 
 /** What one flush brought into the database, from all ranks together. */
@@ -77,18 +76,11 @@ export class BraidDB implements HasRecorder {
       failure = error as BraidError;
     }
     parsed ??= whichRanks(options);
-    // Its thread loads what it needs while MPI starts.
-    const ahead = !off && !failure && seemsRoot(parsed.mpi, parsed.comm) ? new StoreClient().start() : undefined;
-    let session: Session | undefined;
-    try {
-      const { comm, description } = await selectCommunicator(parsed.mpi, parsed, parsed.comm);
-      const channel = await channelOf(comm, description, parsed);
-      session = new Session(failure ? '' : resolve(path), channel, parsed, ahead);
-      await (off ? session.openOff(failure) : openWatched(session, failure));
-      return new BraidDB(session);
-    } finally {
-      if (session?.store !== ahead) void ahead?.terminate();
-    }
+    const { comm, description } = await selectCommunicator(parsed.mpi, parsed, parsed.comm);
+    const channel = await channelOf(comm, description, parsed);
+    const session = new Session(failure ? '' : resolve(path), channel, parsed);
+    await (off ? session.openOff(failure) : openWatched(session, failure));
+    return new BraidDB(session);
   }
 
   /** @internal What records made with this database need of it. */

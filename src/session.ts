@@ -85,16 +85,11 @@ export class Session {
   /** On the root: the attempt that is being begun, or has been. */
   #begun: { run: string; attempt: number } | undefined;
 
-  /**
-   * Nothing is open before `open`, or `openOff`.
-   *
-   * @param ahead a thread that has been started for the root.
-   */
+  /** Nothing is open before `open`, or `openOff`. */
   constructor(
     readonly path: string,
     readonly channel: Channel,
     readonly options: ParsedOptions,
-    private readonly ahead?: StoreClient,
   ) {}
 
   /**
@@ -190,6 +185,7 @@ export class Session {
     recorder.assertIdle(kind === 'flush' ? 'a flush, or a read, which flushes,' : `a call of ${kind}()`);
     // What is recorded between this call and the collective's turn is for the next one.
     const through = spool?.seal() ?? 0;
+    if (through > 0) this.store?.prepare();
     let frames: readonly { sequence: number }[] = [];
     let come = 0;
     const verdict = this.start(
@@ -302,13 +298,11 @@ export class Session {
     const hellos = (yield* gathering.texts()).map((text) => JSON.parse(text) as Hello);
     checkOff(hellos);
     checkPaths(hellos);
-    this.store = this.ahead ?? new StoreClient();
+    this.store = new StoreClient();
     const { path, options } = this;
-    const opening = this.store.open({ path, busyMs: options.busyMs });
-    const naming = this.store.call('nextAttempt', options.resume);
-    const { uuid } = yield* wait(opening);
+    const { uuid } = yield* wait(this.store.open({ path, busyMs: options.busyMs }));
+    const named = yield* wait(this.store.call('nextAttempt', options.resume));
     // The root's spool is there, and locked, before the run can be seen: who finds the run finds that it lives.
-    const named = yield* wait(naming);
     this.spool = this.#makeSpool(uuid, named.run, named.attempt, hellos[ROOT].spool);
     this.#begun = named;
     const context = captureContext(this.channel.description);

@@ -1,10 +1,8 @@
-import process from 'node:process';
 import { isMainThread } from 'node:worker_threads';
 import { BraidError } from '../errors.js';
 import type { Patience } from '../options.js';
 import type { RecorderCommunicator } from './communicator.js';
 import { isNoRank } from './failed-rank.js';
-import { launchedRank } from './launcher.js';
 import { LocalCommunicator } from './local-communicator.js';
 import { launchOfThisProcess, mpiRuntime } from './mpi-runtime.js';
 
@@ -12,13 +10,6 @@ import { launchOfThisProcess, mpiRuntime } from './mpi-runtime.js';
 export interface Selected {
   readonly comm: RecorderCommunicator;
   readonly description?: { vendor: string; library: string; standard: string; threadLevel: string; launcher?: string };
-}
-
-/** Whether this process will be the root of those that record together, as far as that can be told without MPI. */
-export function seemsRoot(mpi: 'auto' | 'on' | 'off', given?: RecorderCommunicator): boolean {
-  if (given) return given.rank === 0;
-  if (!isMainThread) return false;
-  return mpi === 'off' || !launchOfThisProcess() || launchedRank(process.env) === 0;
 }
 
 /**

@@ -3,8 +3,6 @@ import process from 'node:process';
 
 /** What loading and initialising MPI may add to the heap before UCX comes to its trial, many times over. */
 const ENOUGH_ROOM = 64 * 2 ** 20;
-/** V8 reserves 128 MiB or more of it for the code of a thread; malloc no more than 64 for the objects of one. */
-const CODE_RANGE = 100 * 2 ** 20;
 
 /**
  * Keeps UCX, the network layer below MPICH and others, from breaking the heap of this process. It reads its settings when
@@ -32,14 +30,6 @@ export function roomAboveHeap(maps: string): number {
   const [, end] = addresses(lines[heap]);
   const [start] = addresses(lines[heap + 1]);
   return start - end;
-}
-
-/** For how many threads V8 has reserved memory, by the text of `/proc/self/maps`: by then a new one has what it needs. */
-export function codeRangeCount(maps = readMaps()): number {
-  return maps.split('\n').filter((line) => {
-    const [start, end] = addresses(line);
-    return end - start >= CODE_RANGE && line.split(' ', 2)[1] === '---p';
-  }).length;
 }
 
 function addresses(line: string): number[] {

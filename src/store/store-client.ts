@@ -1,24 +1,28 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { MessageChannel, Worker, receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import { progress } from '../comm/progress.js';
 import { Request, type Pollable } from '../comm/request.js';
-import { codeRangeCount } from '../comm/ucx.js';
 import { BraidError, type BraidErrorCode } from '../errors.js';
 import { plannedFault } from '../fault.js';
 import { packageFile } from '../package.js';
 import { injectedStatfs } from '../spool/file-system.js';
 import { checkInodes } from './database-files.js';
-import type { OpenedStore, Store, StoreOptions } from './store.js';
+import { Store, type OpenedStore, type StoreOptions } from './store.js';
 import { ENDING, REPLIES, SIGNAL_WORDS, TID, type StoreCall, type StoreReply, type ThreadData } from './thread.js';
 
 /** How often a caller that waits without its event loop looks whether the thread still lives. */
 const LOOK_MS = 100;
 /** How long what was seen of the files holds, for who has nothing to write: who writes looks by himself. */
 const LOOK_HOLDS_MS = 1;
-/** How long a thread may take to run before what it would overlap with goes on. */
-const START_WAIT_MS = 1_000;
 /** How long the end of the process waits for what the thread is doing. */
 const END_WAIT_MS = 5_000;
+
+/** What takes less time than a thread takes to start, where nobody else has the lock. */
+const SHORT = new Set<StoreCall['method']>(
+  ['nextAttempt', 'openAttempts', 'attemptState', 'beginRun', 'endAttempt', 'dropAttempt', 'settle', 'finishIndexes', 'close'], // prettier-ignore
+);
+/** Indexes of a larger file are built in the thread. */
+const SHORT_BYTES = 2 ** 20;
 
 /** All that may have a thread. */
 const clients = new Set<StoreClient>();
@@ -33,8 +37,11 @@ interface Thread {
 }
 
 /**
- * The database in its worker thread, as the main thread sees it: calls are requests. SharedArrayBuffers that are passed
- * are not copied.
+ * The database, as the main thread sees it: calls are requests. A worker thread has it, to which SharedArrayBuffers that are
+ * passed are not copied.
+ *
+ * Until there is something to commit, or another's lock to wait for, the main thread has it itself: a thread takes longer to
+ * start than a run to begin and end (docs/decisions/0019).
  *
  * A thread that dies (mostly of too little memory) fails the calls that it had not answered; the next call starts another,
  * which opens the same database again. A commit that nobody heard of is no harm: what is sent again counts once.
@@ -44,6 +51,10 @@ export class StoreClient implements Pollable {
   gone: BraidError | undefined;
   readonly #calls = new Map<number, Request<unknown>>();
   #thread: Thread | undefined;
+  /** In this thread. */
+  #here: Store | undefined;
+  /** What was in this thread, until the other has it: who is the last to let it go takes its log away. */
+  #left: Store | undefined;
   #opened: (ThreadData['reopen'] & Pick<OpenedStore, 'inodes'>) | undefined;
   #lastId = 0;
   #ending = false;
@@ -57,21 +68,13 @@ export class StoreClient implements Pollable {
     clients.add(this);
   }
 
-  /**
-   * Starts the thread before it is asked anything, since it takes a while to load what it needs. Returns when V8 has the
-   * memory for it, which is soon: what looks where that lies (`keepUcxOffTheHeap`) comes after that.
-   */
-  start(): this {
-    const before = codeRangeCount();
-    const { signal } = (this.#thread ??= this.#start());
-    const end = performance.now() + START_WAIT_MS;
-    while (Atomics.load(signal, TID) === 0 && codeRangeCount() === before && performance.now() < end)
-      Atomics.wait(signal, TID, 0, 1);
-    return this;
+  /** Starts the thread before it is asked anything, since it takes a while to load what it needs. */
+  prepare(): void {
+    this.#thread ??= this.#start();
   }
 
   open(options: StoreOptions): Request<OpenedStore> {
-    const request = this.#call<OpenedStore>('open', [options]);
+    const request = this.#thread ? this.#send<OpenedStore>('open', [options]) : this.#open(options);
     request.onDone(() => {
       if (!request.error) this.#opened = { options, uuid: request.value.uuid, inodes: request.value.inodes };
     });
@@ -83,7 +86,15 @@ export class StoreClient implements Pollable {
     method: M,
     ...args: Store[M] extends (...args: infer A) => unknown ? A : never
   ): Request<Store[M] extends (...args: never[]) => infer R ? R : never> {
-    return this.#call(method, args);
+    const here = this.#here;
+    if (!here) return this.#send(method, args);
+    if (this.#isShort(method)) {
+      const methods = here as unknown as Record<string, (...args: unknown[]) => never>;
+      const done = this.#try(() => methods[method](...args));
+      if (done) return done;
+    }
+    [this.#left, this.#here] = [here, undefined];
+    return this.#send(method, args);
   }
 
   /** Looks whether the files are still there, while others are waited for: for `checkThere`. */
@@ -152,6 +163,8 @@ export class StoreClient implements Pollable {
     for (const call of [...this.#calls.values()]) await new Promise<void>((resolve) => call.onDone(resolve));
     progress.remove(this);
     clients.delete(this);
+    for (const store of [this.#here, this.#left]) store?.release();
+    [this.#here, this.#left] = [undefined, undefined];
     const thread = this.#thread;
     this.#thread = undefined;
     thread?.port.close();
@@ -187,7 +200,35 @@ export class StoreClient implements Pollable {
     return thread;
   }
 
-  #call<T>(method: StoreCall['method'], args: unknown[]): Request<T> {
+  #open(options: StoreOptions): Request<OpenedStore> {
+    const opened = this.#try(() => {
+      this.#here = new Store({ ...options, busyMs: 0 }, () => this.#ending);
+      return this.#here.opened;
+    });
+    return opened ?? this.#send('open', [options]);
+  }
+
+  /** A call that is carried out at once; undefined where it would have to wait for another's lock. */
+  #try<T>(call: () => T): Request<T> | undefined {
+    const request = new Request<T>();
+    try {
+      request.resolve(call());
+      this.gone = undefined;
+    } catch (error) {
+      const { code } = error as BraidError;
+      if (code === 'ERR_BRAID_DB_BUSY') return undefined;
+      if (code === 'ERR_BRAID_DB_REPLACED') this.gone = error as BraidError;
+      request.reject(error as Error);
+    }
+    return request;
+  }
+
+  #isShort(method: StoreCall['method']): boolean {
+    if (method === 'finishIndexes' && statSync(this.#opened!.options.path).size > SHORT_BYTES) return false;
+    return SHORT.has(method);
+  }
+
+  #send<T>(method: StoreCall['method'], args: unknown[]): Request<T> {
     const id = ++this.#lastId;
     const request = new Request<unknown>();
     this.#calls.set(id, request);
@@ -205,6 +246,8 @@ export class StoreClient implements Pollable {
     if (this.#calls.size === 0) this.#thread?.worker.unref();
     this.gone = undefined;
     if ('value' in reply) {
+      this.#left?.release();
+      this.#left = undefined;
       request.resolve(reply.value);
     } else {
       const error = new BraidError(reply.code as BraidErrorCode, reply.message);

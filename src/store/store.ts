@@ -351,6 +351,11 @@ export class Store {
     this.#db.close();
   }
 
+  /** Lets the database go as it is: another connection goes on with it, or nothing has come of it. */
+  release(): void {
+    this.#db.close();
+  }
+
   #write<T>(write: () => T): T {
     return this.#explained(() => this.#transactions.run(write));
   }

@@ -1,8 +1,5 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
-
-import { codeRangeCount, roomAboveHeap } from '#src/comm/ucx.js';
+import { roomAboveHeap } from '#src/comm/ucx.js';
 
 const NODE = '00400000-00b6f000 r--p 00000000 fe:00 1234 /usr/bin/node';
 const HEAP = '120ab000-122c0000 rw-p 00000000 00:00 0 [heap]';
@@ -24,20 +21,4 @@ describe('the room above the heap', () => {
   for (const [title, lines, room] of MAPS) {
     it(`is ${title}`, () => assert.equal(roomAboveHeap(lines.join('\n')), room));
   }
-});
-
-describe('what V8 has reserved', () => {
-  it("is counted by thread, with none of malloc's", () => {
-    const arena = '7fce40021000-7fce44000000 ---p 00000000 00:00 0 ';
-    const library = '7fce45800000-7fce65800000 r--p 0 0:0 0 /lib/large.so';
-    assert.equal(codeRangeCount([NODE, HEAP, code('122c0000'), arena, code('022c0000'), library, ''].join('\n')), 2);
-  });
-
-  it('grows by the thread that starts', async () => {
-    const before = codeRangeCount();
-    const worker = new Worker('setInterval(() => {}, 1000)', { eval: true });
-    await once(worker, 'online');
-    assert.equal(codeRangeCount(), before + 1);
-    await worker.terminate();
-  });
 });

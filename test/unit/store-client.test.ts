@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import Database from 'better-sqlite3';
 import { StoreClient } from '#src/store/store-client.js';
 
 describe('the thread that writes the database', () => {
@@ -18,6 +19,8 @@ describe('the thread that writes the database', () => {
     process.on('worker', added);
     client = new StoreClient();
     await client.open({ path, busyMs: 1000 });
+    // Nothing is gathered, and what is done with that is done there.
+    await client.call('commit', Buffer.alloc(0));
   });
   afterEach(async () => {
     process.off('worker', added);
@@ -39,13 +42,32 @@ describe('the thread that writes the database', () => {
     await client.call('close');
   });
 
-  it('can be started before it is asked anything, and be ended without', async () => {
-    const other = new StoreClient().start();
+  it('is not started for what the main thread has done sooner, and goes on from there', async () => {
+    const other = new StoreClient();
     await other.open({ path, busyMs: 1000 });
-    assert.equal(threads.length, 2);
+    const named = await other.call('nextAttempt');
+    await other.call('beginRun', { ...named, ...context });
+    await other.call('endAttempt', named.run, named.attempt, 'COMPLETED');
+    await other.call('close');
     await other.terminate();
-    await new StoreClient().start().terminate();
-    assert.equal(threads.length, 3);
+    assert.equal(threads.length, 1);
+  });
+
+  it('waits for the lock of another, where the main thread does not', async () => {
+    const other = new StoreClient();
+    await other.open({ path, busyMs: 10_000 });
+    const named = await other.call('nextAttempt');
+    const writer = new Database(path);
+    writer.exec('BEGIN IMMEDIATE');
+    assert.equal(threads.length, 1);
+    const beginning = other.call('beginRun', { ...named, ...context });
+    writer.exec('COMMIT');
+    writer.close();
+    assert.equal(beginning.done, false);
+    await beginning;
+    assert.equal(threads.length, 2);
+    await other.call('close');
+    await other.terminate();
   });
 
   it('is replaced when it died while nothing was asked of it', async () => {
