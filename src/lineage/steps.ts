@@ -26,6 +26,8 @@ export interface Step {
   readonly relation: Relation;
   /** It may be, and isn't known: which version it was of a model that had several. */
   readonly inferred: boolean;
+  /** From which nodes it leads; undefined: from all. Of a batch that has none such it isn't looked for. */
+  readonly of?: 'records' | 'versions';
   /** It can only be where there are versions, or several attempts: a step that can't be costs as much as one that isn't. */
   readonly needs?: 'versions' | 'attempts';
   /** What the row `w` of the walk is joined with, in this order; the last of them by what its index finds and nothing else. */
@@ -95,6 +97,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
   ancestors: [
     {
       relation: 'derivation',
+      of: 'records',
       inferred: false,
       from: `derivations d ON w.node > 0 AND d.derivation = w.node AND d.stated = 1
         LEFT JOIN derivation_versions x ON x.derivation = d.derivation AND x.record_id = d.record_id`,
@@ -103,6 +106,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     },
     {
       relation: 'derivation',
+      of: 'records',
       inferred: true,
       needs: 'versions',
       from: `derivations d ON w.node > 0 AND d.derivation = w.node AND d.stated = 1 AND d.unversioned = 1
@@ -114,6 +118,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     },
     {
       relation: 'exposure',
+      of: 'versions',
       inferred: false,
       needs: 'versions',
       from: `updates u ON w.node < 0 AND u.version_id = -w.node
@@ -123,6 +128,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     },
     {
       relation: 'exposure',
+      of: 'versions',
       inferred: true,
       needs: 'versions',
       from: `updates u ON w.node < 0 AND u.version_id = -w.node
@@ -133,6 +139,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     },
     {
       relation: 'seen',
+      of: 'versions',
       inferred: false,
       chains: true,
       needs: 'versions',
@@ -142,6 +149,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     },
     {
       relation: 'step',
+      of: 'versions',
       inferred: false,
       needs: 'versions',
       from: STEP_BEFORE,
@@ -150,6 +158,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     },
     {
       relation: 'step',
+      of: 'versions',
       inferred: true,
       needs: 'versions',
       from: STEP_BEFORE,
@@ -158,6 +167,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     },
     {
       relation: 'version',
+      of: 'versions',
       inferred: false,
       needs: 'versions',
       from: 'versions v ON w.node < 0 AND v.version_id = -w.node',
@@ -166,6 +176,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     },
     {
       relation: 'unseen',
+      of: 'versions',
       inferred: true,
       needs: 'attempts',
       from: `updates u ON w.node < 0 AND u.version_id = -w.node AND u.seen IS NULL
@@ -178,6 +189,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
   descendants: [
     {
       relation: 'derivation',
+      of: 'records',
       inferred: false,
       from: 'derivations d ON w.node > 0 AND d.record_id = w.node',
       to: 'd.derivation',
@@ -185,6 +197,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     },
     {
       relation: 'derivation',
+      of: 'versions',
       inferred: false,
       needs: 'versions',
       from: 'derivation_versions x ON w.node < 0 AND x.version_id = -w.node',
@@ -193,6 +206,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     },
     {
       relation: 'derivation',
+      of: 'versions',
       inferred: true,
       needs: 'versions',
       from: `versions v ON w.node < 0 AND v.version_id = -w.node AND ${BEFORE('v.model_id', 'v.time')}
@@ -203,6 +217,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     },
     {
       relation: 'exposure',
+      of: 'records',
       inferred: false,
       needs: 'versions',
       from: `exposures e ON w.node > 0 AND e.source_id = w.node AND e.version_id IS NULL
@@ -212,6 +227,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     },
     {
       relation: 'exposure',
+      of: 'versions',
       inferred: false,
       needs: 'versions',
       from: `versions v ON w.node < 0 AND v.version_id = -w.node
@@ -222,6 +238,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     },
     {
       relation: 'exposure',
+      of: 'versions',
       inferred: true,
       needs: 'versions',
       from: `versions v ON w.node < 0 AND v.version_id = -w.node AND ${BEFORE("'e' || v.model_id", 'v.time')}
@@ -232,6 +249,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     },
     {
       relation: 'seen',
+      of: 'versions',
       inferred: false,
       chains: true,
       needs: 'versions',
@@ -241,6 +259,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     },
     {
       relation: 'step',
+      of: 'versions',
       inferred: false,
       needs: 'versions',
       from: STEP_AFTER,
@@ -249,6 +268,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     },
     {
       relation: 'step',
+      of: 'versions',
       inferred: true,
       needs: 'versions',
       from: STEP_AFTER,
@@ -257,6 +277,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     },
     {
       relation: 'version',
+      of: 'records',
       inferred: false,
       needs: 'versions',
       from: 'versions v INDEXED BY ix_versions_time ON w.node > 0 AND v.model_id = w.node',
@@ -265,6 +286,7 @@ export const STEPS: Record<Direction, readonly Step[]> = {
     },
     {
       relation: 'unseen',
+      of: 'versions',
       inferred: true,
       needs: 'attempts',
       from: `versions v ON w.node < 0 AND v.version_id = -w.node AND ${BEFORE("v.model_id || '/' || v.attempt_id", 'v.time')}

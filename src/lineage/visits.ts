@@ -231,6 +231,8 @@ export class WalkFunctions {
       db.function(name, { deterministic: false, directOnly: true, varargs }, call as (...args: unknown[]) => unknown);
     add('braid_next', (walk: number, ...found: string[]) => this.#next(this.#walks.get(walk)!, found), true);
     add('braid_depth', (walk: number) => this.batch(walk).depth);
+    add('braid_has_records', (walk: number) => Number(this.batch(walk).nodes.some((node) => node > 0)));
+    add('braid_has_versions', (walk: number) => Number(this.batch(walk).nodes.some((node) => node < 0)));
     add('braid_visit', (walk: number, node: number) =>
       Number(this.#walks.get(walk)!.visits.follow(node, this.batch(walk))),
     );

@@ -60,18 +60,18 @@ export class Walks {
     const walk = this.#functions.begin(visits, steps);
     const selected = selection
       ? `(SELECT json_group_array(w.node) FROM ${BATCH} ${selection.joins} WHERE ${selection.where})`
-      : 'b.nodes';
+      : 'NULL';
     try {
       const batches = this.connection.stream(
         `${walkSql(steps, visits)} SELECT ${selected} FROM batches b WHERE b.nodes IS NOT NULL`,
         [...(selection?.values ?? []), { walk, depth: Math.min(depth, NO_LIMIT) }],
-        ([nodes]: [string]) => nodes,
+        ([nodes]: [string | null]) => nodes,
       );
-      for (const nodes of batches) {
+      for (const selectedNodes of batches) {
         // SQLite gives a row before it makes the next of it.
-        const { inferred, depth } = this.#functions.batch(walk);
+        const { inferred, depth, nodes } = this.#functions.batch(walk);
         if (depth === 0) continue;
-        for (const node of JSON.parse(nodes) as number[]) {
+        for (const node of selectedNodes === null ? nodes : (JSON.parse(selectedNodes) as number[])) {
           if (inferred === 0 || visits.settled(node, depth)) yield [node, inferred, depth];
         }
       }
@@ -112,8 +112,14 @@ export function walkSql(steps: readonly Step[], visits: Visits, unless?: Unless)
   )`;
 }
 
+/** As {@link foundSql}, where the batch has nodes from which the step leads. */
+function stepSql(step: Step, visits: Visits, unless: Unless | undefined): string {
+  const found = foundSql(step, visits, unless);
+  return step.of ? `CASE WHEN braid_has_${step.of}(@walk) THEN ${found} ELSE '[]' END` : found;
+}
+
 /** Where one step leads from all nodes of a batch; and from which of them, if that is of interest. Of a chain, how many it has. */
-function stepSql(step: Step, { follows, depths }: Visits, unless: Unless | undefined): string {
+function foundSql(step: Step, { follows, depths }: Visits, unless: Unless | undefined): string {
   const { inferred, to, where, chains } = step;
   const found = follows ? `json_array(w.node, ${to})` : to;
   const condition = unless ? `${where} AND NOT ${unless(to, inferred ? '1' : 'braid_inferred(@walk)')}` : where;

@@ -46,8 +46,8 @@ type RawTag = readonly [key: string, value: string, type: number, boolean: numbe
 /** What is read of a batch: the nodes, the last columns of versions only; their URIs; and their tags. */
 type RawTables = readonly [RawNodes, [nodes: number[], uris: string[]], RawTags];
 type RawNodes = readonly [...RawRecords, ...(RawVersions | [])];
-type RawRecords = [nodes: number[], ids: number[], kinds: number[], names: string[], times: string[], valid: number[]];
-type RawVersions = [attempts: number[], numbers: (number | null)[], steps: (number | null)[], ranks: number[], ordinals: number[], onlyRanks: (number | null)[]]; // prettier-ignore
+type RawRecords = [nodes: number[], kinds: number[], names: string[], times: string[], valid: number[]];
+type RawVersions = [models: number[], attempts: number[], numbers: (number | null)[], steps: (number | null)[], ranks: number[], ordinals: number[], onlyRanks: (number | null)[]]; // prettier-ignore
 type RawTags = [nodes: number[], keys: string[], values: string[], types: number[], booleans: number[]];
 
 /** The only rank that has updated a version. */
@@ -133,7 +133,7 @@ export class NodeRows {
     const { ours, kind, boolean } = this.layout;
     return [
       {
-        columns: ['r.record_id', 'r.record_id', kind, 'r.name', 'r.time', `${RECORD_INVALIDATION} IS NULL`],
+        columns: ['r.record_id', kind, 'r.name', 'r.time', `${RECORD_INVALIDATION} IS NULL`],
         from: 'batch CROSS JOIN records r ON r.record_id = batch.id',
       },
       { columns: ['u.record_id', 'u.uri'], from: 'batch CROSS JOIN uris u ON u.record_id = batch.id' },
@@ -151,15 +151,8 @@ export class NodeRows {
     return [
       {
         columns: [
-          ...[
-            '-v.version_id',
-            'r.record_id',
-            this.layout.kind,
-            'r.name',
-            VERSION_TIME,
-            `${VERSION_INVALIDATION} IS NULL`,
-          ],
-          ...['v.attempt_id', 'v.number', 'v.step', 'v.rank', 'v.ordinal', ONLY_RANK],
+          ...['-v.version_id', this.layout.kind, 'r.name', VERSION_TIME, `${VERSION_INVALIDATION} IS NULL`],
+          ...['v.model_id', 'v.attempt_id', 'v.number', 'v.step', 'v.rank', 'v.ordinal', ONLY_RANK],
         ],
         from: `batch CROSS JOIN versions v ON v.version_id = batch.id CROSS JOIN records r ON r.record_id = v.model_id`,
       },
@@ -185,9 +178,10 @@ export class NodeRows {
     });
   }
 
-  #row([, ids, kinds, names, times, valid, ...version]: RawNodes, i: number, attempts: Attempts | undefined): NodeRow {
-    const id = ids[i];
-    const maker = version.length > 0 ? undefined : attempts?.of(id);
+  #row([nodes, kinds, names, times, valid, ...version]: RawNodes, i: number, attempts: Attempts | undefined): NodeRow {
+    const [models] = version;
+    const id = models ? models[i] : nodes[i];
+    const maker = models ? undefined : attempts?.of(id);
     const row: NodeRow = {
       id,
       kind: KINDS[kinds[i]] ?? 'record',
@@ -201,7 +195,7 @@ export class NodeRows {
     };
     if (row.kind !== 'record' && isKindInferred(this.layout, id)) row.kindInferred = true;
     if (version.length === 0) return row;
-    const [attemptIds, numbers, steps, ranks, ordinals, onlyRanks] = version;
+    const [, attemptIds, numbers, steps, ranks, ordinals, onlyRanks] = version;
     const { run, attempt } = attempts!.get(attemptIds[i]);
     row.run = run;
     row.rank = onlyRanks[i] ?? undefined;
