@@ -163,8 +163,7 @@ export class StoreClient implements Pollable {
     for (const call of [...this.#calls.values()]) await new Promise<void>((resolve) => call.onDone(resolve));
     progress.remove(this);
     clients.delete(this);
-    for (const store of [this.#here, this.#left]) store?.release();
-    [this.#here, this.#left] = [undefined, undefined];
+    this.#release();
     const thread = this.#thread;
     this.#thread = undefined;
     thread?.port.close();
@@ -228,6 +227,11 @@ export class StoreClient implements Pollable {
     return SHORT.has(method);
   }
 
+  #release(): void {
+    for (const store of [this.#here, this.#left]) store?.release();
+    [this.#here, this.#left] = [undefined, undefined];
+  }
+
   #send<T>(method: StoreCall['method'], args: unknown[]): Request<T> {
     const id = ++this.#lastId;
     const request = new Request<unknown>();
@@ -246,8 +250,7 @@ export class StoreClient implements Pollable {
     if (this.#calls.size === 0) this.#thread?.worker.unref();
     this.gone = undefined;
     if ('value' in reply) {
-      this.#left?.release();
-      this.#left = undefined;
+      this.#release();
       request.resolve(reply.value);
     } else {
       const error = new BraidError(reply.code as BraidErrorCode, reply.message);
@@ -262,6 +265,8 @@ export class StoreClient implements Pollable {
    * goes to nobody.
    */
   #end(): void {
+    // As that of a thread is when it ends: the last one brings its log into the file.
+    this.#release();
     const thread = this.#thread;
     if (!thread) return;
     this.hurry();

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { BraidDB } from 'braid-mpi';
+import { unlocked } from '../support/locks.js';
 import { vendors } from '../support/mpiexec.js';
 import { assertNothingLost, program, startJob, statuses, type Job } from './jobs.js';
 
@@ -96,6 +97,7 @@ describe('a signal', function () {
     };
     const checkRecovered = async (before: string[]) => {
       other.close();
+      await unlocked(directory);
       await (await BraidDB.open(path, { mpi: 'off' })).close();
       assert.deepEqual(statuses(path), [...before, 'COMPLETED']);
       if (existsSync(`${path}.acknowledged`)) assertNothingLost(path, ['run.db.word']);
@@ -171,6 +173,7 @@ describe('a signal', function () {
           const { job, pids } = await start(launcher, ranks, stage);
           send(job, pids);
           assert.notEqual((await job.ended).code, 0);
+          await unlocked(directory);
           await (await BraidDB.open(path, { mpi: 'off' })).close();
           assert.deepEqual(statuses(path), ['KILLED', 'COMPLETED'], job.stderr);
           assertNothingLost(path);

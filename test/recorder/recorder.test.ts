@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { BraidDB, BraidReader } from 'braid-mpi';
+import { unlocked } from '../support/locks.js';
 import { mpiexec, missingVendors, runAlone, vendors, type Run, type TestVendor } from '../support/mpiexec.js';
 
 const program = (name: string) => fileURLToPath(new URL(`./${name}.rank.js`, import.meta.url));
@@ -62,22 +62,9 @@ describe('the recorder', function () {
     ['close', 'SIGTERM', undefined, 'COMPLETED'],
   ];
 
-  /** A launcher may end before the kernel is done with the ranks that it has killed: until then they have their locks. */
-  async function unlocked(): Promise<void> {
-    const files = readdirSync(directory, { recursive: true, encoding: 'utf8' });
-    const inodes = files.map((name) => statSync(join(directory, name)).ino);
-    const isLocked = () => {
-      const locks = readFileSync('/proc/locks', 'utf8');
-      return inodes.some((inode) => locks.includes(`:${inode} `));
-    };
-    for (const end = performance.now() + 10_000; isLocked(); await pause(10)) {
-      assert.ok(performance.now() < end, 'no rank is left');
-    }
-  }
-
   /** What a kill leaves is brought in by the next open; all that was acknowledged is there, once. */
   async function checkRecovered(...statuses: string[]): Promise<void> {
-    await unlocked();
+    await unlocked(directory);
     const next = await BraidDB.open(path, { mpi: 'off' });
     await next.close();
     const reader = BraidReader.open(path);
