@@ -19,7 +19,7 @@ const END_WAIT_MS = 5_000;
 
 /** What takes less time than a thread takes to start, where nobody else has the lock. */
 const SHORT = new Set<StoreCall['method']>(
-  ['nextAttempt', 'openAttempts', 'attemptState', 'beginRun', 'endAttempt', 'dropAttempt', 'settle', 'finishIndexes', 'close'], // prettier-ignore
+  ['nextAttempt', 'openAttempts', 'attemptState', 'beginRun', 'endAttempt', 'dropAttempt', 'settle', 'close'], // prettier-ignore
 );
 /** Indexes of a larger file are built in the thread. */
 const SHORT_BYTES = 2 ** 20;
@@ -223,8 +223,9 @@ export class StoreClient implements Pollable {
   }
 
   #isShort(method: StoreCall['method']): boolean {
-    if (method === 'finishIndexes' && statSync(this.#opened!.options.path).size > SHORT_BYTES) return false;
-    return SHORT.has(method);
+    if (method !== 'finishIndexes') return SHORT.has(method);
+    const stat = statSync(this.#opened!.options.path, { throwIfNoEntry: false });
+    return stat === undefined || stat.size <= SHORT_BYTES;
   }
 
   #release(): void {

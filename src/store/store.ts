@@ -345,14 +345,13 @@ export class Store {
 
   /** Closes the database; as one file, if nobody else has it open. */
   close(): void {
-    if (!this.#db.open) return;
-    if (this.#files.harm()) this.#files.letGo();
-    else leaveWal(this.#db);
-    this.#db.close();
+    if (this.#db.open && !this.#files.harm()) leaveWal(this.#db);
+    this.release();
   }
 
   /** Lets the database go as it is: another connection goes on with it, or nothing has come of it. */
   release(): void {
+    if (this.#db.open && this.#files.harm()) this.#files.letGo();
     this.#db.close();
   }
 
