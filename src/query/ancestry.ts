@@ -1,7 +1,7 @@
 import { KINDS, type Kind } from '../frame/format.js';
 import { versionKey } from '../record/version-key.js';
 import { Attempts } from './attempts.js';
-import type { Connection, Table } from './connection.js';
+import { columnsQuery, type Connection, type Table } from './connection.js';
 import type { Layout } from './layout.js';
 import { RECORD_INVALIDATION, VERSION_INVALIDATION } from './rows.js';
 import { Visits } from '../lineage/visits.js';
@@ -64,14 +64,10 @@ export class Ancestry {
 
   /** The columns of a table of some of the nodes, which are in `batch (node)`: of some thousands of them at a time. */
   *columns<Found>(nodes: readonly number[], table: Table): IterableIterator<Found> {
+    const query = columnsQuery([table], 'batch (node) AS (SELECT value FROM json_each(?))');
     for (let at = 0; at < nodes.length; at += BATCH) {
       const list = JSON.stringify(nodes.slice(at, at + BATCH));
-      const [found] = this.connection.columns(
-        [table],
-        'batch (node) AS (SELECT value FROM json_each(?))',
-        list,
-        Infinity,
-      )!;
+      const [found] = this.connection.columns(query, list, Infinity)!;
       yield found as Found;
     }
   }

@@ -8,6 +8,28 @@ export interface Table {
   readonly from: string;
 }
 
+/** A statement for {@link Connection.columns}, and how many columns each of its tables has. */
+export interface ColumnsQuery {
+  readonly sql: string;
+  readonly widths: readonly number[];
+}
+
+/** @param batch a table that a WITH clause makes of the only parameter, `?`. */
+export function columnsQuery(tables: readonly Table[], batch: string): ColumnsQuery {
+  const widths = tables.map(({ columns }) => columns.length);
+  const names = Array.from({ length: Math.max(...widths) }, (_, i) => `c${i}`);
+  const selects = tables.map(({ columns, from }) => {
+    const texts = names.map(
+      (name, i) => `${i < columns.length ? `json_group_array(${columns[i]})` : "'[]'"} AS ${name}`,
+    );
+    return `SELECT ${texts.join(', ')} FROM ${from}`;
+  });
+  // By its LIMIT the text stays an inner query's, which SQLite makes once, and not again to measure it.
+  const sql = `WITH ${batch} SELECT * FROM (${selects.join(' UNION ALL ')} LIMIT ${tables.length})
+    WHERE ${names.map((name) => `octet_length(${name})`).join(' + ')} <= ?`;
+  return { sql, widths };
+}
+
 /** Of each column all values, in the order of the rows. */
 export type Columns = readonly (readonly unknown[])[];
 
@@ -50,25 +72,12 @@ export class Connection {
    * All rows of some tables, as of one moment: of each table its columns, through one text of JSON for each of them. Of many
    * small rows that takes a third of the time of getting each by itself. Undefined if they have more than so many bytes.
    *
-   * @param value of the only parameter, `?`, of a table `batch`, of which a WITH clause tells how it comes from that.
+   * @param value of the query's only parameter.
    */
-  columns(tables: readonly Table[], batch: string, value: unknown, mostBytes: number): Columns[] | undefined {
-    const most = Math.max(...tables.map(({ columns }) => columns.length));
-    const names = Array.from({ length: most }, (_, i) => `c${i}`);
-    const selects = tables.map(({ columns, from }) => {
-      const texts = names.map(
-        (name, i) => `${i < columns.length ? `json_group_array(${columns[i]})` : "'[]'"} AS ${name}`,
-      );
-      return `SELECT ${texts.join(', ')} FROM ${from}`;
-    });
-    // By its LIMIT the text stays an inner query's, which SQLite makes once, and not again to measure it.
-    const sql = `WITH ${batch} SELECT * FROM (${selects.join(' UNION ALL ')} LIMIT ${tables.length})
-      WHERE ${names.map((name) => `octet_length(${name})`).join(' + ')} <= ?`;
+  columns({ sql, widths }: ColumnsQuery, value: unknown, mostBytes: number): Columns[] | undefined {
     const found = this.#read(() => this.#statement(sql, true).all(value, mostBytes) as string[][]);
-    if (found.length < tables.length) return undefined;
-    return found.map((texts, i) =>
-      texts.slice(0, tables[i].columns.length).map((text) => JSON.parse(text) as unknown[]),
-    );
+    if (found.length < widths.length) return undefined;
+    return found.map((texts, i) => texts.slice(0, widths[i]).map((text) => JSON.parse(text) as unknown[]));
   }
 
   /** Rows as they are found, as arrays: a statement of its own, for two iterations of a query may be under way at once. */

@@ -3,7 +3,7 @@ import { tagValue, type Tag, type Tags } from '../record/tags.js';
 import { versionKey } from '../record/version-key.js';
 import { parseTime } from '../time.js';
 import { Attempts } from './attempts.js';
-import type { Connection, Table } from './connection.js';
+import { columnsQuery, type ColumnsQuery, type Connection } from './connection.js';
 import { isKindInferred, type Layout } from './layout.js';
 
 export interface RecordRow {
@@ -74,6 +74,8 @@ export class NodeRows {
   /** Read with the first row, and so as of the same moment. */
   #attempts: Attempts | undefined;
   #most = LARGEST_BATCH;
+  #records: ColumnsQuery | undefined;
+  #versions: ColumnsQuery | undefined;
 
   /** @param only the id of the only record that will be made a row of. */
   constructor(
@@ -116,55 +118,15 @@ export class NodeRows {
     const rows = new Map<number, NodeRow>();
     const most = nodes.length === 1 ? Infinity : BATCH_BYTES;
     const list = JSON.stringify([...new Set(nodes)]);
-    const add = (tables: readonly Table[], batch: string) => {
-      const found = this.connection.columns(tables, batch, list, most);
+    const add = (query: ColumnsQuery) => {
+      const found = this.connection.columns(query, list, most);
       if (found) this.#add(rows, found as unknown as RawTables);
       return found !== undefined;
     };
     const made =
-      (!nodes.some((node) => node > 0) || add(this.#records, BATCH_OF_RECORDS)) &&
-      (!nodes.some((node) => node < 0) || add(this.#versions, BATCH_OF_VERSIONS));
+      (!nodes.some((node) => node > 0) || add((this.#records ??= recordsQuery(this.layout)))) &&
+      (!nodes.some((node) => node < 0) || add((this.#versions ??= versionsQuery(this.layout))));
     return made ? rows : undefined;
-  }
-
-  // What a record or a version has several of comes in the order of an index, and of its rows: as it was added.
-
-  get #records(): Table[] {
-    const { ours, kind, boolean } = this.layout;
-    return [
-      {
-        columns: ['r.record_id', kind, 'r.name', 'r.time', `${RECORD_INVALIDATION} IS NULL`],
-        from: 'batch CROSS JOIN records r ON r.record_id = batch.id',
-      },
-      { columns: ['u.record_id', 'u.uri'], from: 'batch CROSS JOIN uris u ON u.record_id = batch.id' },
-      {
-        columns: ['t.record_id', 't.key', 't.value', 't.tag_type', boolean],
-        // Braid-DB has no index that leads from a record to its tags: those of the batch are picked out together.
-        from: ours
-          ? 'batch CROSS JOIN tags t ON t.record_id = batch.id'
-          : 'tags t WHERE t.record_id IN (SELECT id FROM batch)',
-      },
-    ];
-  }
-
-  get #versions(): Table[] {
-    return [
-      {
-        columns: [
-          ...['-v.version_id', this.layout.kind, 'r.name', VERSION_TIME, `${VERSION_INVALIDATION} IS NULL`],
-          ...['v.model_id', 'v.attempt_id', 'v.number', 'v.step', 'v.rank', 'v.ordinal', ONLY_RANK],
-        ],
-        from: `batch CROSS JOIN versions v ON v.version_id = batch.id CROSS JOIN records r ON r.record_id = v.model_id`,
-      },
-      {
-        columns: ['-u.version_id', 'u.uri'],
-        from: 'batch CROSS JOIN version_uris u ON u.version_id = batch.id',
-      },
-      {
-        columns: ['-t.version_id', 't.key', 't.value', 't.tag_type', 't.boolean'],
-        from: 'batch CROSS JOIN version_tags t ON t.version_id = batch.id',
-      },
-    ];
   }
 
   #add(rows: Map<number, NodeRow>, [nodes, [uriNodes, uris], [tagNodes, keys, values, types, booleans]]: RawTables) {
@@ -204,6 +166,47 @@ export class NodeRows {
     row.key = versionKey({ model: id, run, attempt, step: row.step, rank: ranks[i], ordinal: ordinals[i] });
     return row;
   }
+}
+
+// What a record or a version has several of comes in the order of an index, and of its rows: as it was added.
+
+function recordsQuery({ ours, kind, boolean }: Layout): ColumnsQuery {
+  const tables = [
+    {
+      columns: ['r.record_id', kind, 'r.name', 'r.time', `${RECORD_INVALIDATION} IS NULL`],
+      from: 'batch CROSS JOIN records r ON r.record_id = batch.id',
+    },
+    { columns: ['u.record_id', 'u.uri'], from: 'batch CROSS JOIN uris u ON u.record_id = batch.id' },
+    {
+      columns: ['t.record_id', 't.key', 't.value', 't.tag_type', boolean],
+      // Braid-DB has no index that leads from a record to its tags: those of the batch are picked out together.
+      from: ours
+        ? 'batch CROSS JOIN tags t ON t.record_id = batch.id'
+        : 'tags t WHERE t.record_id IN (SELECT id FROM batch)',
+    },
+  ];
+  return columnsQuery(tables, BATCH_OF_RECORDS);
+}
+
+function versionsQuery({ kind }: Layout): ColumnsQuery {
+  const tables = [
+    {
+      columns: [
+        ...['-v.version_id', kind, 'r.name', VERSION_TIME, `${VERSION_INVALIDATION} IS NULL`],
+        ...['v.model_id', 'v.attempt_id', 'v.number', 'v.step', 'v.rank', 'v.ordinal', ONLY_RANK],
+      ],
+      from: `batch CROSS JOIN versions v ON v.version_id = batch.id CROSS JOIN records r ON r.record_id = v.model_id`,
+    },
+    {
+      columns: ['-u.version_id', 'u.uri'],
+      from: 'batch CROSS JOIN version_uris u ON u.version_id = batch.id',
+    },
+    {
+      columns: ['-t.version_id', 't.key', 't.value', 't.tag_type', 't.boolean'],
+      from: 'batch CROSS JOIN version_tags t ON t.version_id = batch.id',
+    },
+  ];
+  return columnsQuery(tables, BATCH_OF_VERSIONS);
 }
 
 /** At first of few, so that who asks for one doesn't wait for many. */

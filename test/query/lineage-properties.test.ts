@@ -75,7 +75,6 @@ describe('lineage that respects time, against its definition', function () {
           ['ancestry', undefined],
           ['ancestry-inferred', true],
         ] as const) {
-          // prettier-ignore
           const said = sentences.find((sentence) => sentence.id === id);
           const expected = rows.filter(({ inferred }) => inferred === wanted).map(({ key, id }) => key ?? String(id));
           assert.deepEqual([...(said?.versions ?? []), ...(said?.records ?? []).map(String)].sort(), expected.sort());
