@@ -17,8 +17,10 @@ export function parseTime(text: string): Date {
     const other = String(text);
     return new Date(`${other.slice(0, 10)}T${other.slice(11, 23)}Z`);
   }
-  const at = text.slice(0, 16);
-  if (at !== minute.text) minute = { text: at, ms: new Date(`${at.slice(0, 10)}T${at.slice(11)}Z`).getTime() };
+  if (minute.text === '' || !text.startsWith(minute.text)) {
+    const at = text.slice(0, 16);
+    minute = { text: at, ms: new Date(`${at.slice(0, 10)}T${at.slice(11)}Z`).getTime() };
+  }
   return new Date(minute.ms + ms);
 }
 

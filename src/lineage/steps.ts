@@ -30,6 +30,10 @@ export interface Step {
   readonly of?: 'records' | 'versions';
   /** It can only be where there are versions, or several attempts: a step that can't be costs as much as one that isn't. */
   readonly needs?: 'versions' | 'attempts';
+  /** Of a step that isn't inferred: whether the inferred one of the same relation, which comes after it, may find something of a row, too. */
+  readonly maybe?: string;
+  /** Of a batch it is looked for only if the step before it has met what is `maybe`. */
+  readonly ifMaybe?: true;
   /** What the row `w` of the walk is joined with, in this order; the last of them by what its index finds and nothing else. */
   readonly from: string;
   /** It leads on and on from one to the next: a walk that isn't to tell depths goes such a chain to its end at once. */
@@ -99,17 +103,19 @@ export const STEPS: Record<Direction, readonly Step[]> = {
       relation: 'derivation',
       of: 'records',
       inferred: false,
-      from: `derivations d ON w.node > 0 AND d.derivation = w.node AND d.stated = 1
+      from: `derivations d ON d.derivation = w.node AND d.stated = 1
         LEFT JOIN derivation_versions x ON x.derivation = d.derivation AND x.record_id = d.record_id`,
       to: 'ifnull(-x.version_id, d.record_id)',
       where: 'true',
+      maybe: 'd.unversioned',
     },
     {
       relation: 'derivation',
       of: 'records',
       inferred: true,
       needs: 'versions',
-      from: `derivations d ON w.node > 0 AND d.derivation = w.node AND d.stated = 1 AND d.unversioned = 1
+      ifMaybe: true,
+      from: `derivations d ON d.derivation = w.node AND d.stated = 1 AND d.unversioned = 1
         AND EXISTS (SELECT 1 FROM versions s WHERE s.model_id = d.record_id)
         LEFT JOIN records r ON r.record_id = w.node`,
       until: { model: 'd.record_id', time: UNTIL },
@@ -125,12 +131,14 @@ export const STEPS: Record<Direction, readonly Step[]> = {
         CROSS JOIN exposures e ON e.update_id = u.update_id`,
       to: 'ifnull(-e.version_id, e.source_id)',
       where: 'true',
+      maybe: 'e.unversioned',
     },
     {
       relation: 'exposure',
       of: 'versions',
       inferred: true,
       needs: 'versions',
+      ifMaybe: true,
       from: `updates u ON w.node < 0 AND u.version_id = -w.node
         CROSS JOIN exposures e ON e.update_id = u.update_id AND e.unversioned = 1`,
       until: { model: 'e.source_id', time: 'u.time' },
@@ -155,12 +163,14 @@ export const STEPS: Record<Direction, readonly Step[]> = {
       from: STEP_BEFORE,
       to: '-p.version_id',
       where: `${MADE_LATER} IS NOT 1`,
+      maybe: MADE_LATER,
     },
     {
       relation: 'step',
       of: 'versions',
       inferred: true,
       needs: 'versions',
+      ifMaybe: true,
       from: STEP_BEFORE,
       to: '-p.version_id',
       where: MADE_LATER,
@@ -265,12 +275,14 @@ export const STEPS: Record<Direction, readonly Step[]> = {
       from: STEP_AFTER,
       to: '-v.version_id',
       where: `${MADE_LATER} IS NOT 1`,
+      maybe: MADE_LATER,
     },
     {
       relation: 'step',
       of: 'versions',
       inferred: true,
       needs: 'versions',
+      ifMaybe: true,
       from: STEP_AFTER,
       to: '-v.version_id',
       where: MADE_LATER,

@@ -219,6 +219,8 @@ interface Walk {
   readonly visits: Visits;
   readonly steps: readonly Step[];
   batch?: Batch;
+  /** Of the batch: whether the last step has met what is `maybe`. */
+  maybe?: number;
 }
 
 /** Gives the walks of a connection the functions that their statements call. */
@@ -233,6 +235,17 @@ export class WalkFunctions {
     add('braid_depth', (walk: number) => this.batch(walk).depth);
     add('braid_has_records', (walk: number) => Number(this.batch(walk).nodes.some((node) => node > 0)));
     add('braid_has_versions', (walk: number) => Number(this.batch(walk).nodes.some((node) => node < 0)));
+    // Told by one step, to whose text it adds nothing, and asked for by the next.
+    add('braid_tell_maybe', (walk: number, maybe: number | null) => {
+      this.#walks.get(walk)!.maybe = maybe ?? 0;
+      return '';
+    });
+    add('braid_maybe', (walk: number) => {
+      const { maybe } = this.#walks.get(walk)!;
+      // That the arguments of a function are made from left to right is what SQLite does, and isn't in its documents.
+      if (maybe === undefined) throw new Error('SQLite has asked for a step before the one that tells of it');
+      return maybe;
+    });
     add('braid_visit', (walk: number, node: number) =>
       Number(this.#walks.get(walk)!.visits.follow(node, this.batch(walk))),
     );
@@ -273,6 +286,7 @@ export class WalkFunctions {
     });
     if (batch) visits.resize(count);
     const next = (walk.batch = visits.next());
+    walk.maybe = undefined;
     return next ? JSON.stringify(next.nodes) : null;
   }
 }

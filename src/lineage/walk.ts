@@ -115,14 +115,19 @@ export function walkSql(steps: readonly Step[], visits: Visits, unless?: Unless)
 /** As {@link foundSql}, where the batch has nodes from which the step leads. */
 function stepSql(step: Step, visits: Visits, unless: Unless | undefined): string {
   const found = foundSql(step, visits, unless);
-  return step.of ? `CASE WHEN braid_has_${step.of}(@walk) THEN ${found} ELSE '[]' END` : found;
+  const conditions = [step.of && `braid_has_${step.of}(@walk)`, step.ifMaybe && 'braid_maybe(@walk)'].filter(Boolean);
+  return conditions.length > 0 ? `CASE WHEN ${conditions.join(' AND ')} THEN ${found} ELSE '[]' END` : found;
 }
 
 /** Where one step leads from all nodes of a batch; and from which of them, if that is of interest. Of a chain, how many it has. */
 function foundSql(step: Step, { follows, depths }: Visits, unless: Unless | undefined): string {
-  const { inferred, to, where, chains } = step;
+  const { inferred, to, where, chains, maybe } = step;
   const found = follows ? `json_array(w.node, ${to})` : to;
   const condition = unless ? `${where} AND NOT ${unless(to, inferred ? '1' : 'braid_inferred(@walk)')}` : where;
+  if (maybe) {
+    return `(SELECT json_group_array(${found}) FILTER (WHERE ${condition}) || braid_tell_maybe(@walk, max(${maybe}))
+      FROM ${BATCH} CROSS JOIN ${joinsOf(step)})`;
+  }
   if (depths || !chains) {
     return `(SELECT json_group_array(${found}) FROM ${BATCH} CROSS JOIN ${joinsOf(step)} WHERE ${condition})`;
   }

@@ -11,9 +11,7 @@ import type { Walks } from '../lineage/walk.js';
 export interface AncestryNode {
   /** The record, or the model of the version. */
   readonly id: number;
-  /** Of a version. */
-  readonly key?: string;
-  readonly number?: number;
+  readonly version?: AncestryVersion;
   readonly kind: Kind;
   readonly invalidation?: string;
   /** Which attempt has made it, by its row; undefined for what none of ours has. */
@@ -21,6 +19,17 @@ export interface AncestryNode {
   /** Of a record: whether it is derived from nothing. */
   readonly isRoot: boolean;
   readonly inferred: boolean;
+}
+
+/** What a key is made of, but for the model. */
+export interface AncestryVersion {
+  readonly run: string;
+  readonly attempt: number;
+  readonly step?: number;
+  readonly rank: number;
+  readonly ordinal: number;
+  /** Whether no update of it is committed yet. */
+  readonly isUnmade: boolean;
 }
 
 /** What is read of some nodes; the last columns of versions only. */
@@ -40,7 +49,9 @@ const BATCH = 4096;
 /** What a record, or a version, comes from: by one walk, and a statement for each of some thousands of nodes. */
 export class Ancestry {
   /** The subject first; of the versions of a model, the newest first. */
-  readonly nodes = new Map<number, AncestryNode>();
+  readonly all: (readonly [node: number, known: AncestryNode])[] = [];
+  /** The same by node. */
+  readonly nodes: ReadonlyMap<number, AncestryNode>;
   /** Ids that are named as sources, and of which no record is committed. */
   readonly dangling: number[] = [];
   /** One step from the subject. */
@@ -59,7 +70,18 @@ export class Ancestry {
       met.push(node);
       if (isInferred === 1) inferred.add(node);
     }
-    this.#describe(met, inferred);
+    this.nodes = this.#describe(met, inferred);
+    for (const node of met) {
+      const known = this.nodes.get(node);
+      if (known) this.all.push([node, known]);
+      else if (node > 0) this.dangling.push(node);
+    }
+  }
+
+  /** A record by its id, a version by its key. */
+  name(node: number): number | string {
+    const known = this.nodes.get(node);
+    return known?.version ? versionKey({ model: known.id, ...known.version }) : Math.abs(node);
   }
 
   /** The columns of a table of some of the nodes, which are in `batch (node)`: of some thousands of them at a time. */
@@ -72,7 +94,7 @@ export class Ancestry {
     }
   }
 
-  #describe(met: readonly number[], inferred: ReadonlySet<number>): void {
+  #describe(met: readonly number[], inferred: ReadonlySet<number>): Map<number, AncestryNode> {
     const { kind, ours } = this.layout;
     const attempts = ours ? new Attempts(this.connection) : undefined;
     const described = new Map<number, AncestryNode>();
@@ -98,16 +120,12 @@ export class Ancestry {
         columns[0].forEach((node, i) => described.set(node, nodeAt(columns, i, inferred.has(node), attempts)));
       }
     }
-    for (const node of met) {
-      const known = described.get(node);
-      if (known) this.nodes.set(node, known);
-      else if (node > 0) this.dangling.push(node);
-    }
+    return described;
   }
 }
 
 function nodeAt(
-  [, ids, kinds, invalidations, areRoots, ...version]: RawNodes,
+  [, ids, kinds, invalidations, areRoots, ...ofVersions]: RawNodes,
   i: number,
   inferred: boolean,
   attempts: Attempts | undefined,
@@ -116,17 +134,19 @@ function nodeAt(
   const kind = KINDS[kinds[i]] ?? 'record';
   const invalidation = invalidations[i] ?? undefined;
   const isRoot = areRoots[i] === 1;
-  if (version.length === 0) return { id, kind, invalidation, isRoot, inferred, attempt: attempts?.of(id)?.id };
-  const [attemptIds, numbers, steps, ranks, ordinals] = version;
+  if (ofVersions.length === 0) return { id, kind, invalidation, isRoot, inferred, attempt: attempts?.of(id)?.id };
+  const [attemptIds, numbers, steps, ranks, ordinals] = ofVersions;
   const attempt = attemptIds[i];
-  const key = versionKey({
-    model: id,
-    ...attempts!.get(attempt),
+  const { run, attempt: ofRun } = attempts!.get(attempt);
+  const version: AncestryVersion = {
+    run,
+    attempt: ofRun,
     step: steps[i] ?? undefined,
     rank: ranks[i],
     ordinal: ordinals[i],
-  });
-  return { id, kind, invalidation, isRoot, inferred, attempt, number: numbers[i] ?? undefined, key };
+    isUnmade: numbers[i] === null,
+  };
+  return { id, kind, invalidation, isRoot, inferred, attempt, version };
 }
 
 /** What the versions among some nodes were exposed to: each source once, and how often all were. */

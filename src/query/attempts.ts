@@ -34,8 +34,7 @@ export class Attempts {
 
   /** An attempt of a version, by its row. */
   get(id: number): { run: string; attempt: number } {
-    const { run, attempt } = this.#byId.get(id)!;
-    return { run, attempt };
+    return this.#byId.get(id)!;
   }
 
   of(id: number): { id: number; run: string; rank: number } | undefined {

@@ -1,4 +1,4 @@
-import { KINDS, type Kind } from '../frame/format.js';
+import { KINDS, TagType, type Kind } from '../frame/format.js';
 import { tagValue, type Tag, type Tags } from '../record/tags.js';
 import { versionKey } from '../record/version-key.js';
 import { parseTime } from '../time.js';
@@ -43,12 +43,13 @@ export interface NodeRow extends RecordRow, VersionFields {}
 
 type RawTag = readonly [key: string, value: string, type: number, boolean: number];
 
-/** What is read of a batch: the nodes, the last columns of versions only; their URIs; and their tags. */
-type RawTables = readonly [RawNodes, [nodes: number[], uris: string[]], RawTags];
-type RawNodes = readonly [...RawRecords, ...(RawVersions | [])];
-type RawRecords = [nodes: number[], kinds: number[], names: string[], times: string[], valid: number[]];
+/** What is read of a batch, by places in it: its nodes, the last columns of versions only; their URIs; and their tags. */
+type RawTables = readonly [RawNodes, [places: number[], uris: string[]], RawTags];
+/** A code has a place and something small, for of every number SQLite makes a text. */
+type RawNodes = Readonly<RawRecords> | readonly [...RawRecords, ...RawVersions];
+type RawRecords = [codes: number[], names: string[], times: string[]];
 type RawVersions = [models: number[], attempts: number[], numbers: (number | null)[], steps: (number | null)[], ranks: number[], ordinals: number[], onlyRanks: (number | null)[]]; // prettier-ignore
-type RawTags = [nodes: number[], keys: string[], values: string[], types: number[], booleans: number[]];
+type RawTags = [codes: number[], keys: string[], values: string[]];
 
 /** The only rank that has updated a version. */
 const ONLY_RANK =
@@ -59,9 +60,24 @@ export const RECORD_INVALIDATION = 'r.invalidation_id';
 export const VERSION_INVALIDATION = 'ifnull(v.invalidation_id, r.invalidation_id)';
 export const VERSION_TIME = 'ifnull(v.time, r.time)';
 
-/** Those of a list of JSON that are records, and the rows of those that are versions. */
-const BATCH_OF_RECORDS = 'batch (id) AS MATERIALIZED (SELECT value FROM json_each(?) WHERE value > 0)';
-const BATCH_OF_VERSIONS = 'batch (id) AS MATERIALIZED (SELECT -value FROM json_each(?) WHERE value < 0)';
+/** Those of a list of JSON that are records, and the rows of those that are versions, by their places in it. */
+const BATCH_OF_RECORDS =
+  'batch (place, id) AS MATERIALIZED (SELECT key, CAST(value AS INTEGER) FROM json_each(?) WHERE value > 0)';
+const BATCH_OF_VERSIONS =
+  'batch (place, id) AS MATERIALIZED (SELECT key, CAST(-value AS INTEGER) FROM json_each(?) WHERE value < 0)';
+
+/** A place with a kind and whether it is valid; a kind that there isn't is none. */
+const nodeCode = (kind: string, invalidation: string) =>
+  `batch.place * 8 + iif(${kind} BETWEEN 1 AND 3, ${kind}, 0) * 2 + (${invalidation} IS NULL)`;
+/** A place with which of {@link TAG_TYPES} a tag is of. */
+const tagCode = (boolean: string) =>
+  `batch.place * 4 + CASE t.tag_type WHEN ${TagType.integer} THEN iif(${boolean}, 3, 1) WHEN ${TagType.float} THEN 2 ELSE 0 END`;
+const TAG_TYPES = [
+  [TagType.string, 0],
+  [TagType.integer, 0],
+  [TagType.float, 0],
+  [TagType.integer, 1],
+] as const;
 
 /** How many rows are made at once. */
 const FIRST_BATCH = 8;
@@ -86,11 +102,31 @@ export class NodeRows {
 
   /** A row of each, in their order; undefined where there is none. */
   *of(nodes: readonly number[]): IterableIterator<NodeRow | undefined> {
+    for (const [rows] of this.#batches(nodes)) yield* rows;
+  }
+
+  /** A row for each of what a query finds, whose first column is a node; there is none of what isn't committed. */
+  *complete<Raw extends readonly [node: number, ...more: unknown[]], Row>(
+    found: Iterable<Raw>,
+    complete: (row: NodeRow, raw: Raw) => Row,
+  ): IterableIterator<Row> {
+    for (const raws of batches(found)) {
+      for (const [rows, at] of this.#batches(raws.map(([node]) => node))) {
+        for (let i = 0; i < rows.length; i++) {
+          const row = rows[i];
+          if (row) yield complete(row, raws[at + i]);
+        }
+      }
+    }
+  }
+
+  /** The rows of some at a time, and the place of the first of them. */
+  *#batches(nodes: readonly number[]): IterableIterator<[rows: (NodeRow | undefined)[], at: number]> {
     for (let at = 0; at < nodes.length;) {
       const batch = nodes.slice(at, at + this.#most);
       const rows = this.#batch(batch);
       if (rows) {
-        for (const node of batch) yield rows.get(node);
+        yield [rows, at];
         at += batch.length;
         this.#most = Math.min(this.#most * 2, LARGEST_BATCH);
       } else {
@@ -99,28 +135,14 @@ export class NodeRows {
     }
   }
 
-  /** A row for each of what a query finds, whose first column is a node; there is none of what isn't committed. */
-  *complete<Raw extends readonly [node: number, ...more: unknown[]], Row>(
-    found: Iterable<Raw>,
-    complete: (row: NodeRow, raw: Raw) => Row,
-  ): IterableIterator<Row> {
-    for (const batch of batches(found)) {
-      let at = 0;
-      for (const row of this.of(batch.map(([node]) => node))) {
-        const raw = batch[at++];
-        if (row) yield complete(row, raw);
-      }
-    }
-  }
-
-  /** By node; undefined where they are too large to be made at once. */
-  #batch(nodes: readonly number[]): ReadonlyMap<number, NodeRow> | undefined {
-    const rows = new Map<number, NodeRow>();
+  /** Of each node its row; undefined where they are too large to be made at once. */
+  #batch(nodes: readonly number[]): (NodeRow | undefined)[] | undefined {
+    const rows = nodes.map((): NodeRow | undefined => undefined);
     const most = nodes.length === 1 ? Infinity : BATCH_BYTES;
-    const list = JSON.stringify([...new Set(nodes)]);
+    const list = JSON.stringify(nodes);
     const add = (query: ColumnsQuery) => {
       const found = this.connection.columns(query, list, most);
-      if (found) this.#add(rows, found as unknown as RawTables);
+      if (found) this.#add(rows, nodes, found as unknown as RawTables);
       return found !== undefined;
     };
     const made =
@@ -129,35 +151,39 @@ export class NodeRows {
     return made ? rows : undefined;
   }
 
-  #add(rows: Map<number, NodeRow>, [nodes, [uriNodes, uris], [tagNodes, keys, values, types, booleans]]: RawTables) {
+  #add(rows: (NodeRow | undefined)[], nodes: readonly number[], [raw, ofUris, ofTags]: RawTables): void {
     const attempts = this.layout.ours ? (this.#attempts ??= new Attempts(this.connection, this.only)) : undefined;
-    nodes[0].forEach((node, i) => rows.set(node, this.#row(nodes, i, attempts)));
+    raw[0].forEach((code, i) => (rows[code >> 3] = this.#row(nodes[code >> 3], raw, i, attempts)));
     // There may be some of records that are not committed.
-    uriNodes.forEach((node, i) => rows.get(node)?.uris.push(uris[i]));
-    tagNodes.forEach((node, i) => {
-      const row = rows.get(node);
-      if (row) addTag(row, keys[i], values[i], types[i], booleans[i]);
+    const [uriPlaces, uris] = ofUris;
+    uriPlaces.forEach((place, i) => rows[place]?.uris.push(uris[i]));
+    const [tagCodes, keys, values] = ofTags;
+    tagCodes.forEach((code, i) => {
+      const row = rows[code >> 2];
+      const [type, boolean] = TAG_TYPES[code & 3];
+      if (row) addTag(row, keys[i], values[i], type, boolean);
     });
   }
 
-  #row([nodes, kinds, names, times, valid, ...version]: RawNodes, i: number, attempts: Attempts | undefined): NodeRow {
-    const [models] = version;
-    const id = models ? models[i] : nodes[i];
-    const maker = models ? undefined : attempts?.of(id);
+  #row(node: number, raw: RawNodes, i: number, attempts: Attempts | undefined): NodeRow {
+    const [codes, names, times] = raw;
+    const isRecord = raw.length === 3;
+    const id = isRecord ? node : raw[3][i];
+    const maker = isRecord ? attempts?.of(id) : undefined;
     const row: NodeRow = {
       id,
-      kind: KINDS[kinds[i]] ?? 'record',
+      kind: KINDS[(codes[i] >> 1) & 3],
       name: names[i],
       time: parseTime(times[i]),
       uris: [],
       tags: {},
-      valid: valid[i] === 1,
+      valid: (codes[i] & 1) === 1,
       run: maker?.run,
       rank: maker?.rank,
     };
     if (row.kind !== 'record' && isKindInferred(this.layout, id)) row.kindInferred = true;
-    if (version.length === 0) return row;
-    const [, attemptIds, numbers, steps, ranks, ordinals, onlyRanks] = version;
+    if (isRecord) return row;
+    const [, , , , attemptIds, numbers, steps, ranks, ordinals, onlyRanks] = raw;
     const { run, attempt } = attempts!.get(attemptIds[i]);
     row.run = run;
     row.rank = onlyRanks[i] ?? undefined;
@@ -173,16 +199,17 @@ export class NodeRows {
 function recordsQuery({ ours, kind, boolean }: Layout): ColumnsQuery {
   const tables = [
     {
-      columns: ['r.record_id', kind, 'r.name', 'r.time', `${RECORD_INVALIDATION} IS NULL`],
+      columns: [nodeCode(kind, RECORD_INVALIDATION), 'r.name', 'r.time'],
       from: 'batch CROSS JOIN records r ON r.record_id = batch.id',
     },
-    { columns: ['u.record_id', 'u.uri'], from: 'batch CROSS JOIN uris u ON u.record_id = batch.id' },
+    { columns: ['batch.place', 'u.uri'], from: 'batch CROSS JOIN uris u ON u.record_id = batch.id' },
     {
-      columns: ['t.record_id', 't.key', 't.value', 't.tag_type', boolean],
-      // Braid-DB has no index that leads from a record to its tags: those of the batch are picked out together.
+      columns: [tagCode(boolean), 't.key', 't.value'],
+      // Braid-DB has no index that leads from a record to its tags: those of the batch are picked out together, by an index of
+      // the batch that SQLite makes for the query. It can, for ids of the batch are integers by their type.
       from: ours
         ? 'batch CROSS JOIN tags t ON t.record_id = batch.id'
-        : 'tags t WHERE t.record_id IN (SELECT id FROM batch)',
+        : 'tags t CROSS JOIN batch ON batch.id = t.record_id',
     },
   ];
   return columnsQuery(tables, BATCH_OF_RECORDS);
@@ -192,17 +219,17 @@ function versionsQuery({ kind }: Layout): ColumnsQuery {
   const tables = [
     {
       columns: [
-        ...['-v.version_id', kind, 'r.name', VERSION_TIME, `${VERSION_INVALIDATION} IS NULL`],
+        ...[nodeCode(kind, VERSION_INVALIDATION), 'r.name', VERSION_TIME],
         ...['v.model_id', 'v.attempt_id', 'v.number', 'v.step', 'v.rank', 'v.ordinal', ONLY_RANK],
       ],
       from: `batch CROSS JOIN versions v ON v.version_id = batch.id CROSS JOIN records r ON r.record_id = v.model_id`,
     },
     {
-      columns: ['-u.version_id', 'u.uri'],
+      columns: ['batch.place', 'u.uri'],
       from: 'batch CROSS JOIN version_uris u ON u.version_id = batch.id',
     },
     {
-      columns: ['-t.version_id', 't.key', 't.value', 't.tag_type', 't.boolean'],
+      columns: [tagCode('t.boolean'), 't.key', 't.value'],
       from: 'batch CROSS JOIN version_tags t ON t.version_id = batch.id',
     },
   ];

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { printable } from '../printable.js';
 import type { Ancestry } from './ancestry.js';
 import { nodeText } from './dependence.js';
 import type { LineageRow, Nodes } from './lineage.js';
+import { SupportDigest } from './support-digest.js';
 
 /** What a sentence is about, in the order in which a statement has them. */
 export const TOPICS = ['answer', 'subject', 'lineage', 'made by', 'validity', 'missing'] as const;
@@ -20,23 +20,17 @@ export interface Sentence {
   records: number[];
   /** Keys. */
   versions: string[];
-  /** SHA-256 of all that support it, where not all are listed. */
+  /** {@link SupportDigest} of all that support it, where not all are listed. */
   digest?: string;
 }
 
 /** Of a name. */
 const MOST_CHARS = 80;
 
-/** The names of a whole ancestry, sorted once: many sentences are supported by most of it. */
-interface Sorted {
-  readonly names: readonly string[];
-  readonly places: ReadonlyMap<number, number>;
-}
-
 /** What sentences are made of. */
 export class Composer {
   readonly sentences: Sentence[] = [];
-  #sorted: Sorted | undefined;
+  #digest: SupportDigest | undefined;
 
   constructor(
     readonly ancestry: Ancestry,
@@ -46,7 +40,7 @@ export class Composer {
 
   /** @param support nodes; the first of them are listed. */
   say(topic: Topic, id: string, text: string, support: readonly number[]): void {
-    const shown = support.slice(0, this.limit).map((node) => this.#named(node));
+    const shown = support.slice(0, this.limit).map((node) => this.ancestry.name(node));
     const sentence: Sentence = {
       id,
       topic,
@@ -55,26 +49,9 @@ export class Composer {
       records: shown.filter((name) => typeof name === 'number'),
       versions: shown.filter((name) => typeof name === 'string'),
     };
-    if (shown.length < support.length) sentence.digest = this.#digest(support);
+    if (shown.length < support.length)
+      sentence.digest = (this.#digest ??= new SupportDigest(this.ancestry)).of(support);
     this.sentences.push(sentence);
-  }
-
-  #named(node: number): string | number {
-    return this.ancestry.nodes.get(node)?.key ?? Math.abs(node);
-  }
-
-  #digest(support: readonly number[]): string {
-    const { names, places } = (this.#sorted ??= this.#sort());
-    const order = Uint32Array.from(support, (node) => places.get(node)!).sort();
-    const text = Array.from(order, (place) => names[place]).join('\n');
-    return createHash('sha256').update(text).digest('hex');
-  }
-
-  #sort(): Sorted {
-    const { nodes, dangling } = this.ancestry;
-    const named = [...nodes.keys(), ...dangling].map((node) => ({ node, name: String(this.#named(node)) }));
-    named.sort((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)));
-    return { names: named.map(({ name }) => name), places: new Map(named.map(({ node }, place) => [node, place])) };
   }
 
   /** "scan-1 [4], scan-2 [5], … 8 more", of those that are there. */

@@ -43,7 +43,7 @@ class Parts {
   ) {
     const { nodes, start } = composer.ancestry;
     const self = new Set([...start, subject]);
-    const others = [...nodes].filter(([node]) => !self.has(node));
+    const others = composer.ancestry.all.filter(([node]) => !self.has(node));
     const those = (wanted: boolean) => others.filter(([, { inferred }]) => inferred === wanted).map(([node]) => node);
     [this.certain, this.inferred] = [those(false), those(true)];
     this.own = [...start, ...this.certain].filter((node) => node < 0 && nodes.get(node)?.id === row.id);

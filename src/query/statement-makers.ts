@@ -28,7 +28,7 @@ const MAKERS = `SELECT a.attempt_id AS id, u.uuid AS run, u.name, a.attempt, a.s
 
 /** Which runs made the subject and what it comes from: software, hosts, users; and what is known to be missing of them. */
 export function contextSentences(composer: Composer, connection: Connection, layout: Layout): void {
-  const all = [...composer.ancestry.nodes];
+  const { all } = composer.ancestry;
   const unknown = all.filter(([, { attempt }]) => attempt === undefined).map(([node]) => node);
   if (unknown.length > 0) {
     const text = `Of ${plural(unknown.length, 'record')} it is not known which run has made them${composer.listed(unknown)}.`;

@@ -8,15 +8,15 @@ import { plural, short, type Composer } from './statement-composer.js';
 /** What is invalid of the subject and its ancestry, by root cause, and what of it isn't known. */
 export function validitySentences(composer: Composer, connection: Connection, layout: Layout, row: LineageRow): void {
   const { ancestry } = composer;
-  const invalid = [...ancestry.nodes].filter(([, { invalidation }]) => invalidation !== undefined);
+  const invalid = ancestry.all.filter(([, { invalidation }]) => invalidation !== undefined);
   const causes = new Causes(connection, layout, new Set(invalid.map(([, { invalidation }]) => invalidation!)));
   const name = composer.name(row);
   // Of what isn't certain to be in its ancestry, or is only inferred to be invalid, no more is said than that.
   const isCertain = ({ inferred, invalidation }: AncestryNode) => !inferred && !causes.isInferred(invalidation!);
   const certain = invalid.filter(([, node]) => isCertain(node));
   if (certain.length === 0) {
-    const known = [...ancestry.nodes].filter(([, { inferred }]) => !inferred).map(([node]) => node);
-    const thing = known.length < ancestry.nodes.size ? 'anything that it certainly comes from' : 'anything that it comes from'; // prettier-ignore
+    const known = ancestry.all.filter(([, { inferred }]) => !inferred).map(([node]) => node);
+    const thing = known.length < ancestry.all.length ? 'anything that it certainly comes from' : 'anything that it comes from'; // prettier-ignore
     const is = invalid.length === 0 ? 'is invalid' : 'is known to be invalid';
     composer.say('validity', 'valid', `Neither ${name} nor ${thing} ${is}.`, known);
   }
@@ -48,7 +48,7 @@ export function validitySentences(composer: Composer, connection: Connection, la
 
 function missing(composer: Composer, layout: Layout): void {
   const { ancestry } = composer;
-  const all = [...ancestry.nodes];
+  const { all } = ancestry;
   const tell = (id: string, nodes: readonly number[], text: string) => {
     if (nodes.length > 0) composer.say('missing', id, `${text}${composer.listed(nodes)}.`, nodes);
   };
@@ -64,7 +64,7 @@ function missing(composer: Composer, layout: Layout): void {
       ancestry.dangling,
     );
   }
-  const unmade = of(({ key, number }) => key !== undefined && number === undefined);
+  const unmade = of(({ version }) => version?.isUnmade === true);
   tell('unmade', unmade, `Of ${plural(unmade.length, 'version')} that something names no update is committed`);
   const inferred = of(({ inferred }) => inferred);
   tell('inferred', inferred, `Of ${plural(inferred.length, 'record or version', 'records and versions')} it is not certain that they are in its ancestry, for which version was used was not recorded`); // prettier-ignore

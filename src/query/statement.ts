@@ -13,7 +13,7 @@ import type { Walks } from '../lineage/walk.js';
 
 export const STATEMENT_FORMAT = 'braid-mpi statement';
 /** Raised with every change of the sentences, for `checkStatement` compares them. */
-export const STATEMENT_VERSION = 3;
+export const STATEMENT_VERSION = 4;
 
 /** What a database says of a record or a version. As JSON it can be kept, and checked by `checkStatement`. */
 export interface Statement {

@@ -12,8 +12,13 @@ export interface VersionParts {
 }
 
 /** The string that names a version to another rank or process. */
-export function versionKey({ model, run, attempt, step, rank, ordinal }: VersionParts): string {
-  return `${model}@${run}.${attempt}.${step === undefined ? `o${rank}.${ordinal}` : `s${step}`}`;
+export function versionKey(parts: VersionParts): string {
+  return `${keyStart(parts.model, parts)}${parts.step ?? parts.ordinal}`;
+}
+
+/** A key without the number at its end, a step or an ordinal. */
+export function keyStart(model: number, { run, attempt, step, rank }: Omit<VersionParts, 'model' | 'ordinal'>): string {
+  return `${model}@${run}.${attempt}.${step === undefined ? `o${rank}.` : 's'}`;
 }
 
 /** The inverse; undefined for what no version was ever called: not a key, or with numbers that the format doesn't hold. */

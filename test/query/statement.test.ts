@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -91,6 +92,26 @@ describe('statement', function () {
     for (const limit of [-1, 1.5, 1e9, NaN, '3' as never]) {
       assert.throws(() => reader.statement(1, { limit }), { code: 'ERR_BRAID_OPTION_INVALID' });
     }
+  });
+
+  it('digests all that supports a sentence, as it is written in docs/statements.md', () => {
+    const { sentences } = reader.statement(`${ids.model}@3`, { limit: 0 });
+    const [{ run }] = query<{ run: string }>(path, 'SELECT uuid AS run FROM runs');
+    const int64s = (...numbers: number[]) =>
+      Buffer.concat(
+        numbers.map((number) => {
+          const bytes = Buffer.alloc(8);
+          bytes.writeBigInt64LE(BigInt(number));
+          return bytes;
+        }),
+      );
+    const sources = [ids['scan-0'], ids['scan-1'], ids['scan-2']].sort((a, b) => a - b);
+    const expected = createHash('sha256')
+      .update(int64s(3, ...sources))
+      .update(`${ids.teacher}@${run}.1.s`)
+      .update(int64s(1, 0))
+      .digest('hex');
+    assert.equal(sentences.find(({ id }) => id === 'trained-on')!.digest, expected);
   });
 
   it('says what is missing: ids without a record, data from nowhere, versions that are not known', () => {
