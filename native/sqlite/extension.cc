@@ -19,6 +19,9 @@ namespace {
 // SQLite's own limit.
 constexpr int kMaxPageBytes = 65536;
 
+// Of a round: to decode less takes a tenth of a millisecond or so, and a thread for it as long.
+constexpr size_t kLeastForThread = 128 * 1024;
+
 using SessionPointer = std::shared_ptr<Session>;
 
 // The session, unless a statement that is still running reads its round.
@@ -97,10 +100,11 @@ void Prepare(sqlite3_context* context, int count, sqlite3_value** arguments) {
   session.decoding = {};  // waits for one that nobody has taken
   Try(context, [&] {
     if (!TakeBlob(context, count, arguments, session.ahead)) return;
-    // Where there can be no thread, braid_round_load() decodes it.
+    // Where there can be no thread, and of what takes less than starting one, braid_round_load() decodes it.
+    const auto when = session.ahead.size < kLeastForThread ? std::launch::deferred
+                                                           : std::launch::async | std::launch::deferred;
     session.decoding = std::async(
-        std::launch::async | std::launch::deferred,
-        [&ahead = session.ahead, blocks = ReadBlocks(arguments[1])] { DecodeRound(ahead, &blocks); });
+        when, [&ahead = session.ahead, blocks = ReadBlocks(arguments[1])] { DecodeRound(ahead, &blocks); });
   });
 }
 

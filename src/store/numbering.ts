@@ -29,8 +29,9 @@ export class VersionNumbering {
       .prepare('SELECT ifnull(max(number), 0) FROM versions WHERE model_id = ? AND number IS NOT NULL')
       .pluck();
     this.#number = db.prepare(
-      `UPDATE versions SET number = @number, time = u.time FROM updates u
-       WHERE u.update_id = @update AND versions.version_id = u.version_id AND versions.number IS NULL`,
+      // UPDATE … FROM, which makes a table of what it joins, takes twice as long.
+      `UPDATE versions SET number = @number, time = (SELECT time FROM updates WHERE update_id = @update)
+       WHERE version_id = (SELECT version_id FROM updates WHERE update_id = @update) AND number IS NULL`,
     );
   }
 
