@@ -24,7 +24,7 @@
       'type': 'shared_library',
       'product_prefix': '',
       'product_extension': 'so',
-      'sources': ['native/sqlite/extension.cc', 'native/sqlite/round.cc', 'native/sqlite/tables.cc'],
+      'sources': ['native/sqlite/extension.cc', 'native/sqlite/checkpointer.cc', 'native/sqlite/round.cc', 'native/sqlite/tables.cc'],
       'cflags': ['-pthread'],
       'ldflags': ['-pthread'],
       # Its header only: SQLite itself is the one that better-sqlite3 brings, reached through the extension's table.

@@ -160,6 +160,13 @@ void KeepLog(sqlite3_context* context, int, sqlite3_value**) {
   if (rc != SQLITE_OK) sqlite3_result_error_code(context, rc);
 }
 
+// braid_checkpoint_end(): NULL. From here on nobody but this connection has the database open for it; until
+// its next commit of some length.
+void CheckpointEnd(sqlite3_context* context, int, sqlite3_value**) {
+  Session& session = **static_cast<SessionPointer*>(sqlite3_user_data(context));
+  session.checkpointer.End();
+}
+
 int RegisterFunction(sqlite3* db, const char* name, int arity, const SessionPointer& session,
                      void (*function)(sqlite3_context*, int, sqlite3_value**)) {
   auto* held = new (std::nothrow) SessionPointer(session);
@@ -182,7 +189,9 @@ int Register(sqlite3* db) {
   if (rc == SQLITE_OK) rc = RegisterFunction(db, "braid_round_free", 0, session, Free);
   if (rc == SQLITE_OK) rc = RegisterFunction(db, "braid_file_bytes", 2, session, FileBytes);
   if (rc == SQLITE_OK) rc = RegisterFunction(db, "braid_keep_log", 0, session, KeepLog);
+  if (rc == SQLITE_OK) rc = RegisterFunction(db, "braid_checkpoint_end", 0, session, CheckpointEnd);
   if (rc == SQLITE_OK) rc = RegisterTables(db, session);
+  if (rc == SQLITE_OK) session->checkpointer.Attach(db);
   return rc;
 }
 

@@ -7,6 +7,7 @@
 
 #include <sqlite3ext.h>
 
+#include "checkpointer.h"
 #include "round.h"
 
 namespace braid {
@@ -19,6 +20,8 @@ struct Session {
   // for the thread.
   Round ahead;
   std::future<void> decoding;
+
+  Checkpointer checkpointer;
 
   // Open cursors. While there are any, the round stays: SQLite may hold on to text that points into it until
   // the statement is done, and so longer than a row.

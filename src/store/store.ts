@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type Database from 'better-sqlite3';
+import type { Database, Statement } from 'better-sqlite3';
 import { BraidError, type BraidErrorCode } from '../errors.js';
 import { MAX_ID } from '../frame/format.js';
 import { Committer, type CommitResult } from './commit.js';
@@ -84,13 +84,15 @@ const IDS_PER_RANK = 2 ** 32;
 /** The database, as its one writer sees it. Synchronous: it lives in a worker thread, or in a command. */
 export class Store {
   readonly opened: OpenedStore;
-  readonly #db: Database.Database;
+  readonly #db: Database;
   readonly #path: string;
   readonly #writer: Writer;
   readonly #wait: LockWait;
   readonly #files: DatabaseFiles;
   readonly #transactions: Transactions;
   readonly #committer: Committer;
+  /** Undefined without our extension, which makes checkpoints in a thread of its own. */
+  readonly #endCheckpoints: Statement | undefined;
   readonly #invalidations: Invalidations;
   /** What `commit` took, all in all. */
   #commitMs = 0;
@@ -117,6 +119,7 @@ export class Store {
         this.#transactions = new Transactions(db, this.#wait, this.#files);
         this.#invalidations = new Invalidations(db);
         this.#committer = new Committer(db, tables, this.#transactions, this.#invalidations);
+        this.#endCheckpoints = extended ? db.prepare('SELECT braid_checkpoint_end()') : undefined;
         const commit = extended ? 'extension' : 'statements';
         this.opened = { uuid, wal, commit, commitReason: reason, inodes: this.#files.inodes };
       } catch (error) {
@@ -345,12 +348,14 @@ export class Store {
 
   /** Closes the database; as one file, if nobody else has it open. */
   close(): void {
+    if (this.#db.open) this.#endCheckpoints?.get();
     if (this.#db.open && !this.#files.harm()) leaveWal(this.#db);
     this.release();
   }
 
   /** Lets the database go as it is: another connection goes on with it, or nothing has come of it. */
   release(): void {
+    if (this.#db.open) this.#endCheckpoints?.get();
     if (this.#db.open && this.#files.harm()) this.#files.letGo();
     this.#db.close();
   }

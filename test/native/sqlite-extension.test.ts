@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -739,6 +739,57 @@ describe('SQLite extension', () => {
       for (const [offset, count] of [[-1, 1], [0, 0], [0, -1], [0, 65537]]) {
         assert.throws(() => bytesAt(offset, count), { message: /takes an offset and a count/ });
       } // prettier-ignore
+    });
+
+    /** Pages of it are in the log then, and that is long. */
+    const write = (mebibytes: number) => onDisk.prepare('INSERT INTO a VALUES (zeroblob(?))').run(mebibytes * 2 ** 20);
+    const waitUntil = (condition: () => boolean) => {
+      const pause = new Int32Array(new SharedArrayBuffer(4));
+      for (let i = 0; i < 1000 && !condition(); i++) Atomics.wait(pause, 0, 0, 10);
+      assert.ok(condition());
+    };
+
+    it('gets what is in a long log by a thread of its own, so that the log begins anew', () => {
+      write(8);
+      waitUntil(() => statSync(file).size > 8 * 2 ** 20);
+      const log = statSync(`${file}-wal`).size;
+      // The thread has let its locks go soon after it has written.
+      waitUntil(() => (onDisk.pragma('wal_checkpoint(PASSIVE)') as { busy: number }[])[0].busy === 0);
+      write(4);
+      assert.equal(statSync(`${file}-wal`).size, log);
+    });
+
+    it('gets it before the log is longer than 256 MiB and a commit, however fast that grows', () => {
+      onDisk.pragma('synchronous = OFF');
+      let longest = 0;
+      for (let i = 0; i < 24; i++) {
+        write(32);
+        longest = Math.max(longest, statSync(`${file}-wal`).size);
+      }
+      assert.ok(longest < 300 * 2 ** 20, `${longest} bytes`);
+    }).timeout(60_000);
+
+    it('is closed to others while such a thread has it open, and not after its end', () => {
+      const mode = () => {
+        onDisk.pragma('busy_timeout = 0');
+        return onDisk.pragma('journal_mode = DELETE', { simple: true });
+      };
+      write(8);
+      assert.throws(mode, { code: 'SQLITE_BUSY' });
+      onDisk.prepare('SELECT braid_checkpoint_end()').get();
+      assert.equal(mode(), 'delete');
+      assert.ok(!existsSync(`${file}-wal`));
+    });
+
+    it('has all that was committed, whoever was last to close it', () => {
+      for (let i = 0; i < 3; i++) write(8);
+      onDisk.close();
+      onDisk = new Database(file);
+      onDisk.loadExtension(extension);
+      assert.deepEqual(onDisk.prepare('SELECT count(*) AS rows, sum(length(b)) AS bytes FROM a').get(), {
+        rows: 3,
+        bytes: 24 * 2 ** 20,
+      });
     });
 
     it('gets nothing of its log where that is told to be kept', () => {
