@@ -132,21 +132,22 @@ static void insert_rows(sqlite3 *db, const struct made *made, long count) {
   for (int i = 0; i < STATEMENT_COUNT; i++) sqlite3_finalize(statements[i]);
 }
 
-/* Ids in `ours` are those in `theirs`, so that a batch is a range of them in every table. */
+/* By rowids, the fastest way to read them: they count from 1, one URI and two tags a record. */
 static void copy(sqlite3 *db, long count) {
   for (long first = CONFIGURATIONS + 1; first <= CONFIGURATIONS + count; first += BATCH) {
     char sql[1024];
     const long last = first + BATCH - 1;
+    const long before = first - CONFIGURATIONS - 1, through = last - CONFIGURATIONS;
     snprintf(sql, sizeof sql,
              "BEGIN IMMEDIATE;"
              "INSERT INTO main.records SELECT * FROM theirs.records WHERE record_id BETWEEN %ld AND %ld;"
              "INSERT INTO main.uris (record_id, uri) SELECT record_id, uri FROM theirs.uris"
-             "  WHERE record_id BETWEEN %ld AND %ld;"
+             "  WHERE id BETWEEN %ld AND %ld;"
              "INSERT INTO main.tags (record_id, key, value, tag_type) SELECT record_id, key, value, tag_type"
-             "  FROM theirs.tags WHERE record_id BETWEEN %ld AND %ld;"
+             "  FROM theirs.tags WHERE id BETWEEN %ld AND %ld;"
              "INSERT INTO main.derivations SELECT * FROM theirs.derivations WHERE derivation BETWEEN %ld AND %ld;"
              "COMMIT",
-             first, last, first, last, first, last, first, last);
+             first, last, before + 1, through, 2 * before + 1, 2 * through, first, last);
     execute(db, sql);
   }
 }

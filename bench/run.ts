@@ -1,5 +1,6 @@
 /** npm run bench: runs the trials, or reports what was measured before. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { accessSync, closeSync, constants, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import { table } from 'table';
 import { vendors } from '../test/support/mpiexec.js';
@@ -29,6 +30,7 @@ async function main(): Promise<number> {
   );
   if (!options) return 0;
   const trials = selected(TRIALS, options.only);
+  checkPlaces(options);
   if (options.list) {
     console.log(trials.map(({ name, length }) => name + (length === 'long' ? ' (--long)' : '')).join('\n'));
     return 0;
@@ -45,14 +47,31 @@ async function main(): Promise<number> {
   }
   if (results.trials.length > 0) console.log(tableOf(results));
   if (options.json !== undefined) {
-    mkdirSync(dirname(options.json), { recursive: true });
     writeFileSync(options.json, `${JSON.stringify(results, undefined, 1)}\n`);
   }
-  const out = options.out ?? options.report?.replace(/(\.json)?$/, '-report');
+  // A check says what there is to say.
+  const out = options.out ?? (options.check ? undefined : options.report?.replace(/(\.json)?$/, '-report'));
   if (out !== undefined && results.trials.length > 0) {
     for (const file of await writeReport(results, out)) console.error(`wrote ${file}`);
   }
   return verdict(results, options);
+}
+
+/** What can't be written is better known before all is measured. */
+function checkPlaces({ json, out, report, only }: Options): void {
+  if (report !== undefined && only.length > 0)
+    throw new UsageError('--report reports all that is in its file: --only goes with measuring');
+  try {
+    if (json !== undefined) {
+      mkdirSync(dirname(json), { recursive: true });
+      // For appending: what is there stays until there is something else.
+      closeSync(openSync(json, 'a'));
+    }
+    if (out !== undefined) mkdirSync(out, { recursive: true });
+    accessSync(tmpdir(), constants.W_OK);
+  } catch (error) {
+    throw new UsageError(`what is measured can't be written: ${(error as Error).message}`);
+  }
 }
 
 /** As wide as most terminals can be made; what a row is against is in its title, or beside it in the report. */

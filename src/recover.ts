@@ -28,6 +28,7 @@ import { leftoverDirectories } from './spool/directories.js';
 import { isToAdopt } from './store/adopting.js';
 import { settle } from './store/settle.js';
 import { StoreClient } from './store/store-client.js';
+import { lacksSearchIndexes } from './store/search-indexes.js';
 import { writeOnce } from './store/write-once.js';
 
 export interface RecoverOptions {
@@ -132,6 +133,9 @@ class Recovery {
         found = survey(this.path, assumeDead);
         if (!this.options.dryRun && readDatabase(this.path, isToAdopt)) {
           invalidated = writeOnce(this.path, this.#parsed.busyMs, (store) => store.adoptAll());
+        } else if (!this.options.dryRun && readDatabase(this.path, lacksSearchIndexes)) {
+          // Of a run that had ended, and was killed then.
+          writeOnce(this.path, this.#parsed.busyMs, () => undefined);
         }
         const hosts = hellos.map((hello) => hello.host);
         return { database: found.database, assumeDead, scans: scansOf(hosts, found.open, assumeDead !== undefined) };

@@ -22,16 +22,19 @@ export interface RootCosts {
   readonly gatherMs: number;
   /** Memory for rounds, at most. */
   readonly peakRoundBytes: number;
+  /** How long the attempt had lasted when this was told. */
+  readonly untilMs: number;
 }
 
 /**
- * What an attempt's recording has cost, as `attempts.report` has it: of each rank a number, in arrays. It is written once
- * and takes some 40 bytes a rank, so that which rank is slow can be told, and not only how slow one is. Reports of older
- * versions have less.
+ * What an attempt's recording has cost, as `attempts.report` has it: of each rank a number, in arrays. It takes some
+ * 40 bytes a rank, so that which rank is slow can be told, and not only how slow one is. Reports of older versions have less.
  */
 export type RunReport = Partial<{ readonly [C in keyof RankCosts]: readonly number[] } & RootCosts> & {
   /** In the thread that writes, which adds it: transactions, with what they waited for another's lock. */
   readonly commitMs?: number;
+  /** The same of indexes for searches, if they were built when it ended. */
+  readonly indexMs?: number;
 };
 
 /**
@@ -46,7 +49,7 @@ export function reportOf(ranks: readonly RankCosts[], root: RootCosts, closingMs
   });
   const all = ranks.map(waited);
   const arrays = Object.fromEntries(COSTS.map((cost) => [cost, all.map((costs) => rounded(costs[cost]))]));
-  return { ...arrays, ...root, gatherMs: rounded(root.gatherMs) };
+  return { ...arrays, ...root, gatherMs: rounded(root.gatherMs), untilMs: rounded(root.untilMs) };
 }
 
 /** To a microsecond, which is less than the clock knows, and a third of the digits. */
@@ -72,9 +75,12 @@ export function spreadOf(values: readonly number[] | undefined): Spread | undefi
 /**
  * What recording took of the wall time, of the rank that it took most of: its recording calls, sealing, and what its
  * program waited. Undefined where the report lacks one of these.
+ *
+ * @param wall of an attempt whose report doesn't say how long it had lasted, in seconds.
  */
-export function shareOf(report: RunReport, seconds: number | undefined): number | undefined {
-  const { captureMs, sealMs, blockedMs } = report;
+export function shareOf(report: RunReport, wall: number | undefined): number | undefined {
+  const { captureMs, sealMs, blockedMs, untilMs } = report;
+  const seconds = untilMs === undefined ? wall : untilMs / 1000;
   if (!seconds || !captureMs || !sealMs || !blockedMs) return undefined;
   const most = captureMs.reduce((max, capture, rank) => Math.max(max, capture + sealMs[rank] + blockedMs[rank]), 0);
   return most / 1000 / seconds;

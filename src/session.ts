@@ -226,11 +226,15 @@ export class Session {
     const { run, attempt } = recorder.identity;
     faultPoint('close.committed');
     const recorded = headers.map((header) => header.recorded);
-    const report = this.costs.finalReport(this.#memory.peakBytes);
-    yield* wait(store!.call('endAttempt', run, attempt, 'COMPLETED', recorded, report));
+    const end = () =>
+      wait(
+        store!.call('endAttempt', run, attempt, 'COMPLETED', recorded, this.costs.finalReport(this.#memory.peakBytes)),
+      );
+    yield* end();
     faultPoint('close.completed');
     before();
-    yield* wait(store!.call('finishIndexes'));
+    // Which all have waited for, too.
+    if (yield* wait(store!.call('finishIndexes'))) yield* end();
     yield* wait(store!.call('close'));
     faultPoint('close.closed');
     return '';
@@ -244,7 +248,8 @@ export class Session {
     this.costs.allCame(headers);
     const recorded = headers.map((header) => header.recorded);
     const onRefused = (refused: readonly RefusedFrame[]) => refused.forEach((each) => this.#refused.push(each));
-    const totals = yield* commitRounds(gathering, { ...this.#rounds, recorded, onRefused });
+    const report = this.costs.dueReport(this.#memory.peakBytes);
+    const totals = yield* commitRounds(gathering, { ...this.#rounds, of: { recorded, report }, onRefused });
     this.costs.gathered(gathering.gatherMs);
     this.#checkFlushed(totals.ops);
     return yield* then(totals, headers);
@@ -313,6 +318,7 @@ export class Session {
     // Asked before the hosts are: a run that begins meanwhile has no spool that they could have seen.
     const listing = this.store.call('openAttempts');
     const begun = yield* wait(beginning);
+    this.costs.begin();
     faultPoint('open.run');
     this.#open = yield* wait(listing);
     const hosts = hellos.map((hello) => hello.host);

@@ -11,6 +11,9 @@ import { realPath } from './store/real-path.js';
  * this version; up to the last flush in one that was killed.
  */
 export interface RecordingCost {
+  attempt: number;
+  /** Wall time of that attempt alone, as far as the report goes. */
+  seconds?: number;
   /** Of all ranks, what each recorded, and the bytes of it that are committed. */
   ops: Spread;
   bytes: Spread;
@@ -27,6 +30,8 @@ export interface RecordingCost {
   gatherMs?: number;
   commitMs?: number;
   peakRoundBytes?: number;
+  /** Building the indexes for searches, if that was left to its end. */
+  indexMs?: number;
   /** Capture, sealing and waiting of the rank with most of them, as a part of the wall time: 0.01 is one per cent. */
   share?: number;
 }
@@ -50,10 +55,10 @@ export interface RankStats {
 }
 
 export interface RunStats extends RunRow, Liveness {
-  /** Wall time of its attempts together; of one that goes on, until now. Known of those that were closed. */
+  /** Wall time of its attempts together; of one that goes on, until now; of one that was killed, until its last flush, if it had one. */
   seconds?: number;
   recordsPerSecond?: number;
-  /** Of its last attempt, where that was closed, or was killed after a flush. */
+  /** Of its last attempt, if it had a flush or was closed. */
   cost?: RecordingCost;
 }
 
@@ -156,10 +161,12 @@ function runStats(reader: BraidReader, runs: readonly RunRow[]): RunStats[] {
     const attempts = attemptsOf(reader, run.id);
     const found = living.get(run.id);
     const lives = run.status === 'RUNNING' ? (found ?? { liveness: 'elsewhere' as const }) : waiting(found);
-    const walls = attempts.map(({ status, started, ended }) => {
+    const walls = attempts.map(({ status, started, ended, report }) => {
+      if (status === 'COMPLETED' && ended !== null) return secondsBetween(started, parseTime(ended));
+      if (ended === null && lives.liveness === 'alive') return secondsBetween(started, new Date());
       // One that died was ended by whoever found it so, some time later.
-      if (ended !== null) return status === 'COMPLETED' ? secondsBetween(started, parseTime(ended)) : undefined;
-      return lives.liveness === 'alive' ? secondsBetween(started, new Date()) : undefined;
+      const { untilMs } = parsed(report);
+      return untilMs === undefined ? undefined : untilMs / 1000;
     });
     const seconds = walls.includes(undefined) ? undefined : walls.reduce((sum, wall) => sum! + wall!, 0);
     const last = attempts.at(-1);
@@ -202,12 +209,14 @@ function costOf(reader: BraidReader, attempt: AttemptRow, seconds: number | unde
     'SELECT recorded, bytes FROM ledger WHERE attempt_id = ?',
     attempt.attempt_id,
   );
-  const { gatherMs, commitMs, peakRoundBytes } = report;
+  const { gatherMs, commitMs, peakRoundBytes, indexMs, untilMs } = report;
   return {
+    attempt: attempt.attempt,
+    seconds: untilMs === undefined ? seconds : untilMs / 1000,
     ops: spreadOf(ranks.map(({ recorded }) => recorded))!,
     bytes: spreadOf(ranks.map(({ bytes }) => bytes))!,
     ...Object.fromEntries(COSTS.map((cost) => [cost, spreadOf(report[cost])])),
-    ...{ gatherMs, commitMs, peakRoundBytes },
+    ...{ gatherMs, commitMs, peakRoundBytes, indexMs },
     share: shareOf(report, seconds),
   };
 }

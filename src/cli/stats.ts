@@ -18,6 +18,7 @@ const RANK_COSTS = [
 const ROOT_COSTS = [
   ['gatherMs', 'GATHER', millisecondsText],
   ['commitMs', 'COMMIT', millisecondsText],
+  ['indexMs', 'INDEXES', millisecondsText],
   ['peakRoundBytes', 'PEAK ROUNDS', bytesText],
 ] as const;
 
@@ -27,9 +28,9 @@ export function addStats(program: Command): void {
     .summary('show runs, what they recorded and what it cost')
     .description(
       'Shows the runs of a database and the sizes of its tables; with --run, one run by its ranks, and what recording cost ' +
-        'them: capture is all recording calls of a rank, as sampled; seal is sealing frames; verdict is from coming to a flush ' +
-        'until its verdict; blocked is what the program waited of that; gather and commit are on the root, beside the ' +
-        'program. SHARE is capture, seal and blocked of the rank with most of them in the wall time. ' +
+        'them: capture is all recording calls of a rank, estimated by samples; seal is sealing frames; verdict is from coming to a flush ' +
+        'until its verdict; blocked is what the program waited of that; gather, commit and indexes are on the root, beside the ' +
+        'program. Of a run that was killed all is as of its last flush. SHARE is capture, seal and blocked of the rank with most of them in the wall time. ' +
         'Exit code 1: a run is RUNNING in the database and no rank of it is alive.',
     )
     .argument('<db>', 'database')
@@ -76,7 +77,11 @@ async function databaseLines({ path, madeBy, fileBytes, journalMode, tables, run
       ...RANK_COSTS.map(([name, , text]) => spreadText(cost?.[name], text)),
       ...ROOT_COSTS.map(([name, , text]) => orDash(cost?.[name], text)),
     ]);
-    lines.push('', 'what recording cost: least / median / most of the ranks; gather, commit and rounds of the root');
+    const which = runs.some(({ attempts }) => attempts > 1) ? ', of the last attempt of each run' : '';
+    lines.push(
+      '',
+      `what recording cost${which}: least / median / most of the ranks; gather, commit, indexes and rounds of the root`,
+    );
     lines.push(...(await tableLines(titles, rows)));
   }
   return [...lines, ...warnings(path, runs)];
@@ -84,6 +89,7 @@ async function databaseLines({ path, madeBy, fileBytes, journalMode, tables, run
 
 async function runLines(path: string, run: RunDetails): Promise<string[]> {
   const { context, ranks, cost } = run;
+  const several = run.attempts > 1;
   const facts: [string, string | undefined][] = [
     ['run', run.id],
     ['name', run.name],
@@ -103,7 +109,7 @@ async function runLines(path: string, run: RunDetails): Promise<string[]> {
       'share',
       cost?.share === undefined
         ? undefined
-        : `${shareText(cost.share)} of the wall time went into recording, on the rank that it took most of`,
+        : `${shareText(cost.share)} of ${several ? `attempt ${cost.attempt}'s ` : ''}${durationText(cost.seconds!)} went into recording, on the rank that it took most of`,
     ],
     ['command', Array.isArray(context.argv) ? context.argv.join(' ') : undefined],
     ['directory', text(context.cwd)],
@@ -112,7 +118,6 @@ async function runLines(path: string, run: RunDetails): Promise<string[]> {
     ['node', text(context.node)],
   ];
   const lines = facts.flatMap(([name, value]) => (value ? [`${name.padEnd(10)} ${printable(value)}`] : []));
-  const several = run.attempts > 1;
   const costTitles = RANK_COSTS.map(([, title]) => title);
   const titles = [...(several ? ['ATTEMPT'] : []), 'RANK', 'HOST', 'RECORDS', 'OPS', 'COMMITTED', 'BYTES', ...costTitles, 'SPOOL']; // prettier-ignore
   const rows = ranks.map((rank) => [
@@ -126,7 +131,7 @@ async function runLines(path: string, run: RunDetails): Promise<string[]> {
     ...RANK_COSTS.map(([name, , text]) => orDash(rank[name], text)),
     rank.spool,
   ]);
-  if (cost) lines.push('', ...(await costLines(cost)));
+  if (cost) lines.push('', ...(several ? [`what attempt ${cost.attempt} cost`] : []), ...(await costLines(cost)));
   return [...lines, '', ...(await tableLines(titles, rows)), ...warnings(path, [run])];
 }
 

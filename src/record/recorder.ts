@@ -31,12 +31,15 @@ export interface IdBlock {
 
 /**
  * After the first few, which are slower and all counted, one recording call in so many is timed: what recording costs is
- * known without adding to it.
+ * known without adding to it. A prime, so that what happens in every so-many-th call is met as often as it happens.
  */
-const SAMPLE = 64;
+const SAMPLE = 17;
 const TIMED_FIRST = 32;
-/** A sample that takes longer was not ours: the system ran somebody else meanwhile. */
-const SAMPLE_LIMIT_MS = 0.1;
+/**
+ * A sample may meet the collector of garbage, which is a part of what recording costs, and takes a millisecond or two. One
+ * that took much longer would count for so many that didn't.
+ */
+const SAMPLE_LIMIT_MS = 2;
 
 /** What records share: who they are for, ids, what this rank has seen of which model, and where their ops go. */
 export class Recorder {
@@ -87,15 +90,15 @@ export class Recorder {
    * @param bound an upper bound of the ops' bytes.
    */
   write(bound: number, write: (encoder: Encoder) => void): void {
-    this.#enter();
-    this.#call(bound, write, 0);
+    const started = this.#enter();
+    this.#call(bound, write, 0, started);
   }
 
   /** Makes the recording call of a new record, and returns its id. A call that fails takes none. */
   create(bound: number, write: (encoder: Encoder, id: number) => void): number {
-    this.#enter();
+    const started = this.#enter();
     const id = this.#nextId();
-    this.#call(bound, write, id);
+    this.#call(bound, write, id, started);
     this.#minted++;
     return id;
   }
@@ -113,7 +116,7 @@ export class Recorder {
       const result = calls();
       this.#group = undefined;
       const whole = group.whole();
-      if (whole.ops > 0) this.#call(whole.bytes.length, whole, 0);
+      if (whole.ops > 0) this.#call(whole.bytes.length, whole, 0, this.#start());
       return result;
     } catch (error) {
       this.#minted = minted;
@@ -123,21 +126,29 @@ export class Recorder {
     }
   }
 
-  #enter(): void {
+  /** Begins a recording call; gives its start. */
+  #enter(): number {
     this.assertIdle('a recording call');
+    if (this.#sink) this.#calls++;
+    const started = this.#start();
     // A long synchronous loop would otherwise keep a flush that has begun from getting on. Completions run foreign code,
     // which may record: from here on, and until the call is kept, nobody else's runs.
-    if (this.#sink && (++this.#calls & 0xff) === 0 && !this.#group) progress.poke();
+    if (this.#sink && (this.#calls & 0xff) === 0 && !this.#group) progress.poke();
     this.assertOpen();
+    return started;
+  }
+
+  /** When it is, less what the spool times itself; NaN of a call that isn't timed. */
+  #start(): number {
+    const sink = this.#group ?? this.#sink;
+    const timed = sink && (this.#calls <= TIMED_FIRST || this.#calls % SAMPLE === 0);
+    return timed ? performance.now() - sink.growthMs - sink.sealMs : NaN;
   }
 
   /** @param ops what writes them, or they themselves, written already. */
-  #call(bound: number, ops: ((encoder: Encoder, id: number) => void) | EncodedCall, id: number): void {
+  #call(bound: number, ops: ((encoder: Encoder, id: number) => void) | EncodedCall, id: number, started: number): void {
     if (!this.#sink) return;
     const sink = this.#group ?? this.#sink;
-    const timed = this.#calls <= TIMED_FIRST || this.#calls % SAMPLE === 0;
-    // Less what the spool times itself.
-    const started = timed ? performance.now() - sink.growthMs - sink.sealMs : 0;
     this.#writing = true;
     try {
       const { encoder } = sink;
@@ -155,7 +166,7 @@ export class Recorder {
     } finally {
       this.#writing = false;
     }
-    if (timed) {
+    if (!Number.isNaN(started)) {
       const took = performance.now() - started - sink.growthMs - sink.sealMs;
       this.#captureMs += this.#calls <= TIMED_FIRST ? took : Math.min(took, SAMPLE_LIMIT_MS) * SAMPLE;
     }

@@ -19,6 +19,7 @@ import {
 } from './pieces.js';
 import { soundOps, type IdBlock, type RoundTable, type RoundTables } from './round-tables.js';
 import { sqliteCode } from './sqlite.js';
+import type { RunReport } from '../run-report.js';
 import type { Transactions } from './transactions.js';
 
 /** What was brought into the database. */
@@ -26,6 +27,14 @@ export interface CommitTotals {
   records: number;
   ops: number;
   bytes: number;
+}
+
+/** What is known of an attempt of which a round brings something. */
+export interface AttemptSoFar {
+  /** Ops that each rank has recorded. */
+  readonly recorded: readonly number[];
+  /** What that has cost, to be kept. */
+  readonly report?: RunReport;
 }
 
 /** A frame that can't be brought in, for what is in it. */
@@ -149,6 +158,7 @@ export class Committer {
   readonly #updateCount: Statement;
   readonly #ledgerRow: Statement;
   readonly #moveLedger: Statement;
+  readonly #setReport: Statement;
   readonly #gaps: Statement;
   readonly #addGap: Statement;
 
@@ -169,6 +179,7 @@ export class Committer {
          recorded = max(recorded, committed + @ops, @recorded)
        WHERE attempt_id = @attemptId AND rank = @rank`,
     );
+    this.#setReport = db.prepare('UPDATE attempts SET report = ? WHERE attempt_id = ?');
     this.#gaps = db
       .prepare('SELECT DISTINCT frame FROM ledger_gaps WHERE attempt_id = ? AND rank = ? AND frame > ? ORDER BY frame')
       .pluck();
@@ -182,12 +193,12 @@ export class Committer {
    * and are listed as gaps: what was written can't be had from anywhere.
    *
    * @param round sealed frames, one after another.
-   * @param recorded ops that each rank has recorded so far, where the round is of one attempt.
+   * @param of where the round is of one attempt.
    * @throws BraidError ERR_BRAID_FRAME_DAMAGED, if where frames begin and end can't be told; ERR_BRAID_LEDGER
    */
-  commit(round: Buffer, recorded?: readonly number[]): CommitResult {
+  commit(round: Buffer, of?: AttemptSoFar): CommitResult {
     const frames = placeFrames(round).map((frame) => withDamage(frame, crcDamage(round, frame)));
-    const insert = (frames: PlacedFrame[]) => this.#transaction(() => this.#insert(round, frames, recorded));
+    const insert = (frames: PlacedFrame[]) => this.#transaction(() => this.#insert(round, frames, of));
     try {
       return insert(frames);
     } catch (error) {
@@ -258,8 +269,11 @@ export class Committer {
     return this.#ledgerRow.get(run, attempt, rank) as LedgerRow | undefined;
   }
 
-  #insert(round: Buffer, frames: PlacedFrame[], recorded: readonly number[] | undefined): CommitResult {
-    const { fresh, refused } = this.#moveLedgers(frames, recorded);
+  #insert(round: Buffer, frames: PlacedFrame[], of: AttemptSoFar | undefined): CommitResult {
+    const { fresh, refused } = this.#moveLedgers(frames, of?.recorded);
+    if (of?.report && frames.length > 0) {
+      this.#setReport.run(JSON.stringify(of.report), this.#ledgerRowOf(frames[0].header)!.attemptId);
+    }
     const ops = fresh.reduce((sum, { header }) => sum + header.ops, 0);
     const records = fresh.reduce((sum, { header }) => sum + header.records, 0);
     const bytes = fresh.reduce((sum, { header }) => sum + FRAME_HEADER_BYTES + header.bytes, 0);

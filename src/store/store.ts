@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Database, Statement } from 'better-sqlite3';
 import { BraidError, type BraidErrorCode } from '../errors.js';
 import { MAX_ID } from '../frame/format.js';
-import { Committer, type CommitResult } from './commit.js';
+import { Committer, type AttemptSoFar, type CommitResult } from './commit.js';
 import type { Invalidated } from './causes.js';
 import { DatabaseFiles, type Inodes } from './database-files.js';
 import { attemptState, openAttempts, type AttemptState, type OpenAttempt, type Place } from './ledger.js';
@@ -75,7 +75,7 @@ interface AttemptRow {
   readonly id_end: number;
 }
 
-/** Why indexes may wait for another run to build them. */
+/** Why indexes may wait for another writer to build them. */
 const UNFINISHED = new Set<BraidErrorCode>(['ERR_BRAID_DB_FULL', 'ERR_BRAID_DB_BUSY']);
 
 /** Ids that each rank of a run may give out. */
@@ -94,8 +94,9 @@ export class Store {
   /** Undefined without our extension, which makes checkpoints in a thread of its own. */
   readonly #endCheckpoints: Statement | undefined;
   readonly #invalidations: Invalidations;
-  /** What `commit` took, all in all. */
+  /** What `commit` took, all in all; and `finishIndexes`, if it had something to build. */
   #commitMs = 0;
+  #indexMs: number | undefined;
 
   /**
    * Opens the database, and makes it if there is none.
@@ -199,11 +200,11 @@ export class Store {
   }
 
   /** Commits a round; see `Committer.commit`. */
-  commit(round: Uint8Array, recorded?: readonly number[]): CommitResult {
+  commit(round: Uint8Array, of?: AttemptSoFar): CommitResult {
     const bytes = Buffer.from(round.buffer, round.byteOffset, round.byteLength);
     const started = performance.now();
     try {
-      return this.#explained(() => this.#committer.commit(bytes, recorded));
+      return this.#explained(() => this.#committer.commit(bytes, of && { ...of, report: this.#told(of.report) }));
     } finally {
       this.#commitMs += performance.now() - started;
     }
@@ -229,7 +230,7 @@ export class Store {
       db.prepare('UPDATE attempts SET status = ?, ended = ?, report = ifnull(?, report) WHERE attempt_id = ?').run(
         status,
         ended,
-        report ? JSON.stringify({ ...report, commitMs: this.#commitMs } satisfies RunReport) : null,
+        report ? JSON.stringify(this.#told(report)) : null,
         row.attempt_id,
       );
       db.prepare(
@@ -284,19 +285,22 @@ export class Store {
   }
 
   /**
-   * Builds the indexes for searches where that is due: when a run has ended, or one that was killed is recovered. Nothing but
-   * `close` may come after it.
+   * Builds the indexes for searches where that is due: when a run has ended, or one that was killed is recovered. Only `close`,
+   * and what takes no temporary tables, may come after it. Gives whether there was something to build.
    */
-  finishIndexes(): void {
+  finishIndexes(): boolean {
     const db = this.#db;
-    if (!this.#read(() => lacksSearchIndexes(db))) return;
+    if (!this.#read(() => lacksSearchIndexes(db))) return false;
+    const started = performance.now();
     db.pragma('temp_store = FILE');
     try {
       this.#write(() => buildSearchIndexes(db));
     } catch (error) {
-      // All that was recorded is there, and found without: the next run builds them.
+      // All that was recorded is there, and found without: the next writer builds them.
       if (!(error instanceof BraidError && UNFINISHED.has(error.code))) throw error;
     }
+    this.#indexMs = performance.now() - started;
+    return true;
   }
 
   /** Takes back an attempt that has recorded nothing; its run is again what the attempt before says. */
@@ -358,6 +362,11 @@ export class Store {
     if (this.#db.open) this.#endCheckpoints?.get();
     if (this.#db.open && this.#files.harm()) this.#files.letGo();
     this.#db.close();
+  }
+
+  /** A report with what only this thread knows. */
+  #told(report: RunReport | undefined): RunReport | undefined {
+    return report && { ...report, commitMs: this.#commitMs, indexMs: this.#indexMs };
   }
 
   #write<T>(write: () => T): T {

@@ -5,7 +5,7 @@ import process from 'node:process';
 import { BraidData, BraidDB } from 'braid-mpi';
 
 const [path, end] = process.argv.slice(2);
-const db = await BraidDB.open(path);
+const db = await BraidDB.open(path, { searchIndexes: end === 'indexes' });
 const record = () => {
   for (let i = 0; i < 10_000; i++) new BraidData(db, { name: `record-${i}`.padEnd(200, '.') });
 };
@@ -20,8 +20,8 @@ await late;
 record();
 await db.flush();
 await db.flush();
-if (end === 'killed') {
-  if (db.isRoot) process.kill(process.pid, 'SIGTERM');
+if (end === 'SIGTERM' || end === 'SIGKILL') {
+  if (db.isRoot) process.kill(process.pid, end);
   await new Promise((resolve) => setTimeout(resolve, 60_000));
 }
 record();

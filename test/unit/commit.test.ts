@@ -158,11 +158,11 @@ describe('a commit', function () {
       senseless[FRAME_HEADER_BYTES + 11] = 9;
       sealFrame(senseless, 0, senseless.length - FRAME_HEADER_BYTES, 1, 1);
       const round = Buffer.concat([frame(0, 1, 1), flipped, frame(0, 3, 5), senseless, frame(1, 2, 4)]);
-      const { records, refused } = store.commit(round, [3, 2]);
+      const { records, refused } = store.commit(round, { recorded: [3, 2] });
       assert.equal(records, 3);
       assert.deepEqual(refused.map(({ rank, frame }) => [rank, frame]), [[0, 2], [1, 1]]); // prettier-ignore
       assert.match(refused[0].reason, /CRC/);
-      assert.deepEqual(store.commit(round, [3, 2]), { records: 0, ops: 0, bytes: 0, refused: [] });
+      assert.deepEqual(store.commit(round, { recorded: [3, 2] }), { records: 0, ops: 0, bytes: 0, refused: [] });
       store.endAttempt(RUN, 1, 'COMPLETED', [3, 2]);
       assert.equal(store.attemptState(RUN, 1)!.status, 'INCOMPLETE');
       store.close();

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { NO_COSTS, reportOf, shareOf, spreadOf, type RunReport } from '#src/run-report.js';
 import { AskedPromise, WaitClock } from '#src/waiting.js';
 
-const root = { gatherMs: 1.23456, peakRoundBytes: 65536 };
+const root = { gatherMs: 1.23456, peakRoundBytes: 65536, untilMs: 2000.00049 };
 
 describe('the cost of recording', () => {
   it('gives the least, the median and the most of ranks in any order', () => {
@@ -30,6 +30,7 @@ describe('the cost of recording', () => {
       peakSpoolBytes: [0, 2 ** 40],
       gatherMs: 1.235,
       peakRoundBytes: 65536,
+      untilMs: 2000,
     });
   });
 
@@ -55,6 +56,7 @@ describe('the cost of recording', () => {
     assert.equal(shareOf(report, 2), 0.1);
     assert.equal(shareOf(report, 0), undefined);
     assert.equal(shareOf(report, undefined), undefined);
+    assert.equal(shareOf({ ...report, untilMs: 4000 }, 2), 0.05, 'of the time that it tells of');
     assert.equal(shareOf({ captureMs: [50, 10] }, 2), undefined, 'as older versions have it');
   });
 });
