@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BraidData, BraidDB, BraidReader } from 'braid-mpi';
+import { BraidData, BraidDB, BraidReader, invalidate, recover } from 'braid-mpi';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { roundNumber, roundedNumber } from '#src/store/search-indexes.js';
@@ -96,6 +96,25 @@ describe('indexes for searches', function () {
     reader.close();
     await (await store(undefined)).close();
     assert.equal(indexes(), 5);
+  });
+
+  it('are built by a recovery, or by whoever else writes, if a run was killed while it built them', async () => {
+    for (const write of [() => recover(path), () => invalidate(path, 1, { cause: 'was misaligned' })]) {
+      for (const file of [path, `${path}-wal`, `${path}-shm`]) rmSync(file, { force: true });
+      // It is closed when the run has ended, and has none: as whoever is killed then leaves it.
+      const script = `
+        import { BraidData, BraidDB } from 'braid-mpi';
+        const db = await BraidDB.open(${JSON.stringify(path)}, { searchIndexes: true });
+        new BraidData(db, { name: 'scan', tags: { loss: 0.5 } });
+        await db.close();`;
+      const env = { ...process.env, BRAID_FAULTS: 'close.completed' };
+      const { signal } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { env });
+      assert.equal(signal, 'SIGKILL');
+      rmSync(`${path}-spool-0`, { recursive: true, force: true });
+      assert.equal(indexes(), 0);
+      await write();
+      assert.equal(indexes(), 5);
+    }
   });
 
   it('hold numbers rounded as they are compared, in their order, and so that a last bit makes no difference', () => {
