@@ -28,6 +28,7 @@ import { leftoverDirectories } from './spool/directories.js';
 import { isToAdopt } from './store/adopting.js';
 import { settle } from './store/settle.js';
 import { StoreClient } from './store/store-client.js';
+import { databaseKind } from './store/schema.js';
 import { lacksSearchIndexes } from './store/search-indexes.js';
 import { writeOnce } from './store/write-once.js';
 
@@ -133,7 +134,10 @@ class Recovery {
         found = survey(this.path, assumeDead);
         if (!this.options.dryRun && readDatabase(this.path, isToAdopt)) {
           invalidated = writeOnce(this.path, this.#parsed.busyMs, (store) => store.adoptAll());
-        } else if (!this.options.dryRun && readDatabase(this.path, lacksSearchIndexes)) {
+        } else if (
+          !this.options.dryRun &&
+          readDatabase(this.path, (db) => databaseKind(db) === 'ours' && lacksSearchIndexes(db))
+        ) {
           // Of a run that had ended, and was killed then.
           writeOnce(this.path, this.#parsed.busyMs, () => undefined);
         }

@@ -109,7 +109,7 @@ async function runLines(path: string, run: RunDetails): Promise<string[]> {
       'share',
       cost?.share === undefined
         ? undefined
-        : `${shareText(cost.share)} of ${several ? `attempt ${cost.attempt}'s ` : ''}${durationText(cost.seconds!)} went into recording, on the rank that it took most of`,
+        : `${shareText(cost.share)} of ${several ? `attempt ${cost.attempt}'s wall time, ${durationText(cost.seconds!)},` : 'the wall time'} went into recording, on the rank that it took most of`,
     ],
     ['command', Array.isArray(context.argv) ? context.argv.join(' ') : undefined],
     ['directory', text(context.cwd)],

@@ -298,7 +298,7 @@ describe('the command braid', function () {
 
     it('shows what recording cost, by phase', async () => {
       const { stdout } = await braidInThread(['stats', path]);
-      assert.match(stdout, /^RUN +CAPTURE +SEAL +VERDICT +BLOCKED +PEAK SPOOL +GATHER +COMMIT +PEAK ROUNDS$/m);
+      assert.match(stdout, /^RUN +CAPTURE +SEAL +VERDICT +BLOCKED +PEAK SPOOL +GATHER +COMMIT +INDEXES +PEAK ROUNDS$/m);
       assert.match(stdout, / {2}\d+\.\d\d %$/m);
       const { stdout: one } = await braidInThread(['stats', path, '--run', run]);
       assert.match(one, /^share +\d+\.\d\d % of the wall time/m);
@@ -316,7 +316,7 @@ describe('the command braid', function () {
       db.close();
       const { code, stdout } = await braidInThread(['stats', old]);
       assert.equal(code, 0);
-      assert.match(stdout, new RegExp(`^${run.slice(0, 8)} +2\\.50 ms +- +- +- +- +- +- +64\\.0 KiB$`, 'm'));
+      assert.match(stdout, new RegExp(`^${run.slice(0, 8)} +2\\.50 ms +- +- +- +- +- +- +- +64\\.0 KiB$`, 'm'));
       assert.match(stdout, / {2}-$/m);
       const { stdout: one } = await braidInThread(['stats', old, '--run', run]);
       assert.doesNotMatch(one, /^share/m);
@@ -324,7 +324,7 @@ describe('the command braid', function () {
       const { runs } = JSON.parse((await braidInThread(['stats', old, '--json'])).stdout) as {
         runs: { cost: object }[];
       };
-      assert.deepEqual(Object.keys(runs[0].cost).sort(), ['bytes', 'captureMs', 'ops', 'peakRoundBytes']);
+      assert.deepEqual(Object.keys(runs[0].cost).sort(), ['attempt', 'bytes', 'captureMs', 'ops', 'peakRoundBytes', 'seconds']);
     });
 
     it('shows one run by its ranks', async () => {

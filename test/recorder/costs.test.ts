@@ -107,7 +107,7 @@ describe('what recording cost', function () {
     assert.equal(cost!.attempt, 2);
     assert.ok(cost!.seconds! < seconds!);
     const { stdout } = await braid(['stats', path, '--run', id]);
-    assert.match(stdout, /% of attempt 2's .+ went into recording/);
+    assert.match(stdout, /% of attempt 2's wall time, .+, went into recording/);
     assert.match(stdout, /^what attempt 2 cost$/m);
   });
 });
