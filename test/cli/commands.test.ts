@@ -324,7 +324,14 @@ describe('the command braid', function () {
       const { runs } = JSON.parse((await braidInThread(['stats', old, '--json'])).stdout) as {
         runs: { cost: object }[];
       };
-      assert.deepEqual(Object.keys(runs[0].cost).sort(), ['attempt', 'bytes', 'captureMs', 'ops', 'peakRoundBytes', 'seconds']);
+      assert.deepEqual(Object.keys(runs[0].cost).sort(), [
+        'attempt',
+        'bytes',
+        'captureMs',
+        'ops',
+        'peakRoundBytes',
+        'seconds',
+      ]);
     });
 
     it('shows one run by its ranks', async () => {
