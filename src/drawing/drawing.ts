@@ -92,7 +92,8 @@ function groupsOf(
 ): Map<number, { label: string; place: number }> {
   const groups = new Map<number, { label: string; place: number }>();
   const add = (model: number, name: string) => {
-    if (!groups.has(model)) groups.set(model, { label: `${shortened(name)} [${model}]`, place: groups.size });
+    if (!groups.has(model))
+      groups.set(model, { label: `${shortened(name || '(not committed)')} [${model}]`, place: groups.size });
   };
   for (const { id, name, key } of nodes) if (key !== undefined) add(id, name);
   for (const { model, name } of folds) if (model !== undefined) add(model, name);

@@ -71,7 +71,7 @@ class Events {
         connection.stream(
           `SELECT a.run_id, -v.version_id, ${uriOf('v.model_id')}
            FROM versions v JOIN attempts a USING (attempt_id) JOIN runs u USING (run_id)
-           WHERE v.number IS NOT NULL AND u.uuid = ifnull(?, u.uuid) ORDER BY a.run_id, v.version_id`,
+           WHERE v.number IS NOT NULL AND EXISTS (SELECT 1 FROM records r WHERE r.record_id = v.model_id) AND u.uuid = ifnull(?, u.uuid) ORDER BY a.run_id, v.version_id`,
           [only ?? null],
           (row: RawVersion) => row,
         ),

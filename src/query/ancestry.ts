@@ -3,7 +3,7 @@ import { versionKey } from '../record/version-key.js';
 import { Attempts } from './attempts.js';
 import { columnsQuery, type Connection, type Table } from './connection.js';
 import type { Layout } from './layout.js';
-import { RECORD_INVALIDATION, VERSION_INVALIDATION } from './rows.js';
+import { RECORD_INVALIDATION, VERSION_INVALIDATION, VERSION_KIND } from './rows.js';
 import { Visits } from '../lineage/visits.js';
 import type { Walks } from '../lineage/walk.js';
 
@@ -81,7 +81,7 @@ export class Ancestry {
   /** A record by its id, a version by its key. */
   name(node: number): number | string {
     const known = this.nodes.get(node);
-    return known?.version ? versionKey({ model: known.id, ...known.version }) : Math.abs(node);
+    return known?.version ? versionKey({ model: known.id, ...known.version }) : node;
   }
 
   /** The columns of a table of some of the nodes, which are in `batch (node)`: of some thousands of them at a time. */
@@ -107,10 +107,10 @@ export class Ancestry {
     };
     const versions = {
       columns: [
-        ...['-v.version_id', 'v.model_id', kind, VERSION_INVALIDATION, '0'],
+        ...['-v.version_id', 'v.model_id', VERSION_KIND, VERSION_INVALIDATION, '0'],
         ...['v.attempt_id', 'v.number', 'v.step', 'v.rank', 'v.ordinal'],
       ],
-      from: 'versions v CROSS JOIN records r ON r.record_id = v.model_id WHERE v.version_id IN (SELECT -node FROM batch)',
+      from: 'versions v LEFT JOIN records r ON r.record_id = v.model_id WHERE v.version_id IN (SELECT -node FROM batch)',
     };
     for (const [wanted, table] of [
       [met.filter((node) => node > 0), records],

@@ -1,5 +1,5 @@
 import { componentsOf } from './cycles.js';
-import type { LineageRow, Nodes } from './lineage.js';
+import { missingRow, type LineageRow, type Nodes } from './lineage.js';
 import type { Relation } from '../lineage/steps.js';
 import { Visits, type Stop } from '../lineage/visits.js';
 import type { Walks } from '../lineage/walk.js';
@@ -35,21 +35,18 @@ export function why(walks: Walks, nodes: Nodes, a: readonly number[], b: readonl
   const way = from ?? wayBetween(walks, b, a);
   if (!way) return undefined;
   const rows = [...nodes.rows(way.map(({ node }, depth) => [node, 0, depth] as const))];
-  // A record that is not committed has no row: its step can't be told, and those around it can.
+  // A record that is not committed has no row.
   const byDepth = new Map(rows.map((row) => [row.depth, row]));
-  const steps = way.flatMap(({ arrival }, depth): WhyStep[] => {
-    const node = byDepth.get(depth);
-    if (!node) return [];
-    if (!arrival) return [{ node, text: nodeText(node) }];
-    const before = byDepth.get(depth - 1);
+  const texts = way.map(({ node }, depth) => {
+    const row = byDepth.get(depth);
+    return row ? nodeText(row) : `a record that is not committed [${node}]`;
+  });
+  const steps = way.map(({ node: id, arrival }, depth): WhyStep => {
+    const node = byDepth.get(depth) ?? missingRow(id, depth);
+    if (!arrival) return { node, text: texts[depth] };
     const { relation, inferred } = arrival;
-    const text = sentence(
-      before ? nodeText(before) : 'a record that is not committed',
-      relation,
-      inferred,
-      nodeText(node),
-    );
-    return [{ node, relation, ...(inferred ? { inferred } : {}), text }];
+    const text = sentence(texts[depth - 1], relation, inferred, texts[depth]);
+    return { node, relation, ...(inferred ? { inferred } : {}), text };
   });
   return { direction: from ? 'from' : 'to', steps };
 }
@@ -66,8 +63,9 @@ function wayBetween(walks: Walks, start: readonly number[], end: readonly number
 /** "braggnn@3", or a record's name with its id. */
 export function nodeText({ id, name, version, step, key }: LineageRow): string {
   if (key === undefined) return `${name} [${id}]`;
-  if (version !== undefined) return `${name}@${version}${step === undefined ? '' : ` (step ${step})`} [${id}]`;
-  return `${name}@${step === undefined ? key.slice(key.indexOf('@') + 1) : `step=${step}`} [${id}]`;
+  const model = name === '' ? '(not committed)' : name;
+  if (version !== undefined) return `${model}@${version}${step === undefined ? '' : ` (step ${step})`} [${id}]`;
+  return `${model}@${step === undefined ? key.slice(key.indexOf('@') + 1) : `step=${step}`} [${id}]`;
 }
 
 const SENTENCES: Record<Relation, readonly [known: string, inferred: string]> = {

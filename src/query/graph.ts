@@ -1,6 +1,6 @@
 import { BraidError } from '../errors.js';
 import type { Kind } from '../frame/format.js';
-import { checkDepth, type LineageRow, type Nodes } from './lineage.js';
+import { checkDepth, missingRow, type LineageRow, type Nodes } from './lineage.js';
 import type { Direction, Relation } from '../lineage/steps.js';
 import type { VersionOf } from './version-names.js';
 import { Visits } from '../lineage/visits.js';
@@ -165,15 +165,8 @@ function rowsOf(
   const list = [...met];
   const rows = new Map<number, GraphNode>();
   const missing = ([node, [depth]]: (typeof list)[number]): GraphNode => ({
-    node: node > 0 ? String(node) : `version ${-node}`,
-    id: node,
-    kind: 'record',
-    name: '',
-    time: new Date(NaN),
-    uris: [],
-    tags: {},
-    valid: true,
-    depth,
+    node: String(node),
+    ...missingRow(node, depth),
     missing: true,
   });
   let next = 0;

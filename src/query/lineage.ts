@@ -2,7 +2,7 @@ import { BraidError } from '../errors.js';
 import type { Connection } from './connection.js';
 import { conditionOf, filteredRecords, type FilteredBy, type RecordFilter } from './filter.js';
 import type { Layout } from './layout.js';
-import { NodeRows, type RecordRow, type VersionFields } from './rows.js';
+import { NodeRows, VERSION_KIND, type RecordRow, type VersionFields } from './rows.js';
 import type { Direction } from '../lineage/steps.js';
 import { Visits } from '../lineage/visits.js';
 import type { Met, Selection, Walks } from '../lineage/walk.js';
@@ -26,9 +26,9 @@ export interface LineageOptions extends RecordFilter {
   ever?: boolean;
 }
 
-/** Joins a row `w` with a node to its record `r` and, where it is one, its version `v`. */
+/** Joins a row `w` with a node to its record `r`, if that is committed, and, where it is one, its version `v`. */
 const NODE_JOINS = `LEFT JOIN versions v ON w.node < 0 AND v.version_id = -w.node
-  CROSS JOIN records r ON r.record_id = ifnull(v.model_id, w.node)`;
+  LEFT JOIN records r ON r.record_id = ifnull(v.model_id, w.node)`;
 
 /** Makes the rows of nodes. */
 export class Nodes {
@@ -86,11 +86,16 @@ export class Nodes {
   }
 }
 
+/** What stands for a record that something refers to, and that is not committed. */
+export function missingRow(id: number, depth: number): LineageRow {
+  return { id, kind: 'record', name: '', time: new Date(NaN), uris: [], tags: {}, valid: true, depth };
+}
+
 /** Of rows `r` of records and `v` of versions: what a version has of its own is asked of it, and the rest of its model. */
 function filteredNodes(layout: Layout): FilteredBy {
   const record = filteredRecords(layout);
   return {
-    kind: record.kind,
+    kind: either(VERSION_KIND, record.kind),
     boolean: record.boolean,
     time: either('ifnull(v.time, r.time)', record.time),
     run: either(

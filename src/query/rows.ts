@@ -1,4 +1,4 @@
-import { KINDS, TagType, type Kind } from '../frame/format.js';
+import { KindCode, KINDS, TagType, type Kind } from '../frame/format.js';
 import { tagValue, type Tag, type Tags } from '../record/tags.js';
 import { versionKey } from '../record/version-key.js';
 import { parseTime } from '../time.js';
@@ -38,7 +38,10 @@ export interface VersionFields {
   /** Of a version: names it to `reader.version`, and to lineage. */
   key?: string;
 }
-/** A record, or a version of a model: `key` is there of a version, whose `id`, `kind` and `name` are the model's. */
+/**
+ * A record, or a version of a model: `key` is there of a version, whose `id`, `kind` and `name` are the model's. The name is
+ * empty where the model isn't committed.
+ */
 export interface NodeRow extends RecordRow, VersionFields {}
 
 type RawTag = readonly [key: string, value: string, type: number, boolean: number];
@@ -59,6 +62,8 @@ const ONLY_RANK =
 export const RECORD_INVALIDATION = 'r.invalidation_id';
 export const VERSION_INVALIDATION = 'ifnull(v.invalidation_id, r.invalidation_id)';
 export const VERSION_TIME = 'ifnull(v.time, r.time)';
+/** The kind of a version `v`, whose model `r` may not be committed yet. */
+export const VERSION_KIND = `ifnull(r.kind, ${KindCode.model})`;
 
 /** Those of a list of JSON that are records, and the rows of those that are versions, by their places in it. */
 const BATCH_OF_RECORDS =
@@ -147,7 +152,7 @@ export class NodeRows {
     };
     const made =
       (!nodes.some((node) => node > 0) || add((this.#records ??= recordsQuery(this.layout)))) &&
-      (!nodes.some((node) => node < 0) || add((this.#versions ??= versionsQuery(this.layout))));
+      (!nodes.some((node) => node < 0) || add((this.#versions ??= versionsQuery())));
     return made ? rows : undefined;
   }
 
@@ -215,14 +220,14 @@ function recordsQuery({ ours, kind, boolean }: Layout): ColumnsQuery {
   return columnsQuery(tables, BATCH_OF_RECORDS);
 }
 
-function versionsQuery({ kind }: Layout): ColumnsQuery {
+function versionsQuery(): ColumnsQuery {
   const tables = [
     {
       columns: [
-        ...[nodeCode(kind, VERSION_INVALIDATION), 'r.name', VERSION_TIME],
+        ...[nodeCode(VERSION_KIND, VERSION_INVALIDATION), `ifnull(r.name, '')`, VERSION_TIME],
         ...['v.model_id', 'v.attempt_id', 'v.number', 'v.step', 'v.rank', 'v.ordinal', ONLY_RANK],
       ],
-      from: `batch CROSS JOIN versions v ON v.version_id = batch.id CROSS JOIN records r ON r.record_id = v.model_id`,
+      from: `batch CROSS JOIN versions v ON v.version_id = batch.id LEFT JOIN records r ON r.record_id = v.model_id`,
     },
     {
       columns: ['batch.place', 'u.uri'],

@@ -92,6 +92,19 @@ describe('a graph of lineage', function () {
     assert.deepEqual([missing.missing, missing.name, missing.depth], [true, '', 1]);
   });
 
+  it('names versions of a model that is not committed by their keys', () => {
+    const graph = readerOf(directory, [
+      { type: 'record', id: 5, kind: 'data', time: 2 },
+      { type: 'update', model: 99, made: { attempt: 1, step: 0 }, time: 1, rank: 0, exposures: [] },
+      { type: 'derivation', source: 99, version: { attempt: 1, step: 0 }, derived: 5, time: 2, rank: 0, attempt: 1 },
+    ]);
+    const { nodes, edges } = graph.graph(5);
+    graph.close();
+    const key = `99@${RUN}.1.s0`;
+    assert.deepEqual(nodes.map(({ node, kind, missing }) => [node, kind, missing]), [['5', 'data', undefined], [key, 'model', undefined], ['99', 'record', true]]); // prettier-ignore
+    assert.deepEqual(edges.map(({ source, derived }) => [source, derived]).sort(), [['99', key], [key, '5']].sort()); // prettier-ignore
+  });
+
   it('is of a model as of a version, where that is said', () => {
     const whole = nodesOf(reader.graph(2));
     assert.ok(whole.includes('2@1.s1') && whole.includes('5') && whole.includes('2'));

@@ -132,6 +132,37 @@ describe('lineage that respects time', function () {
     assert.deepEqual(maybe.map(({ node }) => labelOf(node)), ['2@1.s0']); // prettier-ignore
   });
 
+  it('explains it over what is not committed, too', () => {
+    const unmade = readerOf(directory, [
+      record(1, 'fact', 0, 'scan'),
+      record(5, 'data', 2, 'made'),
+      record(7, 'data', 2, 'other'),
+      update(99, 0, 1, [[1, 'none']]),
+      from(5, 99, step(0), 2),
+      from(98, 1, 'none', 1),
+      from(7, 98, 'none', 2),
+    ]);
+    try {
+      const told = (id: number) => unmade.why(id, 1)!.steps.map(({ text }) => text);
+      assert.deepEqual(told(5), [
+        'made [5]',
+        'made [5] was derived from (not committed)@1 (step 0) [99]',
+        '(not committed)@1 (step 0) [99] was updated by exposure to scan [1]',
+      ]);
+      assert.deepEqual(told(7), [
+        'other [7]',
+        'other [7] was derived from a record that is not committed [98]',
+        'a record that is not committed [98] was derived from scan [1]',
+      ]);
+      assert.deepEqual(
+        Array.from(unmade.ancestors(5, { kind: 'model' }), ({ id, version }) => [id, version]),
+        [[99, 1]],
+      );
+    } finally {
+      unmade.close();
+    }
+  });
+
   it('says what two things share, and what one version has seen and another had not', () => {
     assert.deepEqual(reader.common(7, 9).map((row) => [labelOf(row), ...row.depths]), [['2@1.s0', 2, 1]]); // prettier-ignore
     assert.deepEqual(labels(reader.common('4@step=1', 7)), ['4@1.s0']);

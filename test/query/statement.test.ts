@@ -185,6 +185,34 @@ describe('statement', function () {
     }
   });
 
+  it('cites versions of a model that is not committed by their keys, and no number of a row', () => {
+    const graph = readerOf(directory, [
+      { type: 'record', id: 3, kind: 'data', time: 0, name: 'scan' },
+      { type: 'record', id: 5, kind: 'data', time: 2, name: 'made' },
+      { type: 'update', model: 99, made: { attempt: 1, step: 0 }, time: 1, rank: 0, exposures: [{ source: 3, version: 'none' }] }, // prettier-ignore
+      { type: 'derivation', source: 99, version: { attempt: 1, step: 0 }, derived: 5, time: 2, rank: 0, attempt: 1 },
+    ]);
+    try {
+      const key = `99@${'abcdef'.repeat(5)}ab.1.s0`;
+      const made = graph.statement(5);
+      assert.match(
+        said(made, 'answer')!,
+        /^made \[5\] was derived from 1 model: \(not committed\)@1 \(step 0\) \[99\]\. /,
+      );
+      const { records, versions } = made.sentences.find(({ id }) => id === 'ancestry')!;
+      assert.deepEqual([records, versions], [[3], [key]]);
+      assert.equal(said(made, 'trained-on'), 'The model that made it had learnt from 1 data record: scan [3].');
+      assert.equal(said(made, 'dangling'), 'Of 1 id that is named as a source no record is committed: 99.');
+      assert.equal(checkStatement(graph, JSON.stringify(made)).holds, true);
+      assert.match(
+        said(graph.statement({ key }), 'answer')!,
+        /^\(not committed\)@1 .* was trained on 1 data record: scan/,
+      );
+    } finally {
+      graph.close();
+    }
+  });
+
   it('reads what Braid-DB has made', () => {
     const file = join(directory, 'braid-db.db');
     makeBraidDbFile(file);
