@@ -31,6 +31,7 @@ const MOST_CHARS = 80;
 export class Composer {
   readonly sentences: Sentence[] = [];
   #digest: SupportDigest | undefined;
+  #dangling: ReadonlySet<number> | undefined;
 
   constructor(
     readonly ancestry: Ancestry,
@@ -54,19 +55,51 @@ export class Composer {
     this.sentences.push(sentence);
   }
 
-  /** "scan-1 [4], scan-2 [5], … 8 more", of those that are there. */
+  /** "scan-1 [4], scan-2 [5], … 8 more", of those that are there; nothing where nothing is to be listed. */
   list(nodes: readonly number[]): string {
     const rows = this.nodes.rows(nodes.slice(0, this.limit).map((node) => [node, 0, 0] as const));
-    const names = Array.from(rows, (row) => this.name(row));
-    const more = nodes.length - names.length;
-    if (names.length === 0) return '';
-    return names.join(', ') + (more > 0 ? `, … ${count(more)} more` : '');
+    return this.#shortened(
+      Array.from(rows, (row) => this.name(row)),
+      nodes.length,
+    );
+  }
+
+  /** "4711, 4712, … 8 more"; nothing where nothing is to be listed. */
+  ids(ids: readonly number[]): string {
+    return this.#shortened(ids.slice(0, this.limit), ids.length);
+  }
+
+  #shortened(shown: readonly (string | number)[], all: number): string {
+    if (shown.length === 0) return '';
+    return shown.join(', ') + (all > shown.length ? `, … ${count(all - shown.length)} more` : '');
   }
 
   /** ": scan-1 [4], …", or nothing where nothing is to be listed. */
   listed(nodes: readonly number[]): string {
     const list = this.list(nodes);
     return list === '' ? '' : `: ${list}`;
+  }
+
+  /** "3 data records: scan-1 [4], …, and 1 id without a record [4711]"; nothing of no nodes. */
+  sources(nodes: readonly number[]): string {
+    const [there, lost] = this.#apart(nodes);
+    return [`${this.kinds(there)}${this.listed(there)}`, lost].filter((part) => part !== '').join(', and ');
+  }
+
+  /** ": scan-1 [4], …, and 1 id without a record [4711]", or nothing where nothing is to be listed. */
+  listedSources(nodes: readonly number[]): string {
+    const [there, lost] = this.#apart(nodes);
+    const parts = [this.list(there), lost].filter((part) => part !== '');
+    return parts.length === 0 || this.limit === 0 ? '' : `: ${parts.join(', and ')}`;
+  }
+
+  /** Of which there is a record, and what is said of the ids of which there is none. */
+  #apart(nodes: readonly number[]): [there: number[], lost: string] {
+    const dangling = (this.#dangling ??= new Set(this.ancestry.dangling));
+    const lost = nodes.filter((node) => dangling.has(node));
+    const ids = this.ids(lost);
+    const text = `${plural(lost.length, 'id')} without a record${ids === '' ? '' : ` [${ids}]`}`;
+    return [nodes.filter((node) => !dangling.has(node)), lost.length === 0 ? '' : text];
   }
 
   name(row: LineageRow): string {

@@ -69,7 +69,7 @@ function trained(composer: Composer, row: LineageRow, parts: Parts): Said {
     'lineage',
     'trained-on',
     `${name} was made by ${plural(updates, 'update')} over ${plural(parts.own.length, 'version')} of it, which were exposed ` +
-      `${plural(exposures, 'time')} to ${plural(all.length, 'source')}${composer.listed(all)}.`,
+      `${plural(exposures, 'time')} to ${plural(all.length, 'source')}${composer.listedSources(all)}.`,
     all,
   );
   const sources = all.filter((node) => !parts.isOwn(node));
@@ -79,7 +79,7 @@ function trained(composer: Composer, row: LineageRow, parts: Parts): Said {
     composer.say(
       'lineage',
       'trained-through-models',
-      `By way of other models ${plural(further.length, 'further source')} went into it${composer.listed(further)}.`,
+      `By way of other models ${plural(further.length, 'further source')} went into it${composer.listedSources(further)}.`,
       further,
     );
   }
@@ -87,9 +87,9 @@ function trained(composer: Composer, row: LineageRow, parts: Parts): Said {
     parts.inferred.filter((node) => node < 0 && parts.isOwn(node)),
     sources,
   );
-  const text = `${name} was trained on ${composer.kinds(sources) || 'nothing that is recorded'}${composer.listed(sources)}.`;
+  const text = `${name} was trained on ${composer.sources(sources) || 'nothing that is recorded'}.`;
   if (maybe.length === 0) return { text, nodes: sources };
-  const also = `It may go on from versions that were also trained on ${composer.kinds(maybe)}${composer.listed(maybe)}.`;
+  const also = `It may go on from versions that were also trained on ${composer.sources(maybe)}.`;
   return { text: `${text} ${also}`, nodes: [...sources, ...maybe] };
 }
 
@@ -100,9 +100,9 @@ function derived(composer: Composer, row: LineageRow, parts: Parts): Said {
   const isInferred = (node: number) => nodes.get(node)?.inferred === true;
   const sources = direct.filter((node) => !isInferred(node));
   const maybe = direct.filter(isInferred);
-  const from = composer.kinds(sources);
+  const from = composer.sources(sources);
   const nothing = row.kind === 'model' ? 'was trained on nothing that is recorded' : 'is derived from nothing that is recorded'; // prettier-ignore
-  let text = from === '' ? `${name} ${nothing}.` : `${name} was derived from ${from}${composer.listed(sources)}.`;
+  let text = from === '' ? `${name} ${nothing}.` : `${name} was derived from ${from}.`;
   if (maybe.length > 0) {
     text += ` Which version that was is not recorded of ${composer.kinds(maybe)}; it may be any of ${count(maybe.length)}${composer.listed(maybe)}.`;
   }
@@ -119,7 +119,7 @@ function derived(composer: Composer, row: LineageRow, parts: Parts): Said {
   const who = models.size === 1 ? 'The model that made it' : 'The models that made it';
   const say = (id: string, verb: string, what: readonly number[]) => {
     if (what.length === 0) return;
-    composer.say('lineage', id, `${who} ${verb} ${composer.kinds(what)}${composer.listed(what)}.`, what);
+    composer.say('lineage', id, `${who} ${verb} ${composer.sources(what)}.`, what);
   };
   say('trained-on', 'had learnt from', known);
   say('trained-on-inferred', 'may have learnt from', further);

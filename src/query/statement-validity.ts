@@ -55,7 +55,7 @@ function missing(composer: Composer, layout: Layout): void {
   const of = (condition: (node: (typeof all)[number][1], id: number) => boolean) =>
     all.filter(([id, node]) => condition(node, id)).map(([id]) => id);
   if (ancestry.dangling.length > 0) {
-    const ids = ancestry.dangling.slice(0, composer.limit).join(', ');
+    const ids = composer.ids(ancestry.dangling);
     const many = plural(ancestry.dangling.length, 'id that is named as a source', 'ids that are named as sources');
     composer.say(
       'missing',

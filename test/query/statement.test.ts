@@ -185,6 +185,31 @@ describe('statement', function () {
     }
   });
 
+  it('says apart of which sources there is no record, and not that there is nothing', () => {
+    const exposures = [2, 91, 92].map((source) => ({ source, version: 'none' as const }));
+    const lost = readerOf(directory, [
+      { type: 'record', id: 1, kind: 'data', time: 0, name: 'x' },
+      { type: 'record', id: 2, kind: 'data', time: 0, name: 'y' },
+      { type: 'record', id: 3, kind: 'data', time: 0, name: 'z' },
+      { type: 'record', id: 4, kind: 'model', time: 0, name: 'm' },
+      ...[91, 92, 93].map((source): Event => ({ type: 'derivation', source, version: 'none', derived: 1, time: 1, rank: 0, attempt: 1 })), // prettier-ignore
+      ...[2, 91].map((source): Event => ({ type: 'derivation', source, version: 'none', derived: 3, time: 1, rank: 0, attempt: 1 })), // prettier-ignore
+      { type: 'update', model: 4, made: { attempt: 1, step: 0 }, time: 1, rank: 0, exposures },
+    ]);
+    try {
+      const answer = (id: number, limit: number) => said(lost.statement(id, { limit }), 'answer')!.split(/(?<=\.) /)[0];
+      assert.equal(answer(1, 2), 'x [1] was derived from 3 ids without a record [91, 92, … 1 more].');
+      assert.equal(answer(3, 2), 'z [3] was derived from 1 data record: y [2], and 1 id without a record [91].');
+      assert.equal(answer(4, 2), 'm [4] was trained on 1 data record: y [2], and 2 ids without a record [91, 92].');
+      assert.equal(answer(4, 0), 'm [4] was trained on 1 data record, and 2 ids without a record.');
+      assert.match(said(lost.statement(4), 'trained-on')!, /exposed 3 times to 3 sources: y \[2\], and 2 ids without a record \[91, 92\]\.$/); // prettier-ignore
+      assert.match(said(lost.statement(4, { limit: 0 }), 'trained-on')!, /exposed 3 times to 3 sources\.$/);
+      assert.equal(said(lost.statement(1, { limit: 2 }), 'dangling'), 'Of 3 ids that are named as sources no record is committed: 91, 92, … 1 more.'); // prettier-ignore
+    } finally {
+      lost.close();
+    }
+  });
+
   it('cites versions of a model that is not committed by their keys, and no number of a row', () => {
     const graph = readerOf(directory, [
       { type: 'record', id: 3, kind: 'data', time: 0, name: 'scan' },
