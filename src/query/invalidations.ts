@@ -1,6 +1,7 @@
 import type { ActionType } from '../frame/format.js';
 import { groupBy } from '../group-by.js';
 import { actionTypeOf } from '../store/invalidation.js';
+import { allInvalid, idOf } from '../store/said-again.js';
 import { parseTime } from '../time.js';
 import type { Connection } from './connection.js';
 
@@ -78,6 +79,44 @@ export function invalidationRows(connection: Connection): InvalidationHistory[] 
   const raws = connection.all<Raw>(`SELECT ${REQUEST} FROM invalidation_requests q ${JOINS} ORDER BY q.time, q.id`);
   const runs = groupBy(connection.all<RawRun>(ACTION_RUNS), ({ root }) => root);
   return raws.map((raw) => ({ ...toInvalidation(raw), actions: (runs.get(raw.id) ?? []).map(toActionRun) }));
+}
+
+/** As `braid upgrade` takes it over: the first of each cascade, and what is invalid by no derivation that is known, by itself. */
+const OF_BRAID_DB = `WITH RECURSIVE
+  said (id, record, cause, time, cascade) AS MATERIALIZED (
+    SELECT i.id, min(r.record_id), i.cause, i.time,
+      i.id IN (SELECT x.root_invalidation FROM invalidations x WHERE x.root_invalidation <> x.id)
+        OR ${allInvalid('r.record_id', 'i.time')}
+    FROM records r CROSS JOIN invalidations i ON i.id = r.invalidation_id
+    WHERE i.root_invalidation IS NULL OR i.root_invalidation = i.id OR i.root_invalidation NOT IN (SELECT id FROM invalidations)
+    GROUP BY i.id),
+  reached (record) AS (
+    SELECT record FROM said WHERE cascade
+    UNION SELECT d.derivation FROM reached w CROSS JOIN derivations d ON d.record_id = w.record)
+  SELECT q.*, 1 AS first, o.name FROM said q CROSS JOIN records o ON o.record_id = q.record
+  UNION ALL SELECT o.invalidation_id, o.record_id, ifnull(i.cause, 'not recorded'), ifnull(i.time, o.time), 0, 0, o.name
+    FROM records o LEFT JOIN invalidations i ON i.id = o.invalidation_id
+    WHERE o.invalidation_id IS NOT NULL AND o.record_id NOT IN (SELECT record FROM reached UNION ALL SELECT record FROM said)
+  ORDER BY time, first DESC, record`;
+
+/** What a file of Braid-DB says to be invalid for itself, the oldest first. */
+export function braidDbInvalidations(connection: Connection): InvalidationHistory[] {
+  const said = new Set<string>();
+  return connection.all<RawOfBraidDb>(OF_BRAID_DB).map((raw) => {
+    const id = said.has(raw.id) ? idOf(raw) : raw.id;
+    said.add(id);
+    const { record, name, cause, time, cascade } = raw;
+    return { id, record, name, cause, time: parseTime(time), cascade: cascade === 1, actions: [] };
+  });
+}
+
+interface RawOfBraidDb {
+  id: string;
+  record: number;
+  name: string;
+  cause: string;
+  time: string;
+  cascade: number;
 }
 
 /**

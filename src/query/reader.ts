@@ -11,6 +11,7 @@ import { conditionOf, filteredRecords, type RecordFilter } from './filter.js';
 import { findRecord } from './find.js';
 import { checkGraphOptions, graphOf, type GraphOptions, type LineageGraph } from './graph.js';
 import {
+  braidDbInvalidations,
   invalidationRows,
   invalidationsOf,
   whyInvalid,
@@ -301,13 +302,13 @@ export class BraidReader {
 
   /**
    * All that was ever said against records and versions, the oldest first, with what was taken back and what came of actions.
+   * Of a file of Braid-DB, which stores neither, what it has invalidated.
    *
    * @param node only what was said against this: of a record against its versions, too; and what makes it invalid now.
    * @throws BraidError as `ancestors`
    */
   invalidations(node?: NodeName): InvalidationHistory[] {
-    if (!this.layout.ours) return [];
-    const all = invalidationRows(this.#connection);
+    const all = this.layout.ours ? invalidationRows(this.#connection) : braidDbInvalidations(this.#connection);
     if (node === undefined) return all;
     const { id, key, version } = this.node(node);
     const number = key === undefined ? undefined : (version ?? 0);

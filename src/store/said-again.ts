@@ -88,6 +88,6 @@ export function sayAgain(db: Database, invalidations: Invalidations, fill: strin
 }
 
 /** Of an invalidation that several records share. */
-function idOf({ id, record }: { readonly id: string; readonly record: number }): string {
+export function idOf({ id, record }: { readonly id: string; readonly record: number }): string {
   return createHash('sha256').update(`${id} ${record}`).digest('hex').slice(0, 32);
 }
