@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { BraidError } from '../errors.js';
-import type { BraidReader, VersionRow } from '../query/reader.js';
-import { dateText, plural, tableLines, toJson, writeLines } from './output.js';
+import type { BraidReader, RecordRow, VersionRow } from '../query/reader.js';
+import { dateText, plural, printable, tableLines, toJson, writeLines } from './output.js';
 import { valuesOf } from './record-text.js';
 import { jsonOption } from './usage.js';
 import { checkEnding, writeFile } from './write-file.js';
@@ -59,7 +59,7 @@ function* jsonLines(versions: Iterable<VersionRow>): Iterable<string> {
 
 async function versionLines(reader: BraidReader, model: number): Promise<string[]> {
   const versions = [...reader.versions(model)];
-  if (versions.length === 0) return ['no versions'];
+  if (versions.length === 0) return [noVersions(reader.record(model)!)];
   const keys = [...new Set(versions.flatMap(({ tags }) => Object.keys(tags)))];
   const cells = versions.map((version) => [
     `${version.number === undefined ? '(not made yet)' : `@${version.number}`}${version.valid ? '' : ' INVALID'}`,
@@ -74,6 +74,11 @@ async function versionLines(reader: BraidReader, model: number): Promise<string[
   ]);
   const titles = ['VERSION', 'STEP', 'RUN', 'TIME', 'RANKS', 'EXPOSED TO', 'SEEN', ...keys, 'URIS'];
   return tableLines(titles, cells);
+}
+
+/** Of what is known to be no model, that is said. */
+function noVersions({ id, name, kind }: RecordRow): string {
+  return `no versions${kind === 'data' || kind === 'fact' ? `: ${printable(name)} [${id}] is ${kind === 'fact' ? 'a fact' : kind}, not a model` : ''}`;
 }
 
 function exposureText({ id, name = '(not committed)', version, unknown }: VersionRow['exposures'][number]): string {

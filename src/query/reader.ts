@@ -323,11 +323,11 @@ export class BraidReader {
   /**
    * The versions of a model, by number; those that are only named so far come last.
    *
-   * @throws BraidError ERR_BRAID_ID_INVALID, ERR_BRAID_NO_SUCH_RECORD
+   * @param model its id, or a name of it.
+   * @throws BraidError ERR_BRAID_ID_INVALID, ERR_BRAID_NO_SUCH_RECORD, ERR_BRAID_RECORD_AMBIGUOUS
    */
-  versions(model: number): IterableIterator<VersionRow> {
-    resolveNode(this, model);
-    return this.versionTable.of(model);
+  versions(model: NodeName): IterableIterator<VersionRow> {
+    return this.versionTable.of(resolveNode(this, model).record);
   }
 
   /**

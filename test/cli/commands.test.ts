@@ -411,7 +411,7 @@ describe('the command braid', function () {
       assert.match(lines[2], /^@2 +1 +\w{8} .* scan-1 \[7\] +@1 +0\.5/);
       const rows = jsonLines((await braidInThread(['versions', path, '4', '--json'])).stdout) as unknown as { exposures: { name: string }[] }[]; // prettier-ignore
       assert.deepEqual(rows.map(({ exposures }) => exposures.map(({ name }) => name)), [['scan-0'], ['scan-1'], ['scan-2']]); // prettier-ignore
-      assert.equal((await braidInThread(['versions', path, '1'])).stdout, 'no versions\n');
+      assert.equal((await braidInThread(['versions', path, '1'])).stdout, 'no versions: config [1] is a fact, not a model\n'); // prettier-ignore
     });
 
     it('draws a tag of theirs, in the terminal and as SVG', async () => {

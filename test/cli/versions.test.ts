@@ -70,6 +70,21 @@ describe('braid versions', function () {
     assert.deepEqual(told, [true, false, false]);
   });
 
+  it('are those of a model, by its id or its name; of anything else it is said that it is no model', async () => {
+    const reader = BraidReader.open(path);
+    try {
+      const { id } = reader.node('name:shared');
+      assert.deepEqual([...reader.versions('name:shared')], [...reader.versions(id)]);
+      const twice = reader.node('name:twice').id;
+      assert.equal(
+        await stdoutOf('versions', path, 'name:twice'),
+        `no versions: twice [${twice}] is data, not a model\n`,
+      );
+    } finally {
+      reader.close();
+    }
+  });
+
   it('shows all values of a tag that has several, as the ranks of a version gave them', async () => {
     const reader = BraidReader.open(path);
     try {
