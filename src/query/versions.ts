@@ -168,9 +168,11 @@ export class Versions {
 
 function toVersion(raw: RawVersion, attempts: Attempts): VersionRow {
   const [time, invalidation, ranks, uris, tags, seen, exposures] = raw.slice(NAME_COLUMNS) as [string | null, string | null, string, string, string, string, string]; // prettier-ignore
+  const { run, attempt } = attempts.get(raw[6]);
   return {
     ...toName(raw, attempts),
-    ...attempts.get(raw[6]),
+    run,
+    attempt,
     time: time === null ? undefined : parseTime(time),
     valid: invalidation === null,
     ranks: JSON.parse(ranks) as number[],

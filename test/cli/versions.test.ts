@@ -85,6 +85,12 @@ describe('braid versions', function () {
     }
   });
 
+  it('have nothing as JSON but what is told of versions', async () => {
+    const [row] = await jsonOf<object>('versions', path, 'name:single');
+    const told = ['attempt', 'exposures', 'key', 'model', 'number', 'ranks', 'run', 'seen', 'step', 'tags', 'time', 'uris', 'valid']; // prettier-ignore
+    assert.deepEqual(Object.keys(row).sort(), told);
+  });
+
   it('shows all values of a tag that has several, as the ranks of a version gave them', async () => {
     const reader = BraidReader.open(path);
     try {
