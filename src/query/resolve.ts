@@ -91,8 +91,8 @@ function resolveText(reader: BraidReader, text: string): ResolvedNode {
   if (at <= 0 || (text.startsWith('name:') && isName(reader, text.slice('name:'.length)))) {
     return { record: findRecord(reader, text) };
   }
-  const byKey = reader.versionTable.byKey(text);
-  if (byKey !== undefined) return { record: Number.parseInt(text, 10), version: byKey };
+  const key = parseVersionKey(text);
+  if (key) return { record: key.model, version: existing(reader, reader.versionTable.byKey(text), text) };
   const which = parseVersionOf(text.slice(at + 1));
   if (which === undefined) {
     // It may be a name that there is not.

@@ -261,6 +261,7 @@ describe('lineage that respects time', function () {
     assert.equal(reader.version(2, 77), undefined);
     const fails: [string, string][] = [
       ['2@77', 'ERR_BRAID_NO_SUCH_VERSION'],
+      [`2@${RUN}.1.s77`, 'ERR_BRAID_NO_SUCH_VERSION'],
       ['2@latest', 'ERR_BRAID_VERSION_INVALID'],
       ['2@time=noon', 'ERR_BRAID_VERSION_INVALID'],
       ['77@1', 'ERR_BRAID_NO_SUCH_RECORD'],
