@@ -14,7 +14,7 @@ export interface InvalidationAction {
   name?: string;
   /** `shell`: a program is started, without a shell. `event`: JSON is sent to a URL by POST. */
   type: ActionType;
-  /** A program, by path or as found in PATH; or an http or https URL. Nothing is put in its place. */
+  /** A program, by path or as found in PATH; or an http or https URL without credentials. Nothing is put in its place. */
   command: string;
   args?: string[];
 }
@@ -41,7 +41,9 @@ export function storedAction(action: InvalidationAction): StoredAction {
   if (typeof type !== 'string' || !Object.hasOwn(ActionCode, type)) throw wrong(`has a type: 'shell' or 'event'`);
   if (typeof command !== 'string' || command === '') throw wrong('needs a command: a program, or a URL');
   if (typeof name !== 'string' || name === '') throw wrong('has a name that is not empty');
-  if (type === 'event' && !isUrl(command)) throw wrong('of type event has an http or https URL as its command');
+  if (type === 'event' && !isUrl(command)) {
+    throw wrong('of type event has an http or https URL as its command, without a user or a password');
+  }
   if (!Array.isArray(args) || args.some((arg) => typeof arg !== 'string')) throw wrong('has args that are strings');
   const params = JSON.stringify({ args });
   const id = createHash('sha256')
@@ -59,6 +61,9 @@ export function recordAction(recorder: Recorder, record: number, action: StoredA
   });
 }
 
+/** One with credentials can't be sent to, and they would be in the database for all to read. */
 function isUrl(text: string): boolean {
-  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
+  if (!URL.canParse(text)) return false;
+  const { protocol, username, password } = new URL(text);
+  return /^https?:$/.test(protocol) && username === '' && password === '';
 }

@@ -242,6 +242,8 @@ describe('invalidation', function () {
     wrong({ type: 'shell' });
     wrong({ type: 'shell', command: 'x', args: [1] });
     wrong({ type: 'event', command: 'file:///etc/passwd' });
+    wrong({ type: 'event', command: 'http://u:secret@localhost/' });
+    wrong({ type: 'event', command: 'http://u@localhost/' });
     wrong({ type: 'shell', command: 'x', argz: [] });
   });
 
