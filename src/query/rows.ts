@@ -71,9 +71,9 @@ const BATCH_OF_RECORDS =
 const BATCH_OF_VERSIONS =
   'batch (place, id) AS MATERIALIZED (SELECT key, CAST(-value AS INTEGER) FROM json_each(?) WHERE value < 0)';
 
-/** A place with a kind and whether it is valid; a kind that there isn't is none. */
+/** A place with a kind and whether it is valid; a kind that there isn't, also one between two that there are, is none. */
 const nodeCode = (kind: string, invalidation: string) =>
-  `batch.place * 8 + iif(${kind} BETWEEN 1 AND 3, ${kind}, 0) * 2 + (${invalidation} IS NULL)`;
+  `batch.place * 8 + iif(${kind} IN (1, 2, 3), ${kind}, 0) * 2 + (${invalidation} IS NULL)`;
 /** A place with which of {@link TAG_TYPES} a tag is of. */
 const tagCode = (boolean: string) =>
   `batch.place * 4 + CASE t.tag_type WHEN ${TagType.integer} THEN iif(${boolean}, 3, 1) WHEN ${TagType.float} THEN 2 ELSE 0 END`;

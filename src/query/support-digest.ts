@@ -17,7 +17,7 @@ interface Group {
 
 /**
  * Digests of what supports sentences: of parts of one ancestry, which is put in order once. A digest is SHA-256 of, for each
- * group in the order of its text, that text, how many of it there are, and their numbers, ascending. Counts and numbers are
+ * group that has any of it, in the order of its text, that text, how many of it there are, and their numbers, ascending. Counts and numbers are
  * 64-bit integers, little-endian.
  */
 export class SupportDigest {

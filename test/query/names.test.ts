@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BraidDB, BraidData, BraidFact, BraidModel, BraidReader, type BraidError } from 'braid-mpi';
-import { braidInThread } from '../cli/support.js';
+import { BraidDB, BraidData, BraidFact, BraidModel, BraidReader, type BraidError, type RecordRow } from 'braid-mpi';
+import { braidInThread, sql } from '../cli/support.js';
 
 describe('what a reader is asked about', function () {
   this.timeout(60_000);
@@ -38,6 +38,24 @@ describe('what a reader is asked about', function () {
       return (error as BraidError).code;
     }
   };
+
+  it('is a record of no known kind where somebody has written a kind that there is not', () => {
+    const other = join(directory, 'kinds.db');
+    copyFileSync(path, other);
+    sql(other, 'UPDATE records SET kind = 1.5');
+    const odd = BraidReader.open(other);
+    try {
+      const told = (rows: Iterable<RecordRow>) =>
+        Array.from(rows, ({ name, kind, valid }) => `${name} ${kind} ${valid}`);
+      assert.deepEqual(
+        told(odd.records()).sort(),
+        ['fact', 'm', 'made', 'scan'].map((name) => `${name} record true`),
+      );
+      assert.equal(odd.node({ key }).kind, 'record');
+    } finally {
+      odd.close();
+    }
+  });
 
   it('is an id that a record can have, or a name, and else an error by its code', () => {
     const asks: Record<string, (node: never) => unknown> = {
