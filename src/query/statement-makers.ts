@@ -80,7 +80,8 @@ function makerText(maker: Maker, made: number): string {
     text(context.node, 'Node.js'),
     text(library, 'MPI'),
   ].filter((fact) => fact !== undefined);
-  const until = maker.ended === null ? '' : ` to ${maker.ended.slice(0, 19)}`;
+  // When another was found to have ended says nothing of how long it made records.
+  const until = maker.ended === null || maker.status !== 'COMPLETED' ? '' : ` to ${maker.ended.slice(0, 19)}`;
   return `${title(maker)} made ${plural(made, 'record or version', 'records and versions')} of it and its ancestry, from ${maker.started.slice(0, 19)}${until} UTC: ${facts.join('; ')}.`;
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BraidDB, BraidData, BraidError, BraidFact, BraidModel, BraidReader, checkStatement, statementMarkdown, statementText, type Statement } from 'braid-mpi'; // prettier-ignore
@@ -79,6 +79,23 @@ describe('statement', function () {
     const [{ run }] = query<{ run: string }>(path, 'SELECT uuid AS run FROM runs');
     const text = said(reader.statement(`${ids.model}@3`), `run ${run}.1`)!;
     assert.match(text, new RegExp(`^Run ${run.slice(0, 8)} \\(tuning\\) made 11 records and versions of it and its ancestry, from .* UTC: user .+; 1 rank on .+; command .*mocha.*; in directory .+; git commit .+; braid-mpi .+; Node.js v`)); // prettier-ignore
+  });
+
+  it('says until when a run made records only of one that has completed', () => {
+    const killed = join(directory, 'killed.db');
+    copyFileSync(path, killed);
+    sql(killed, `UPDATE attempts SET status = 'KILLED', ended = '2036-01-01 00:00:00.000000'`);
+    const dead = BraidReader.open(killed);
+    try {
+      const [{ run }] = query<{ run: string }>(path, 'SELECT uuid AS run FROM runs');
+      assert.match(
+        said(reader.statement(ids.model), `run ${run}.1`)!,
+        /, from [-0-9]{10} [:0-9]{8} to [-0-9]{10} [:0-9]{8} UTC: /,
+      );
+      assert.match(said(dead.statement(ids.model), `run ${run}.1`)!, /, from [-0-9]{10} [:0-9]{8} UTC: /);
+    } finally {
+      dead.close();
+    }
   });
 
   it('lists up to a limit, and then still knows what it has counted', () => {
