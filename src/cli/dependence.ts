@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { BraidReader, LineageRow } from '../query/reader.js';
+import type { BraidReader, Difference, LineageRow } from '../query/reader.js';
 import { nodeLine, rowLine } from './node-text.js';
 import { toJson, writeJson, writeLines } from './output.js';
 import { jsonOption, NODE_HELP } from './usage.js';
@@ -7,6 +7,9 @@ import { jsonOption, NODE_HELP } from './usage.js';
 interface Options {
   json?: boolean;
 }
+
+/** Where two have diverged, and one has seen all that the other has. */
+const NOTHING = '  nothing';
 
 /** Commands on how two things depend on each other. */
 export function addDependence(program: Command): void {
@@ -58,23 +61,31 @@ export function addDependence(program: Command): void {
     .summary('show what a version has seen that another had not')
     .description(
       'Lists what the later of two versions of a model comes from, and the earlier one does not, the nearest first. Which is ' +
-        'the later one is told by lineage: it comes from the other. Where neither does, it is the second.',
+        'the later one is told by lineage: it comes from the other. Where neither does, they have diverged: what each has seen ' +
+        'that the other had not is listed, and the later one is that of the higher number, or the younger one.',
     )
     .argument('<db>', 'database')
     .argument('<a>', 'a version, see below')
     .argument('<b>', 'another')
     .addOption(
-      jsonOption('print one JSON object a line: the earlier, the later, then what only the later one has seen'),
+      jsonOption(
+        'print one JSON object a line: the earlier, the later, what only the later one has seen; and what only the earlier ' +
+          'one has, where they have diverged',
+      ),
     )
     .addHelpText('after', `${NODE_HELP}\nExample:\n  $ braid diff run.db name:braggnn@3 name:braggnn@7\n`)
     .action((path: string, a: string, b: string, { json }: Options) =>
       reading(path, async (reader) => {
-        const { earlier, later, rows } = reader.diff(a, b);
-        const head = json
-          ? [toJson({ role: 'earlier', ...earlier }), toJson({ role: 'later', ...later })]
-          : [`earlier  ${nodeLine(earlier)}`, `later    ${nodeLine(later)}`];
-        const none = json ? [] : [sameNode(earlier, later) ? 'they are the same' : 'the later one has seen nothing that the earlier one had not']; // prettier-ignore
-        await writeLines(lines(head, rows, json ? (row) => toJson({ role: 'seen', ...row }) : rowLine, none));
+        const difference = reader.diff(a, b);
+        if (json) return writeLines(jsonLines(difference));
+        const { earlier, later, rows, earlierRows } = difference;
+        const head = [`earlier  ${nodeLine(earlier)}`, `later    ${nodeLine(later)}`];
+        if (!earlierRows) {
+          const none = sameNode(earlier, later) ? 'they are the same' : 'the later one has seen nothing that the earlier one had not'; // prettier-ignore
+          return writeLines(lines(head, rows, none));
+        }
+        await writeLines(lines([...head, 'they have diverged; only the later one has seen:'], rows, NOTHING));
+        await writeLines(lines(['only the earlier one has seen:'], earlierRows, NOTHING));
       }),
     );
 }
@@ -93,18 +104,20 @@ function sameNode(a: LineageRow, b: LineageRow): boolean {
   return a.id === b.id && a.key === b.key;
 }
 
+function* jsonLines({ earlier, later, rows, earlierRows }: Difference): Iterable<string> {
+  yield toJson({ role: 'earlier', ...earlier });
+  yield toJson({ role: 'later', ...later });
+  for (const row of rows) yield toJson({ role: 'seen', ...row });
+  for (const row of earlierRows ?? []) yield toJson({ role: 'seen-by-earlier', ...row });
+}
+
 /** @param none what is said where there is no row. */
-function* lines<Row>(
-  head: readonly string[],
-  rows: Iterable<Row>,
-  text: (row: Row) => string,
-  none: readonly string[],
-): Iterable<string> {
+function* lines(head: readonly string[], rows: Iterable<LineageRow>, none: string): Iterable<string> {
   yield* head;
   let some = false;
   for (const row of rows) {
     some = true;
-    yield text(row);
+    yield rowLine(row);
   }
-  if (!some) yield* none;
+  if (!some) yield none;
 }

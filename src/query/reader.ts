@@ -54,11 +54,16 @@ export type { ExposureRow, VersionName, VersionRow } from './versions.js';
 
 /** What a version, or any node, has seen that another had not. */
 export interface Difference {
-  /** Of those that were asked about, the one that the other comes from; the first, where neither does. */
+  /**
+   * Of those that were asked about, the one that the other comes from. Where neither does, the one of the lower number, if they
+   * are versions of one model, or else the older one.
+   */
   earlier: LineageRow;
   later: LineageRow;
   /** What the later one comes from and the earlier one doesn't, the nearest to the later one first. */
   rows: IterableIterator<LineageRow>;
+  /** There if they have diverged, and neither comes from the other: the reverse, the nearest to the earlier one first. */
+  earlierRows?: IterableIterator<LineageRow>;
 }
 
 /** @internal */
@@ -214,21 +219,27 @@ export class BraidReader {
   }
 
   /**
-   * What the later of two versions, or records, has seen that the earlier one had not.
+   * What the later of two versions, or records, has seen that the earlier one had not; and the reverse, where they have diverged.
    *
    * @throws BraidError as `ancestors`
    */
   diff(a: NodeName, b: NodeName): Difference {
-    const [first, second] = [resolveNode(this, a), resolveNode(this, b)];
-    const starts = [startOf(first, this.versionTable), startOf(second, this.versionTable)];
-    let known = walk(this.#walks, starts[0]);
-    const swapped = starts[1].every((node) => known.has(node));
-    if (swapped) known = walk(this.#walks, starts[1]);
-    const [x, y] = [this.#row(first), this.#row(second)];
+    const [first, second] = [a, b].map((node) => {
+      const resolved = resolveNode(this, node);
+      const start = startOf(resolved, this.versionTable);
+      return { row: this.#row(resolved), start, known: walk(this.#walks, start) };
+    });
+    const comesFrom = ({ known }: typeof first, { start }: typeof first) => start.every((node) => known.has(node));
+    const diverged = !comesFrom(first, second) && !comesFrom(second, first);
+    const swapped = diverged ? isBefore(second.row, first.row) : comesFrom(first, second);
+    const [earlier, later] = swapped ? [second, first] : [first, second];
+    const seen = ({ start }: typeof first, { known }: typeof first) =>
+      this.#nodes.lineage('ancestors', start, {}, known);
     return {
-      earlier: swapped ? y : x,
-      later: swapped ? x : y,
-      rows: this.#nodes.lineage('ancestors', starts[swapped ? 0 : 1], {}, known),
+      earlier: earlier.row,
+      later: later.row,
+      rows: seen(later, earlier),
+      ...(diverged ? { earlierRows: seen(earlier, later) } : {}),
     };
   }
 
@@ -483,4 +494,10 @@ export class BraidReader {
   #rowsOf<Row extends RecordRow>(found: Iterable<[node: number]>): IterableIterator<Row> {
     return new NodeRows(this.#connection, this.layout).complete(found, (row) => row as NodeRow & Row);
   }
+}
+
+/** Of two of which neither comes from the other: by number, if both are versions of one model, or else by time, and then by id. */
+function isBefore(a: LineageRow, b: LineageRow): boolean {
+  if (a.id === b.id && a.version !== undefined && b.version !== undefined) return a.version < b.version;
+  return (a.time.getTime() - b.time.getTime() || a.id - b.id) < 0;
 }

@@ -465,6 +465,8 @@ describe('the command braid', function () {
       assert.doesNotMatch(stdout, /scan-0|config/);
       const rows = jsonLines((await braidInThread(['diff', path, '4@3', '4@2', '--json'])).stdout) as (Row & { role: string })[]; // prettier-ignore
       assert.deepEqual(rows.map(({ role, name }) => `${role} ${name}`), ['earlier model', 'later model', 'seen scan-2', ]); // prettier-ignore
+      const apart = (await braidInThread(['diff', path, 'name:peaks-2', 'name:peaks-0'])).stdout;
+      assert.match(apart, /^earlier .* peaks-0 [^]*\nlater .* peaks-2 [^]*\nthey have diverged; only the later one has seen:\n[^]* scan-2 [^]*\nonly the earlier one has seen:\n {2}nothing\n$/); // prettier-ignore
       fails(await braidInThread(['diff', path, '4@3', '4@99']), 1, 'ERR_BRAID_NO_SUCH_VERSION');
     });
   });

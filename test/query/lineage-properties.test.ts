@@ -137,13 +137,21 @@ describe('lineage that respects time, against its definition', function () {
       assert.equal(expected.length > 0, shared.size > 0);
       assert.deepEqual(reader.common(nameOf(a), nameOf(b)).map(labelOf).sort(), expected.sort());
 
-      const { earlier, rows } = reader.diff(nameOf(a), nameOf(b));
+      const { earlier, rows, earlierRows } = reader.diff(nameOf(a), nameOf(b));
       const [known, later] = labelOf(earlier) === a ? [ofA, ofB] : [ofB, ofA];
-      const start = oracle.startOf(labelOf(earlier) === a ? b : a);
-      assert.deepEqual(
-        [...rows].map(labelOf).sort(),
-        [...later].filter((node) => !known.has(node) && !start.includes(node)).sort(),
-      );
+      const [ofEarlier, ofLater] =
+        labelOf(earlier) === a
+          ? [a, b].map((node) => oracle.startOf(node))
+          : [b, a].map((node) => oracle.startOf(node));
+      const seen = (by: ReadonlySet<string>, start: readonly string[], not: ReadonlySet<string>) =>
+        [...by].filter((node) => !not.has(node) && !start.includes(node)).sort();
+      assert.deepEqual([...rows].map(labelOf).sort(), seen(later, ofLater, known));
+      if (earlierRows) {
+        assert.deepEqual([...earlierRows].map(labelOf).sort(), seen(known, ofEarlier, later));
+        assert.ok(!ofEarlier.every((node) => later.has(node)) && !ofLater.every((node) => known.has(node)));
+      } else {
+        assert.ok(ofEarlier.every((node) => later.has(node)));
+      }
     });
   });
 

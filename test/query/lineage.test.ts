@@ -177,6 +177,35 @@ describe('lineage that respects time', function () {
     }
   });
 
+  it('says what each has seen of two that have diverged, whichever is asked about first', () => {
+    const apart = readerOf(directory, [
+      ...[1, 2, 3].map((id) => record(id, 'data', 0)),
+      record(4, 'model', 0),
+      record(6, 'data', 9),
+      update(4, 0, 1, [[1, 'none']]),
+      update(4, 1, 2, [[2, 'none']], 0),
+      { type: 'update', model: 4, made: { attempt: 2, step: 2 }, time: 3, rank: 0, seen: step(0), exposures: [{ source: 3, version: 'none' }] }, // prettier-ignore
+    ]);
+    try {
+      const numbers = [1, 2].map((step) => apart.version(4, { step })!.number);
+      assert.deepEqual(numbers, [2, 3]);
+      for (const [a, b] of [
+        ['4@2', '4@3'],
+        ['4@3', '4@2'],
+      ]) {
+        // prettier-ignore
+        const { earlier, later, rows, earlierRows } = apart.diff(a, b);
+        assert.deepEqual([earlier.version, later.version], [2, 3]);
+        assert.deepEqual([labels(rows), labels(earlierRows!)], [['3'], ['2']]);
+      }
+      assert.deepEqual([apart.diff(6, 1).earlier.id, apart.diff(1, 6).earlier.id], [1, 1]);
+      assert.deepEqual([apart.diff(2, 1).earlier.id, apart.diff(1, 2).earlier.id], [1, 1]);
+      assert.equal(apart.diff('4@1', '4@3').earlierRows, undefined);
+    } finally {
+      apart.close();
+    }
+  });
+
   it('finds what two things share where each comes into a cycle at another node', () => {
     // 1 is a scan; 2 and 3 are models that teach each other at the same step; 4 is what 2 has made, 5 what 3 has; 6 is of 1 alone.
     const shared = readerOf(directory, [
