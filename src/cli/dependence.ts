@@ -40,7 +40,7 @@ export function addDependence(program: Command): void {
     .summary('show what two things both depend on')
     .description(
       'Lists the nearest of what two records or versions both come from: what is reached from each by a way over nothing else ' +
-        'that they share. Numbers are steps from the first and from the second.',
+        'that they share; and, where that is only inferred, the nearest that they certainly share, too. Numbers are steps from the first and from the second.',
     )
     .argument('<db>', 'database')
     .argument('<a>', 'a record or a version, see below')

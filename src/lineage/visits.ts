@@ -26,6 +26,8 @@ export interface VisitOptions {
   readonly inferredStart?: readonly number[];
   /** Nodes that the walk is not to go to. */
   readonly known?: ReadonlySet<number>;
+  /** Where the walk is not to go on from: `certain` and `inferred` have such, and the walk doesn't give them. */
+  readonly isEnd?: (node: number) => boolean;
   /** Without them it is told only what is met, and whether for certain: that takes less where the way is long. Default true. */
   readonly depths?: boolean;
   /** Told every step that there is from what is met, also one to where the walk has been. */
@@ -54,6 +56,7 @@ export class Visits {
   /** By whether the way there has something inferred: both are ways, and what lies beyond may be found by either. */
   readonly #arrivals: [Map<number, Arrival>, Map<number, Arrival>] | undefined;
   readonly #onStep: OnStep | undefined;
+  readonly #isEnd: (node: number) => boolean;
   /** From where steps are still to be gone, by whether the way has something inferred, then by depth. */
   readonly #waiting: readonly [Levels, Levels] = [new Levels(), new Levels()];
   #size = LARGEST_BATCH;
@@ -62,13 +65,14 @@ export class Visits {
 
   constructor(
     readonly start: readonly number[],
-    { arrivals = false, onStep, known, inferredStart = [], depths = true }: VisitOptions = {},
+    { arrivals = false, onStep, known, isEnd = () => false, inferredStart = [], depths = true }: VisitOptions = {},
   ) {
     this.depths = depths || arrivals || onStep !== undefined;
+    this.#isEnd = isEnd;
     if (known) for (const node of known) this.certain.set(node, 0);
     for (const node of start) {
       this.certain.set(node, 0);
-      this.#waiting[0].add(node, 0);
+      if (!isEnd(node)) this.#waiting[0].add(node, 0);
     }
     for (const node of inferredStart) {
       this.inferred.set(node, 0);
@@ -137,6 +141,7 @@ export class Visits {
       if (met !== undefined && met <= depth) return false;
       this.inferred.set(node, depth);
     }
+    if (this.#isEnd(node)) return false;
     this.#waiting[inferred].add(node, depth);
     return true;
   }

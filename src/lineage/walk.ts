@@ -20,6 +20,8 @@ export interface WalkOptions {
   readonly depth?: number;
   /** Every derivation that ever was, between records. */
   readonly ever?: boolean;
+  /** By nothing that is inferred. */
+  readonly certain?: boolean;
 }
 
 /** What a walk asks its database by. */
@@ -53,10 +55,11 @@ export class Walks {
   *nodes(
     direction: Direction,
     visits: Visits,
-    { depth = NO_LIMIT, ever = false }: WalkOptions = {},
+    { depth = NO_LIMIT, ever = false, certain = false }: WalkOptions = {},
     selection?: Selection,
   ): IterableIterator<Met> {
-    const steps = ever || !this.layout.ours ? PLAIN_STEPS[direction] : this.#steps(direction);
+    const all = ever || !this.layout.ours ? PLAIN_STEPS[direction] : this.#steps(direction);
+    const steps = certain ? all.filter(({ inferred }) => !inferred) : all;
     const walk = this.#functions.begin(visits, steps);
     const selected = selection
       ? `(SELECT json_group_array(w.node) FROM ${BATCH} ${selection.joins} WHERE ${selection.where})`

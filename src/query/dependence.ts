@@ -2,7 +2,7 @@ import { componentsOf } from './cycles.js';
 import { missingRow, type LineageRow, type Nodes } from './lineage.js';
 import type { Relation } from '../lineage/steps.js';
 import { Visits, type Stop } from '../lineage/visits.js';
-import type { Walks } from '../lineage/walk.js';
+import type { WalkOptions, Walks } from '../lineage/walk.js';
 
 /** A step of a chain of evidence: the node, and how it is bound to the one before it. */
 export interface WhyStep {
@@ -87,19 +87,20 @@ export function sentence(derived: string, relation: Relation, inferred: boolean,
 
 /**
  * The nearest of what two nodes both come from: what each of them comes to first, on its ways, of all that they share. Where
- * they come into a cycle at different nodes, that is all of these.
- *
- * Three walks: who is an ancestor of both is known only when both have been walked.
+ * they come into a cycle at different nodes, that is all of these. Where some of it is only inferred to be shared, the nearest
+ * of what certainly is, too, which may lie behind that.
  */
 export function common(walks: Walks, nodes: Nodes, a: readonly number[], b: readonly number[]): CommonRow[] {
-  const first = walk(walks, a);
-  const nearB = frontier(walks, b, (node) => first.has(node));
-  const nearA = frontier(walks, a, (node) => nearB.depths.has(node));
-  const shared = nearest(walks, nearA.near, nearB.near);
-  const depths = (node: number): [number, number] => [nearA.depths.get(node)!, nearB.depths.get(node)!];
+  const [ofA, ofB] = [reach(walks, a), reach(walks, b)];
+  const isInferred = (node: number) => !ofA.certain.has(node) || !ofB.certain.has(node);
+  const found = nearestShared(walks, a, b, (node) => ofA.depths.has(node) && ofB.depths.has(node), {});
+  const certain = found.some(isInferred)
+    ? nearestShared(walks, a, b, (node) => !isInferred(node), { certain: true })
+    : [];
+  const shared = [...new Set([...found, ...certain])];
+  const depths = (node: number): [number, number] => [ofA.depths.get(node)!, ofB.depths.get(node)!];
   const sum = (node: number) => depths(node)[0] + depths(node)[1];
   shared.sort((x, y) => sum(x) - sum(y) || Math.abs(x) - Math.abs(y));
-  const isInferred = (node: number) => !nearA.certain(node) || !nearB.certain(node);
   // Its place in the list goes where the depth is, so that rows that are not there are left out of both.
   return Array.from(nodes.rows(shared.map((node, i) => [node, isInferred(node) ? 1 : 0, i] as const)), (row) => {
     const both = depths(shared[row.depth]);
@@ -114,29 +115,51 @@ export function walk(walks: Walks, start: readonly number[]): Set<number> {
   return met;
 }
 
-/** What is met of `isShared`, how far it is, and which of it is met from something that isn't shared, or is the start itself. */
-function frontier(walks: Walks, start: readonly number[], isShared: (node: number) => boolean) {
-  const near = new Set(start.filter(isShared));
+/** How far all nodes are that are met, and those of the start; and which of them are met for certain. */
+function reach(walks: Walks, start: readonly number[]) {
   const depths = new Map(start.map((node) => [node, 0]));
-  const onStep = (from: number, to: number) => {
-    if (!isShared(from) && isShared(to)) near.add(to);
-  };
-  const visits = new Visits(start, { onStep });
+  const visits = new Visits(start);
   for (const [node, , depth] of walks.nodes('ancestors', visits)) depths.set(node, depth);
-  return { near, depths, certain: (node: number) => visits.certain.has(node) };
+  return { depths, certain: visits.certain };
+}
+
+function nearestShared(
+  walks: Walks,
+  a: readonly number[],
+  b: readonly number[],
+  isShared: (node: number) => boolean,
+  options: WalkOptions,
+): number[] {
+  const near = (start: readonly number[]) => frontier(walks, start, isShared, options);
+  return nearest(walks, near(a), near(b), options);
+}
+
+/** What is shared and is met by a way over nothing else that is, or is the start itself. */
+function frontier(
+  walks: Walks,
+  start: readonly number[],
+  isShared: (node: number) => boolean,
+  options: WalkOptions,
+): Set<number> {
+  const visits = new Visits(start, { isEnd: isShared, depths: false });
+  for (const met of walks.nodes('ancestors', visits, options)) void met;
+  return new Set([...visits.certain.keys(), ...visits.inferred.keys()].filter(isShared));
 }
 
 /** What is come to first from one side, and lies in a cycle with what is from the other; mostly it is that itself. */
-function nearest(walks: Walks, nearA: ReadonlySet<number>, nearB: ReadonlySet<number>): number[] {
+function nearest(walks: Walks, nearA: ReadonlySet<number>, nearB: ReadonlySet<number>, options: WalkOptions): number[] {
   const both = [...nearA].filter((node) => nearB.has(node));
-  if (both.length === nearA.size && both.length === nearB.size) return both;
+  // What is in a cycle with something leads to it. That is soon known, and all the steps that there are may be very many.
+  const mayBeInCycle = (near: ReadonlySet<number>, other: ReadonlySet<number>) =>
+    leads(walks, [...near].filter((node) => !other.has(node)), other, options); // prettier-ignore
+  if (!mayBeInCycle(nearA, nearB) && !mayBeInCycle(nearB, nearA)) return both;
   const steps = new Map<number, number[]>([...nearA].map((node) => [node, []]));
   const onStep = (from: number, to: number) => {
     const of = steps.get(from);
     if (of) of.push(to);
     else steps.set(from, [to]);
   };
-  for (const met of walks.nodes('ancestors', new Visits([...nearA], { onStep }))) void met;
+  for (const met of walks.nodes('ancestors', new Visits([...nearA], { onStep }), options)) void met;
   const components = componentsOf(steps);
   const entered = (near: ReadonlySet<number>) => new Set([...near].map((node) => components.get(node)));
   const [byA, byB] = [entered(nearA), entered(nearB)];
@@ -144,4 +167,12 @@ function nearest(walks: Walks, nearA: ReadonlySet<number>, nearB: ReadonlySet<nu
     const component = components.get(node);
     return component !== undefined && byA.has(component) && byB.has(component);
   });
+}
+
+/** Whether something comes from one of the others. */
+function leads(walks: Walks, start: readonly number[], to: ReadonlySet<number>, options: WalkOptions): boolean {
+  if (start.length === 0) return false;
+  for (const [node] of walks.nodes('ancestors', new Visits(start, { depths: false }), options))
+    if (to.has(node)) return true;
+  return false;
 }

@@ -210,7 +210,8 @@ export class BraidReader {
 
   /**
    * What two things both depend on: the nearest of their shared ancestors, from which each comes by a way over no other
-   * shared one. One of the two, if the other comes from it.
+   * shared one. One of the two, if the other comes from it. Where such is only inferred to be shared, the nearest of what certainly
+   * is, too.
    *
    * @throws BraidError as `ancestors`
    */

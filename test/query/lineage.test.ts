@@ -164,7 +164,8 @@ describe('lineage that respects time', function () {
   });
 
   it('says what two things share, and what one version has seen and another had not', () => {
-    assert.deepEqual(reader.common(7, 9).map((row) => [labelOf(row), ...row.depths]), [['2@1.s0', 2, 1]]); // prettier-ignore
+    // 9 may have come from that version, and certainly has from the model.
+    assert.deepEqual(reader.common(7, 9).map((row) => [labelOf(row), ...row.depths, row.inferred]), [['2@1.s0', 2, 1, true], ['2', 3, 1, undefined]]); // prettier-ignore
     assert.deepEqual(labels(reader.common('4@step=1', 7)), ['4@1.s0']);
     for (const [a, b] of [
       ['2@step=0', '2@step=1'],
@@ -203,6 +204,23 @@ describe('lineage that respects time', function () {
       assert.equal(apart.diff('4@1', '4@3').earlierRows, undefined);
     } finally {
       apart.close();
+    }
+  });
+
+  it('finds it soon where thousands may each come from any of thousands of versions', () => {
+    const each = Array.from({ length: 4000 }, (_, i) => i);
+    const large = readerOf(directory, [
+      record(1, 'model', 0),
+      ...each.map((i) => update(1, i, 1, [])),
+      ...each.flatMap((i) => [record(5 + 2 * i, 'data', 2), from(5 + 2 * i, 1, 'unknown', 2)]),
+      ...[2, 4].flatMap((id) => [record(id, 'data', 3), ...each.map((i) => from(id, 5 + 2 * i, 'none', 3, 1))]),
+    ]);
+    try {
+      const started = performance.now();
+      assert.equal(large.common(2, 4).length, 4000);
+      assert.ok(performance.now() - started < 2000);
+    } finally {
+      large.close();
     }
   });
 
