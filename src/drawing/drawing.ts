@@ -1,7 +1,7 @@
 /** What is drawn of a graph, the same in all formats: shapes, lines of text, groups. */
 import type { Kind } from '../frame/format.js';
 import { printable } from '../printable.js';
-import { nodeText, sentence } from '../query/dependence.js';
+import { modelName, nodeText, sentence } from '../query/dependence.js';
 import type { GraphEdge, GraphFold, GraphNode, LineageGraph } from '../query/graph.js';
 
 export interface Drawing {
@@ -93,7 +93,7 @@ function groupsOf(
   const groups = new Map<number, { label: string; place: number }>();
   const add = (model: number, name: string) => {
     if (!groups.has(model))
-      groups.set(model, { label: `${shortened(name || '(not committed)')} [${model}]`, place: groups.size });
+      groups.set(model, { label: `${shortened(modelName(name))} [${model}]`, place: groups.size });
   };
   for (const { id, name, key } of nodes) if (key !== undefined) add(id, name);
   for (const { model, name } of folds) if (model !== undefined) add(model, name);

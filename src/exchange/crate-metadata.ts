@@ -251,7 +251,7 @@ function fileEntity(
   return {
     '@id': id,
     '@type': folder ? 'Dataset' : 'File',
-    name: row === undefined ? uri : `${row.name}${version}`,
+    name: row?.name ? `${row.name}${version}` : uri,
     ...(row && !row.valid ? { description: 'What was recorded of it has been invalidated.' } : {}),
     encodingFormat: folder ? undefined : encodingFormat(new URL(uri).pathname),
     dateCreated: isoTime(row?.time),

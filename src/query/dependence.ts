@@ -63,9 +63,14 @@ function wayBetween(walks: Walks, start: readonly number[], end: readonly number
 /** "braggnn@3", or a record's name with its id. */
 export function nodeText({ id, name, version, step, key }: LineageRow): string {
   if (key === undefined) return `${name} [${id}]`;
-  const model = name === '' ? '(not committed)' : name;
+  const model = modelName(name);
   if (version !== undefined) return `${model}@${version}${step === undefined ? '' : ` (step ${step})`} [${id}]`;
   return `${model}@${step === undefined ? key.slice(key.indexOf('@') + 1) : `step=${step}`} [${id}]`;
+}
+
+/** What the model of a version is called in texts: its name isn't known while it isn't committed. */
+export function modelName(name: string): string {
+  return name === '' ? '(not committed)' : name;
 }
 
 const SENTENCES: Record<Relation, readonly [known: string, inferred: string]> = {

@@ -1,3 +1,4 @@
+import { modelName } from './dependence.js';
 import type { LineageRow } from './lineage.js';
 import { count, short, type Composer } from './statement-composer.js';
 
@@ -7,7 +8,7 @@ export function subjectSentences(composer: Composer, row: LineageRow, subject: n
   const what =
     key === undefined
       ? { fact: 'a fact', data: 'data', model: 'a model, as all that it has ever learnt', record: 'a record of unknown kind' }[kind]
-      : `${version === undefined ? 'a version' : `version ${version}`} of the model ${short(row.name)} [${id}]${step === undefined ? '' : `, after step ${step}`}`; // prettier-ignore
+      : `${version === undefined ? 'a version' : `version ${version}`} of the model ${short(modelName(row.name))} [${id}]${step === undefined ? '' : `, after step ${step}`}`; // prettier-ignore
   const when = Number.isNaN(time.getTime()) ? '' : ` at ${time.toISOString()}`;
   const maker =
     run === undefined ? '' : ` by ${rank === undefined ? 'several ranks' : `rank ${rank}`} of run ${run.slice(0, 8)}`;

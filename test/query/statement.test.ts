@@ -246,6 +246,7 @@ describe('statement', function () {
       assert.equal(said(made, 'trained-on'), 'The model that made it had learnt from 1 data record: scan [3].');
       assert.equal(said(made, 'dangling'), 'Of 1 id that is named as a source no record is committed: 99.');
       assert.equal(checkStatement(graph, JSON.stringify(made)).holds, true);
+      assert.match(said(graph.statement({ key }), 'subject')!, /is version 1 of the model \(not committed\) \[99\], /);
       assert.match(
         said(graph.statement({ key }), 'answer')!,
         /^\(not committed\)@1 .* was trained on 1 data record: scan/,
