@@ -150,13 +150,13 @@ describe('recovery', function () {
       assert.deepEqual(left.map(({ reason, host, rank }) => [reason, host, rank]), [['other-host', 'node-b', 1]]); // prettier-ignore
       // It is named as long as it isn't read, and the ids that it may bring are given to nobody.
       const second = await job(1, 'node-a', 'braid', 'recover', path, '--json');
-      assert.deepEqual([second.code, (reportIn(second.stdout)).left.length], [1, 1]);
+      assert.deepEqual([second.code, reportIn(second.stdout).left.length], [1, 1]);
       assert.match((await job(1, 'node-a', 'braid', 'verify', path)).stdout, /rank 1 ran on node-b/);
       await job(1, 'node-a', 'die', path);
       renameSync(hidden, spoolsOf('node-b'));
       const third = await job(2, 'node-a,node-b', 'braid', 'recover', path, '--mpi', '--json');
       assert.equal(third.code, 0, third.stderr);
-      assert.equal((reportIn(third.stdout)).left.length, 0);
+      assert.equal(reportIn(third.stdout).left.length, 0);
       assert.equal(namesIn(path).length, 30);
       assert.deepEqual(verify(path).problems, []);
     });
