@@ -339,7 +339,7 @@ export class BraidReader {
    * @throws BraidError ERR_BRAID_ID_INVALID, ERR_BRAID_NO_SUCH_RECORD, ERR_BRAID_RECORD_AMBIGUOUS
    */
   versions(model: NodeName): IterableIterator<VersionRow> {
-    return this.versionTable.of(resolveNode(this, model).record);
+    return this.versionTable.of(resolveNode(this, model, 'model').record);
   }
 
   /**
@@ -351,7 +351,9 @@ export class BraidReader {
    */
   version(model: NodeName, which?: VersionOf): VersionRow | undefined {
     const found =
-      which === undefined ? this.#namedVersion(model) : this.findVersion(resolveNode(this, model).record, which);
+      which === undefined
+        ? this.#namedVersion(model)
+        : this.findVersion(resolveNode(this, model, 'model').record, which);
     return found === undefined ? undefined : this.versionTable.row(found);
   }
 

@@ -32,13 +32,14 @@ export function startOf({ record, version }: ResolvedNode, versions: Versions): 
 /**
  * The record or version that is meant.
  *
+ * @param meant where it can be a model only.
  * @throws BraidError ERR_BRAID_ID_INVALID, ERR_BRAID_NO_SUCH_RECORD, ERR_BRAID_RECORD_AMBIGUOUS, ERR_BRAID_NO_SUCH_VERSION, ERR_BRAID_VERSION_AMBIGUOUS, ERR_BRAID_VERSION_INVALID
  */
-export function resolveNode(reader: BraidReader, node: NodeName): ResolvedNode {
+export function resolveNode(reader: BraidReader, node: NodeName, meant?: 'model'): ResolvedNode {
   // A program that asks goes on as if there were such a record, and finds nothing.
   if (reader.isOff) return { record: typeof node === 'number' ? node : Number.parseInt(typeof node === 'string' ? node : node?.key, 10) || 0 }; // prettier-ignore
   if (typeof node === 'number') return { record: existingRecord(reader, node) };
-  if (typeof node === 'string') return resolveText(reader, node);
+  if (typeof node === 'string') return resolveText(reader, node, meant);
   const key: unknown = node?.key;
   if (typeof key !== 'string') throw notAnId(node);
   const parts = parseVersionKey(key);
@@ -85,18 +86,18 @@ export function asOf(reader: BraidReader, { record, version }: ResolvedNode, whi
   return { record, version: existing(reader, reader.findVersion(record, which), text) };
 }
 
-function resolveText(reader: BraidReader, text: string): ResolvedNode {
+function resolveText(reader: BraidReader, text: string, meant?: 'model'): ResolvedNode {
   const at = text.lastIndexOf('@', text.includes('@when=') ? text.indexOf('@when=') : undefined);
   // A name may have an @ in it.
   if (at <= 0 || (text.startsWith('name:') && isName(reader, text.slice('name:'.length)))) {
-    return { record: findRecord(reader, text) };
+    return { record: findRecord(reader, text, meant) };
   }
   const key = parseVersionKey(text);
   if (key) return { record: key.model, version: existing(reader, reader.versionTable.byKey(text), text) };
   const which = parseVersionOf(text.slice(at + 1));
   if (which === undefined) {
     // It may be a name that there is not.
-    if (text.startsWith('name:') && !isName(reader, text.slice('name:'.length, at))) return { record: findRecord(reader, text) }; // prettier-ignore
+    if (text.startsWith('name:') && !isName(reader, text.slice('name:'.length, at))) return { record: findRecord(reader, text, meant) }; // prettier-ignore
     throw new BraidError(
       'ERR_BRAID_VERSION_INVALID',
       `'${text}' names no version: write 17@3, 17@step=12, 17@time=2026-07-28T09:30:00Z or 17@when=RECORD`,

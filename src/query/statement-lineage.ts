@@ -74,8 +74,8 @@ function trained(composer: Composer, row: LineageRow, parts: Parts): Said {
   );
   const sources = all.filter((node) => !parts.isOwn(node));
   const others = parts.certain.filter((node) => node < 0 && !parts.isOwn(node));
-  if (others.length > 0) {
-    const further = parts.sources(others, sources);
+  const further = parts.sources(others, sources);
+  if (further.length > 0) {
     composer.say(
       'lineage',
       'trained-through-models',

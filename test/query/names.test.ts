@@ -143,6 +143,13 @@ describe('what a reader is asked about', function () {
         codeOf(() => numberOf('1@step=1')),
         'ERR_BRAID_VERSION_AMBIGUOUS',
       );
+      // A scan has that name, too, but no versions.
+      assert.deepEqual(Array.from(resumed.versions('name:twin'), ({ number }) => number), [1]); // prettier-ignore
+      assert.equal(resumed.version('name:twin', 1)?.step, 1);
+      assert.equal(
+        codeOf(() => resumed.ancestors('name:twin')),
+        'ERR_BRAID_RECORD_AMBIGUOUS',
+      );
       const wrong = ['step=x', 'step=-1', 'step=', 'run=8861', 'attempt=2', 'step=1,step=2', 'step=1,rank=2', 'step=1,', 'step=1,run=XYZ', 'step=1,attempt=0', '-1', '0', '1.5', '99999999999999999999', 'time=2026-02-30', 'time=', 'latest']; // prettier-ignore
       for (const name of wrong) {
         for (const model of ['1', 'name:m@1']) {

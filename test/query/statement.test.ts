@@ -75,6 +75,24 @@ describe('statement', function () {
     assert.match(said(reader.statement(ids.model), 'answer')!, /was trained on 3 data records and 1 model: /);
   });
 
+  it('says nothing of what went into it by way of other models where that is what it was trained on itself', async () => {
+    const path = join(directory, 'same.db');
+    const db = await BraidDB.open(path);
+    const scan = new BraidData(db, { name: 'scan' });
+    const version = new BraidModel(db, { name: 'teacher' }).update(scan, { step: 0 });
+    const student = new BraidModel(db, { name: 'student' });
+    student.update([scan, version], { step: 0 });
+    await db.close();
+    const same = BraidReader.open(path);
+    try {
+      const statement = same.statement(`${student.id}@1`);
+      assert.match(said(statement, 'trained-on')!, /to 2 sources/);
+      assert.equal(said(statement, 'trained-through-models'), undefined);
+    } finally {
+      same.close();
+    }
+  });
+
   it('says which run, host, user, command and software made it', () => {
     const [{ run }] = query<{ run: string }>(path, 'SELECT uuid AS run FROM runs');
     const text = said(reader.statement(`${ids.model}@3`), `run ${run}.1`)!;
