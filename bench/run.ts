@@ -1,5 +1,5 @@
 /** npm run bench: runs the trials, or reports what was measured before. */
-import { accessSync, closeSync, constants, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { accessSync, closeSync, constants, mkdirSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import { table } from 'table';
@@ -46,15 +46,23 @@ async function main(): Promise<number> {
     results = await measureAll(options, trials);
   }
   if (results.trials.length > 0) console.log(tableOf(results));
-  if (options.json !== undefined) {
-    writeFileSync(options.json, `${JSON.stringify(results, undefined, 1)}\n`);
-  }
+  if (options.json !== undefined) write(results, options.json);
   // A check says what there is to say.
   const out = options.out ?? (options.check ? undefined : options.report?.replace(/(\.json)?$/, '-report'));
   if (out !== undefined && results.trials.length > 0) {
     for (const file of await writeReport(results, out)) console.error(`wrote ${file}`);
   }
   return verdict(results, options);
+}
+
+/** Results in place of those of before; unless there are none, for it was interrupted too soon. */
+function write(results: Results, json: string): void {
+  if (!results.interrupted || results.trials.length > 0) {
+    writeFileSync(json, `${JSON.stringify(results, undefined, 1)}\n`);
+  } else if (statSync(json).size === 0) {
+    // Of `checkPlaces`.
+    rmSync(json);
+  }
 }
 
 /** What can't be written is better known before all is measured. */
@@ -110,6 +118,8 @@ async function measureAll(options: Options, trials: typeof TRIALS): Promise<Resu
   const measurements = prepare(trials, { options, vendor, programs: new Programs(vendor), leaveOut });
   if (measurements.length === 0) throw new UsageError('nothing of that can be measured as asked for: see above');
   const on = await machine(vendor);
+  // Of now: whoever works on meanwhile doesn't change what is measured.
+  const commit = gitCommit();
   try {
     await repeatAll(measurements, options, progress);
   } catch (error) {
@@ -123,7 +133,7 @@ async function measureAll(options: Options, trials: typeof TRIALS): Promise<Resu
   return {
     format: 1,
     command: ['npm run bench --', ...process.argv.slice(2).map(quoted)].join(' '),
-    commit: gitCommit(),
+    commit,
     started: started.toISOString(),
     seconds: progress.elapsedSeconds,
     machine: on,
@@ -182,7 +192,9 @@ function quoted(argument: string): string {
 /** The exit code; says what is not as it should be. */
 function verdict(results: Results, { check }: Options): number {
   if (results.interrupted) {
-    console.error('interrupted: what there is of results is partial');
+    const what =
+      results.trials.length > 0 ? 'what there is of results is partial' : 'nothing was measured, nor written';
+    console.error(`interrupted: ${what}`);
     return 130;
   }
   const failed = results.trials.filter((trial) => trial.failed !== undefined);
