@@ -177,17 +177,22 @@ const endToEnd = (ranks: number): Trial => ({
   ],
 });
 
-/** An example with recording against the same without, from the launch of the job to its end. */
-const overhead = (example: 'digits' | 'powergrid', from: number, args: readonly string[]): Trial => ({
-  name: `overhead, ${example}`,
+const DIGITS = ['--db', '{directory}/digits.db', '--out', '{directory}/checkpoints', '--steps', '{size}'];
+
+/**
+ * An example with recording against the same without, from the launch of the job to its end: of as many ranks as cores, and of
+ * one that leaves a core to the thread that commits.
+ */
+const overhead = (example: 'digits' | 'powergrid', ranks: number, from: number, args: readonly string[]): Trial => ({
+  name: `overhead, ${example}, ${ranks} rank${ranks > 1 ? 's' : ''}`,
   phase: 'overhead',
   seconds: 140,
   times: 2,
   length: 'long',
   calibrate: { side: 'off', from },
   sides: [
-    { name: 'on', program: example, args, ranks: 2 },
-    { name: 'off', program: example, args, ranks: 2, env: { BRAID: 'off' } },
+    { name: 'on', program: example, args, ranks },
+    { name: 'off', program: example, args, ranks, env: { BRAID: 'off' } },
   ],
   comparisons: [{ of: 'on.wallMs', to: 'off.wallMs', unit: 'ms', target: { atMost: 1.01, confident: true } }],
 });
@@ -387,8 +392,9 @@ export const TRIALS: readonly Trial[] = [
   gather(4, LARGE, { name: 'gather 64 MiB, 4 ranks', length: 'full' }),
   endToEnd(2),
   endToEnd(4),
-  overhead('digits', 300, ['--db', '{directory}/digits.db', '--out', '{directory}/checkpoints', '--steps', '{size}']),
-  overhead('powergrid', 8, ['--db', '{directory}/powergrid.db', '--days', '{size}']),
+  overhead('digits', 2, 300, DIGITS),
+  overhead('digits', 1, 300, DIGITS),
+  overhead('powergrid', 2, 8, ['--db', '{directory}/powergrid.db', '--days', '{size}']),
   idle(2, 20_000),
   idle(4, 10_000),
   idle(16, 1000),

@@ -273,4 +273,10 @@ export interface CoreAddon {
 
   /** memmove(3). Into memory that threads share, V8 copies a word after the other, which takes half as long again. */
   copy(target: Uint8Array, source: Uint8Array): void;
+
+  /**
+   * sched_setaffinity(2): the calling thread, and those that it starts, may from now on run on the processors that process
+   * `pid` may run on, too. False where that are no more, or it isn't allowed.
+   */
+  widenAffinity(pid: number): boolean;
 }

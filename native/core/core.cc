@@ -4,15 +4,18 @@
 
 #include <fcntl.h>
 #include <napi.h>
+#include <sched.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -26,6 +29,8 @@ constexpr int64_t kMaxFd = INT32_MAX;
 constexpr int64_t kMaxOffset = (int64_t{1} << 53) - 1;
 // No Node that we support has a smaller limit for an ArrayBuffer.
 constexpr int64_t kMaxMappingBytes = int64_t{1} << 30;
+// As many as Linux can be built for; sched_getaffinity(2) refuses room for fewer than it is.
+constexpr size_t kMaxProcessors = 8192;
 
 // ---- Errors
 // ------------------------------------------------------------------------------------------------------
@@ -172,10 +177,25 @@ class Core : public Napi::Addon<Core> {
                              InstanceMethod<&Core::Unmap>("unmap"),
                              InstanceMethod<&Core::Sync>("sync"),
                              InstanceMethod<&Core::Copy>("copy"),
+                             InstanceMethod<&Core::WidenAffinity>("widenAffinity"),
                          });
   }
 
  private:
+  Napi::Value WidenAffinity(const Napi::CallbackInfo& info) {
+    const auto pid = static_cast<pid_t>(Integer(info, 0, "pid", 1, std::numeric_limits<pid_t>::max()));
+    std::array<cpu_set_t, kMaxProcessors / CPU_SETSIZE> own{}, wider{};
+    // Where it can't be asked, or the sandbox forbids it, threads stay where they are.
+    bool widened = sched_getaffinity(0, sizeof own, own.data()) == 0 &&
+                   sched_getaffinity(pid, sizeof wider, wider.data()) == 0;
+    if (widened) {
+      CPU_OR_S(sizeof own, wider.data(), wider.data(), own.data());
+      widened = !CPU_EQUAL_S(sizeof own, wider.data(), own.data()) &&
+                sched_setaffinity(0, sizeof wider, wider.data()) == 0;
+    }
+    return Napi::Boolean::New(info.Env(), widened);
+  }
+
   void Copy(const Napi::CallbackInfo& info) {
     const auto [target, room] = Bytes(info, 0, "target");
     const auto [source, bytes] = Bytes(info, 1, "source");

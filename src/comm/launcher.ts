@@ -112,6 +112,17 @@ export function detectLaunch(env: Environment, pid: number): Launch | null {
   return null;
 }
 
+/**
+ * The process of the launcher, this one's parent, where that has bound this rank: Open MPI's binds each of up to two ranks to a
+ * core, unasked. What Slurm binds a task to is all that was asked for it (`--cpus-per-task`), and what users bind it to is
+ * meant for all of its threads.
+ */
+export function bindingLauncher(env: Environment, parent: number): number | undefined {
+  return env.OMPI_COMM_WORLD_SIZE !== undefined && env.OMPI_MCA_orte_bound_at_launch !== undefined && parent > 1
+    ? parent
+    : undefined;
+}
+
 /** The rank that the launcher has given to this process, if it says. */
 export function launchedRank(env: Environment): number | undefined {
   const text = RANK_NUMBERS.map((name) => env[name]).find((value) => value !== undefined);

@@ -1,5 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { MessageChannel, Worker, receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
+import { bindingLauncher } from '../comm/launcher.js';
 import { progress } from '../comm/progress.js';
 import { Request, type Pollable } from '../comm/request.js';
 import { BraidError, type BraidErrorCode } from '../errors.js';
@@ -179,6 +180,7 @@ export class StoreClient implements Pollable {
         port: port2,
         signal,
         reopen: this.#opened,
+        launcher: bindingLauncher(process.env, process.ppid),
         BRAID_FAULTS: plannedFault,
         BRAID_TEST_STATFS: injectedStatfs,
       } satisfies ThreadData,

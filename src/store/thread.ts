@@ -16,6 +16,8 @@ export interface ThreadData {
   readonly port: MessagePort;
   /** Memory that both threads see: the words are {@link REPLIES}, {@link TID} and {@link ENDING}. */
   readonly signal: Int32Array;
+  /** The launcher that has bound this process to fewer processors than the job has. */
+  readonly launcher?: number;
   /** Where it is to die, in a test. */
   readonly BRAID_FAULTS?: string;
   /** What it is to take the file system for, in a test. */

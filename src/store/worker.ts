@@ -2,11 +2,13 @@ import { existsSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { workerData } from 'node:worker_threads';
 import { BraidError } from '../errors.js';
+import { loadAddon } from '../load-addon.js';
+import type { CoreAddon } from '../native.js';
 import { Store, type StoreOptions } from './store.js';
 import { openSqlite } from './sqlite.js';
 import { ENDING, REPLIES, TID, type StoreCall, type StoreReply, type ThreadData } from './thread.js';
 
-const { port, signal, reopen } = workerData as ThreadData;
+const { port, signal, reopen, launcher } = workerData as ThreadData;
 let store: Store | undefined;
 const ending = () => Atomics.load(signal, ENDING) === 1;
 
@@ -33,6 +35,8 @@ function reopened({ options, uuid }: NonNullable<ThreadData['reopen']>): Store {
   );
 }
 
+// The core that the rank is bound to is the program's: where the job has others, to commit takes no time of it.
+if (launcher !== undefined) loadAddon<CoreAddon>('braid_core').widenAffinity(launcher);
 Atomics.store(signal, TID, Number(basename(readlinkSync('/proc/thread-self'))));
 Atomics.notify(signal, TID);
 port.on('message', (call: StoreCall) => {

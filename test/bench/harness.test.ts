@@ -26,7 +26,7 @@ describe('the harness', function () {
     assert.match(help.stdout, /For example:\n {2}npm run bench -- --only capture/);
     assert.equal(list.code, 0, list.stderr);
     assert.match(list.stdout, /^capture\n/);
-    assert.match(list.stdout, /^overhead, digits \(--long\)$/m);
+    assert.match(list.stdout, /^overhead, digits, 2 ranks \(--long\)$/m);
   });
 
   it('refuses what it does not understand, and says what was meant', async () => {
@@ -35,7 +35,7 @@ describe('the harness', function () {
       [['--qick'], /unknown option '--qick'\n\(Did you mean --quick\?\)/],
       [['--repeat', '0'], /--repeat.*must be a whole number from 1/],
       [['--quick', '--long'], /do not go together/],
-      [['--only', 'overhead'], /left out overhead, digits: .*--long/],
+      [['--only', 'overhead'], /left out overhead, digits, 2 ranks: .*--long/],
       [['--report', path('none.json')], /none\.json is not a file of results/],
     ] as const;
     const runs = await Promise.all(cases.map(([args]) => bench(args)));

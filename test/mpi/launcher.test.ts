@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 
 import {
+  bindingLauncher,
   detectLaunch,
   isChildOfRank,
   launchedRank,
@@ -54,6 +55,14 @@ const LAUNCHES: readonly (readonly [title: string, env: Environment, launch: Lau
 ];
 
 describe('the launcher of this process', () => {
+  it('is asked for more processors where it has bound the rank, and is there', () => {
+    const bound = { ...OPEN_MPI, OMPI_MCA_orte_bound_at_launch: '1' };
+    assert.equal(bindingLauncher(bound, 17), 17);
+    assert.equal(bindingLauncher(bound, 1), undefined);
+    assert.equal(bindingLauncher({ ...bound, OMPI_COMM_WORLD_SIZE: undefined }, 17), undefined);
+    for (const env of [OPEN_MPI, HYDRA, SRUN, {}]) assert.equal(bindingLauncher(env, 17), undefined);
+  });
+
   it('tells the rank, by whatever name it has for it', () => {
     for (const [env, rank] of [
       [OPEN_MPI, 1],

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
@@ -71,6 +71,7 @@ describe('core addon', () => {
       'map',
       'sync',
       'unmap',
+      'widenAffinity',
     ]);
   });
 
@@ -358,5 +359,32 @@ describe('core addon', () => {
     assert.throws(call('sync', [buffer, 0, '1']), TypeError);
     assert.throws(call('sync', [buffer, 0, NaN]), RangeError);
     core.unmap(buffer);
+  });
+
+  describe('widenAffinity', () => {
+    const allowed = () => /^Cpus_allowed_list:\s*(.*)$/m.exec(fs.readFileSync('/proc/self/status', 'utf8'))![1];
+
+    const skipped = /^\d+$/.test(allowed()) ? ', skipped where this process may on one processor only' : '';
+    it(`lets a thread run wherever another process may, and those that it starts${skipped}`, function () {
+      if (skipped) this.skip();
+      const [first] = allowed().split(/[-,]/);
+      const program = `const { readFileSync } = require('fs'), { Worker } = require('worker_threads');
+        const allowed = "/^Cpus_allowed_list:\\\\s*(.*)$/m.exec(require('fs').readFileSync('/proc/thread-self/status', 'utf8'))[1]";
+        const told = [eval(allowed), require(process.argv[1]).widenAffinity(Number(process.argv[2])), eval(allowed)];
+        new Worker('require("worker_threads").parentPort.postMessage(' + allowed + ')', { eval: true })
+          .on('message', (last) => console.log(JSON.stringify([...told, last])));`;
+      const args = ['-c', first, process.execPath, '-e', program, addon, String(process.pid)];
+      const { stdout, stderr } = spawnSync('taskset', args, { encoding: 'utf8' });
+      assert.equal(stderr, '');
+      assert.deepEqual(JSON.parse(stdout), [first, true, allowed(), allowed()]);
+    });
+
+    it('is false where that may on no more, or is not there', () => {
+      assert.equal(core.widenAffinity(process.pid), false);
+      assert.equal(core.widenAffinity(2 ** 31 - 1), false);
+      assert.throws(() => core.widenAffinity('1' as never), { code: 'ERR_INVALID_ARG_TYPE' });
+      for (const pid of [0, -1, 1.5, 2 ** 31, NaN])
+        assert.throws(() => core.widenAffinity(pid), { code: 'ERR_OUT_OF_RANGE' });
+    });
   });
 });

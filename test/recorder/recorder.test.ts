@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BraidDB, BraidReader } from 'braid-mpi';
 import { unlocked } from '../support/locks.js';
-import { mpiexec, missingVendors, runAlone, vendors, type Run, type TestVendor } from '../support/mpiexec.js';
+import { mpiexec, missingVendors, run, runAlone, vendors, type Run, type TestVendor } from '../support/mpiexec.js';
 
 const program = (name: string) => fileURLToPath(new URL(`./${name}.rank.js`, import.meta.url));
 const told = (run: Run) =>
@@ -35,6 +35,28 @@ describe('the recorder', function () {
         assert.match(run.stdout, new RegExp(`^ran \\d+ cases on ${ranks} ranks\\n$`), told(run));
       });
     }
+  }
+
+  const openMpi = vendors.find(({ name }) => name === 'openmpi');
+  const unbindable = !openMpi
+    ? ', skipped without Open MPI'
+    : availableParallelism() === 1
+      ? ', skipped where there is one processor only'
+      : '';
+  for (const [binding, more] of [
+    ['core', true],
+    ['none', false],
+  ] as const) {
+    const where = more ? 'on other processors than the one that Open MPI has bound the rank to' : 'where the rank may run, if it is not bound'; // prettier-ignore
+    it(`commits ${where}${unbindable}`, async function () {
+      if (unbindable) this.skip();
+      const args = ['--bind-to', binding, '-n', '1', process.execPath, program('bound'), path];
+      const { code, stdout, stderr } = await run(openMpi!.mpiexec, args, {});
+      assert.equal(code, 0, stderr);
+      const { main, most } = JSON.parse(stdout) as { main: number; most: number };
+      if (more) assert.ok(most > main, stdout);
+      else assert.equal(most, main);
+    });
   }
 
   /** A stage, a way to end there, the exit code, and what the run is called in the end. */

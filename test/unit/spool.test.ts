@@ -265,6 +265,7 @@ describe('the spool', () => {
         unmap: (memory) => core.unmap(memory),
         sync: (memory, offset, bytes) => sync(memory, offset, bytes),
         copy: (target, source) => core.copy(target, source),
+        widenAffinity: (pid) => core.widenAffinity(pid),
       } satisfies CoreAddon;
     });
     afterEach(() => void (cached.exports = core));
