@@ -1,5 +1,5 @@
 /** npm run bench: runs the trials, or reports what was measured before. */
-import { accessSync, closeSync, constants, mkdirSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import { table } from 'table';
@@ -46,23 +46,16 @@ async function main(): Promise<number> {
     results = await measureAll(options, trials);
   }
   if (results.trials.length > 0) console.log(tableOf(results));
-  if (options.json !== undefined) write(results, options.json);
+  // What was measured before stays, where this was interrupted too soon to take its place.
+  if (options.json !== undefined && (results.trials.length > 0 || !results.interrupted)) {
+    writeFileSync(options.json, `${JSON.stringify(results, undefined, 1)}\n`);
+  }
   // A check says what there is to say.
   const out = options.out ?? (options.check ? undefined : options.report?.replace(/(\.json)?$/, '-report'));
   if (out !== undefined && results.trials.length > 0) {
     for (const file of await writeReport(results, out)) console.error(`wrote ${file}`);
   }
   return verdict(results, options);
-}
-
-/** Results in place of those of before; unless there are none, for it was interrupted too soon. */
-function write(results: Results, json: string): void {
-  if (!results.interrupted || results.trials.length > 0) {
-    writeFileSync(json, `${JSON.stringify(results, undefined, 1)}\n`);
-  } else if (statSync(json).size === 0) {
-    // Of `checkPlaces`.
-    rmSync(json);
-  }
 }
 
 /** What can't be written is better known before all is measured. */
@@ -72,8 +65,10 @@ function checkPlaces({ json, out, report, only }: Options): void {
   try {
     if (json !== undefined) {
       mkdirSync(dirname(json), { recursive: true });
+      const there = existsSync(json);
       // For appending: what is there stays until there is something else.
       closeSync(openSync(json, 'a'));
+      if (!there) rmSync(json);
     }
     if (out !== undefined) mkdirSync(out, { recursive: true });
     accessSync(tmpdir(), constants.W_OK);

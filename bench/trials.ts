@@ -184,7 +184,7 @@ const DIGITS = ['--db', '{directory}/digits.db', '--out', '{directory}/checkpoin
  * one that leaves a core to the thread that commits.
  */
 const overhead = (example: 'digits' | 'powergrid', ranks: number, from: number, args: readonly string[]): Trial => ({
-  name: `overhead, ${example}, ${ranks} rank${ranks > 1 ? 's' : ''}`,
+  name: `overhead, ${example}, ${ranksText(ranks)}`,
   phase: 'overhead',
   seconds: 140,
   times: 2,

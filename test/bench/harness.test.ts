@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -35,7 +35,7 @@ describe('the harness', function () {
       [['--qick'], /unknown option '--qick'\n\(Did you mean --quick\?\)/],
       [['--repeat', '0'], /--repeat.*must be a whole number from 1/],
       [['--quick', '--long'], /do not go together/],
-      [['--only', 'overhead'], /left out overhead, digits, 2 ranks: .*--long/],
+      [['--only', 'overhead', '--json', path('unmeasured.json')], /left out overhead, digits, 2 ranks: .*--long/],
       [['--report', path('none.json')], /none\.json is not a file of results/],
     ] as const;
     const runs = await Promise.all(cases.map(([args]) => bench(args)));
@@ -45,6 +45,7 @@ describe('the harness', function () {
       assert.equal(stdout, '');
       assert.match(stderr, said);
     });
+    assert.ok(!existsSync(path('unmeasured.json')));
   });
 
   it('measures a trial, and leaves results but nothing else', async () => {
