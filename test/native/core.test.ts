@@ -368,11 +368,11 @@ describe('core addon', () => {
     it(`lets a thread run wherever another process may, and those that it starts${skipped}`, function () {
       if (skipped) this.skip();
       const [first] = allowed().split(/[-,]/);
-      const program = `const { readFileSync } = require('fs'), { Worker } = require('worker_threads');
-        const allowed = "/^Cpus_allowed_list:\\\\s*(.*)$/m.exec(require('fs').readFileSync('/proc/thread-self/status', 'utf8'))[1]";
-        const told = [eval(allowed), require(process.argv[1]).widenAffinity(Number(process.argv[2])), eval(allowed)];
-        new Worker('require("worker_threads").parentPort.postMessage(' + allowed + ')', { eval: true })
-          .on('message', (last) => console.log(JSON.stringify([...told, last])));`;
+      const program = `const { Worker } = require('worker_threads');
+        const allowed = () => /^Cpus_allowed_list:\\s*(.*)$/m.exec(require('fs').readFileSync('/proc/thread-self/status', 'utf8'))[1];
+        const told = [allowed(), require(process.argv[1]).widenAffinity(Number(process.argv[2])), allowed()];
+        new Worker('require("worker_threads").parentPort.postMessage((' + allowed + ')())', { eval: true })
+          .on('message', (started) => console.log(JSON.stringify([...told, started])));`;
       const args = ['-c', first, process.execPath, '-e', program, addon, String(process.pid)];
       const { stdout, stderr } = spawnSync('taskset', args, { encoding: 'utf8' });
       assert.equal(stderr, '');
