@@ -114,7 +114,7 @@ export function detectLaunch(env: Environment, pid: number): Launch | null {
 
 /**
  * The process of the launcher, this one's parent, where that has bound this rank: Open MPI's binds each of up to two ranks to a
- * core, unasked. What Slurm binds a task to is all that was asked for it (`--cpus-per-task`), and what users bind it to is
+ * core, and each of more to a socket, unasked. What Slurm binds a task to is all that was asked for it (`--cpus-per-task`), and what users bind it to is
  * meant for all of its threads.
  */
 export function bindingLauncher(env: Environment, parent: number): number | undefined {
